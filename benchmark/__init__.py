@@ -1,0 +1,1 @@
+"""Benchmark harness for scalable diverse model selection."""
