@@ -1,0 +1,430 @@
+"""Validated, frozen specifications: what a configuration means once Hydra has composed it.
+
+Everything below the command line gets these objects. A mistyped key is refused even when it was added with `+`;
+all complaints are raised together as one ConfigError.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed")
+"""What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
+
+S = TypeVar("S", bound=BaseModel)
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be run; the message says what to change."""
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """A closing sentence that names the nearest option, or all of them where none is near."""
+    options = sorted({str(o) for o in options})
+    near = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    return f"Options: {', '.join(options)}." if options else ""
+
+
+class Spec(BaseModel):
+    """Base of all specifications: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    later: ClassVar[tuple[str, ...]] = ()
+    """Fields added after the first release: left out of keys while they hold their default, so old cells stay."""
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        """The fields that decide a result, as plain data for a key."""
+        full = self.model_dump(mode="json", exclude=set(leave_out))
+        defaults = {k: f.get_default(call_default_factory=True) for k, f in type(self).model_fields.items()}
+        return {k: v for k, v in full.items() if k not in self.later or v != defaults[k]}
+
+
+class OptimiserSpec(Spec):
+    """How one family of architectures is trained."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    rates: tuple[Positive, ...] = (0.05, 0.15)
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+
+
+SGD = OptimiserSpec()
+ADAMW = OptimiserSpec(name="adamw", rates=(2e-3, 5e-3), weight_decay=0.05)
+Family = Literal["cnn", "transformer", "convnext"]
+
+
+class PretrainSpec(Spec):
+    """How the harness trains a source model: `rates` holds the one rate that is used."""
+
+    steps: Count = 320
+    batch: Count = 64
+    optimisers: dict[Family, OptimiserSpec] = {
+        "cnn": OptimiserSpec(rates=(0.1,)),
+        "transformer": OptimiserSpec(name="adamw", rates=(2e-3,), weight_decay=0.05),
+        "convnext": OptimiserSpec(name="adamw", rates=(4e-3,), weight_decay=0.05),
+    }
+    warmup: Share = 0.1
+    crop: Share = 0.7
+    flip: bool = True
+    label_smoothing: Share = 0.0
+    precision: Literal["auto", "float32"] = "auto"
+
+
+class ModelSpec(Spec):
+    """One pretrained model of a bank."""
+
+    name: str
+    arch: str
+    args: dict[str, Any] = {}
+    edits: dict[str, Any] = {}
+    weights: str
+    objective: Literal["classes", "rotation"] = "classes"
+    source: str | None = None
+    source_task: str | None = None
+    source_size: Count | None = None
+    source_accuracy: Annotated[float, Field(ge=0, le=100)] | None = None
+    input_size: Count = 32
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[Positive, Positive, Positive] = (0.25, 0.25, 0.25)
+    layers: Count
+    family: Family = "cnn"
+    licence: str = "MIT"
+    seed: int = 0
+    pretrain: PretrainSpec = PretrainSpec()
+
+    @model_validator(mode="after")
+    def _weights_string(self) -> ModelSpec:
+        kind, _, rest = self.weights.partition(":")
+        kinds = ("random", "pretrain", "package", "timm", "hf-hub", "local-dir", "file")
+        if kind not in kinds or (kind == "random") == bool(rest):
+            raise ValueError(
+                f"weights must be 'random' or <kind>:<what> with kind one of {', '.join(kinds[1:])}. "
+                f"Got '{self.weights}'. {did_you_mean(kind, kinds)}"
+            )
+        return self
+
+    @property
+    def source_data(self) -> str | None:
+        """The data set on which the harness itself trains this model, None for weights from elsewhere."""
+        kind, _, rest = self.weights.partition(":")
+        return rest if kind == "pretrain" else None
+
+    @property
+    def source_name(self) -> str:
+        """The paper's `Source Dataset` of this model."""
+        return self.source or self.source_data or self.weights
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
+        theirs = () if self.source_data else ("pretrain", "objective")
+        return super().identity(*leave_out, *labels, *theirs)
+
+
+class DataSpec(Spec):
+    """One data set: the adapter that reads it, and the short side in pixels that is kept."""
+
+    name: str
+    adapter: str = Field(alias="_target_")
+    task: str
+    size: Count
+    parameters: dict[str, Any] = {}
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        return super().identity(*leave_out, "name", "task") | {"version": self.function.version}
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return resolve(self.adapter, f"target.{self.name}._target_")
+
+
+class MethodSpec(Spec):
+    """One estimator and its parameters."""
+
+    name: str
+    function_path: str = Field(alias="_target_")
+    parameters: dict[str, Any] = {}
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return resolve(self.function_path, f"method.{self.name}._target_")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The arrays that the function takes, by name."""
+        names = inspect.signature(self.function).parameters
+        return tuple(a for a in ARRAYS if a in names and a not in self.parameters)
+
+
+class RecipeSpec(Spec):
+    """How a model is fine-tuned on a target for its ground truth."""
+
+    name: str = "fast"
+    steps: Count = 125
+    batch: Count = 32
+    optimisers: dict[Family, OptimiserSpec] = {"cnn": SGD, "transformer": ADAMW, "convnext": ADAMW}
+    warmup: Share = 0.1
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    crop: Share = 0.7
+    flip: bool = True
+    label_smoothing: Share = 0.0
+    precision: Literal["auto", "float32"] = "auto"
+    freeze: Literal["none", "backbone"] = "none"
+    train_cap: Count | None = None
+    seeds: Count = 2
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        return super().identity(*leave_out, "name", "seeds")
+
+
+class ProbeSpec(Spec):
+    """The probe sets: images per draw, and draws."""
+
+    size: Annotated[int, Field(ge=4)] = 500
+    draws: Count = 5
+
+
+class TruthSpec(Spec):
+    """`stored` takes released ground truth where there is any; `recompute` trains everything here."""
+
+    mode: Literal["stored", "recompute"] = "stored"
+    verify: Annotated[int, Field(ge=0)] = 0
+    tolerance: Positive = 8.0
+
+
+class PathsSpec(Spec):
+    cache: Path = Path(".cache")
+    released: Path | None = Path("results/released")
+    out: Path = Path("outputs/run")
+    data: Path | None = None
+
+
+class ExecutorSpec(Spec):
+    name: Literal["local"] = "local"
+    workers: Annotated[int, Field(ge=0)] | None = None
+    threads: Count = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class LoggerSpec(Spec):
+    """Weights & Biases."""
+
+    project: str = "diverse-model-selection"
+    entity: str | None = None
+    mode: Literal["online", "offline", "disabled"] = "online"
+    tags: tuple[str, ...] = ()
+
+
+class Experiment(Spec):
+    """A whole run: models × targets × methods and how to compute them."""
+
+    name: str = "run"
+    bank: dict[str, ModelSpec]
+    target: dict[str, DataSpec]
+    source: dict[str, DataSpec] = {}
+    method: dict[str, MethodSpec]
+    reference: ModelSpec | None = None
+    recipe: RecipeSpec = RecipeSpec()
+    probe: ProbeSpec = ProbeSpec()
+    truth: TruthSpec = TruthSpec()
+    paths: PathsSpec = PathsSpec()
+    executor: ExecutorSpec = ExecutorSpec()
+    logger: LoggerSpec | None = None
+    exclude_models: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _complete(self) -> Experiment:
+        problems = [
+            f"{group} must hold at least one entry. Got none."
+            for group in ("bank", "target", "method")
+            if not getattr(self, group)
+        ]
+        data = self.source | self.target
+        for model in self.bank.values():
+            if model.source_data and model.source_data not in data:
+                problems.append(
+                    f"bank.{model.name}.weights must name a data set of this configuration. "
+                    f"Got '{model.source_data}'. {did_you_mean(model.source_data, data)}"
+                )
+        for name in self.exclude_models:
+            if name not in self.bank:
+                problems.append(
+                    f"exclude_models must name models of the bank. Got '{name}'. {did_you_mean(name, self.bank)}"
+                )
+        needing = [m.name for m in self.method.values() if "reference_features" in m.needs]
+        if needing and self.reference is None:
+            problems.append(
+                f"reference must be set for {', '.join(needing)}. Got null. Name an architecture."
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def task_of(self, model: ModelSpec) -> str | None:
+        """The task on which a model was trained; a target with the same task is a self-transfer."""
+        if model.source_data:
+            return (self.source | self.target)[model.source_data].task
+        return model.source_task or model.source
+
+
+def resolve(path: str, where: str) -> Callable[..., Any]:
+    """The function that a dotted `_target_` names."""
+    module, _, attribute = path.rpartition(".")
+    if not module:
+        raise ConfigError(f"{where} must be a dotted path <module>.<function>. Got '{path}'.")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and not module.startswith(error.name):
+            raise ConfigError(
+                f"{where} must be importable. Got '{path}', which needs the missing package '{error.name}'."
+            ) from None
+        raise ConfigError(
+            f"{where} must be importable. Got '{path}': no module '{error.name}'. Is it on PYTHONPATH?"
+        ) from None
+    if not callable(getattr(found, attribute, None)):
+        public = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n))]
+        raise ConfigError(
+            f"{where} must name a function of '{module}'. Got '{attribute}'. {did_you_mean(attribute, public)}"
+        )
+    return getattr(found, attribute)
+
+
+def check_parameters(
+    function: Callable[..., Any], given: Mapping[str, Any], where: str, supplied: Iterable[str] = ()
+) -> list[str]:
+    """Complaints about parameters that do not fit a function's signature: unknown, missing, or of another type."""
+    signature = inspect.signature(function).parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.values())
+    own = {n: p for n, p in signature.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    allowed = set(own) - set(supplied)
+    problems = []
+    for name in given:
+        if name not in own and not open_ended:
+            problems.append(
+                f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}"
+            )
+    for name, parameter in own.items():
+        if parameter.default is parameter.empty and name not in given and name not in set(supplied):
+            problems.append(f"{where}.{name} must be given: {function.__name__} needs it.")
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):  # annotations that only a type checker can read
+        return problems
+    typed = {n: (hints[n], ...) for n in given if n in hints and n in allowed}
+    try:
+        create_model("Parameters", __config__=ConfigDict(arbitrary_types_allowed=True), **typed)(
+            **{n: given[n] for n in typed}
+        )
+    except ValidationError as error:
+        problems += explain(error, where)
+    except Exception:  # an annotation that pydantic has no schema for: the function itself will judge
+        pass
+    return problems
+
+
+def explain(
+    error: ValidationError, prefix: str = "", known: Mapping[str, Iterable[str]] | None = None
+) -> list[str]:
+    """Pydantic's complaints as sentences of one form."""
+    sentences = []
+    for problem in error.errors():
+        where = ".".join(str(p) for p in (prefix, *problem["loc"]) if p != "")
+        if problem["type"] == "value_error":
+            sentences.append(re.sub(r"^Value error, ", "", problem["msg"]))
+        elif problem["type"] == "extra_forbidden":
+            parent = ".".join(where.split(".")[:-1])
+            options = (known or {}).get(parent, ())
+            sentences.append(f"{where} must be a known key. {did_you_mean(where.split('.')[-1], options)}")
+        elif problem["type"] == "missing":
+            sentences.append(f"{where} must be given. Got nothing.")
+        else:
+            text = re.sub(r"^Input should be ", "", problem["msg"])
+            sentences.append(f"{where} must be {text[0].lower() + text[1:]}. Got {problem['input']!r}.")
+    return sentences
+
+
+def _known_keys(data: Any, schema: type[BaseModel], prefix: str = "") -> dict[str, list[str]]:
+    """The options at each place of a specification, for did-you-mean."""
+    known = {prefix: [f.alias or n for n, f in schema.model_fields.items()]}
+    for name, field in schema.model_fields.items():
+        value = data.get(name) if isinstance(data, Mapping) else None
+        inner = [
+            t
+            for t in (field.annotation, *getattr(field.annotation, "__args__", ()))
+            if inspect.isclass(t) and issubclass(t, BaseModel)
+        ]
+        if not inner or not isinstance(value, Mapping):
+            continue
+        here = f"{prefix}.{name}".lstrip(".")
+        if str(field.annotation).startswith("dict["):
+            for key, entry in value.items():
+                known |= _known_keys(entry, inner[0], f"{here}.{key}")
+        else:
+            known |= _known_keys(value, inner[0], here)
+    return known
+
+
+def validate(schema: type[S], data: Mapping[str, Any]) -> S:
+    """Plain data as a frozen specification, or one ConfigError with every complaint."""
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        sentences = explain(error, known=_known_keys(data, schema))
+        raise ConfigError("\n".join(sentences)) from None
+
+
+def _named(group: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    """{name: spec} with each entry's name inside, and a parameterised entry's free keys under `parameters`."""
+    named = {}
+    for name, entry in (group or {}).items():
+        if not isinstance(entry, Mapping):
+            raise ConfigError(f"{where}.{name} must be a mapping with its settings. Got {entry!r}.")
+        named[name] = {**entry, "name": name}
+    return named
+
+
+def _parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        name: {k: v for k, v in e.items() if k in own}
+        | {"parameters": {k: v for k, v in e.items() if k not in own}}
+        for name, e in entries.items()
+    }
+
+
+def experiment(data: Mapping[str, Any]) -> Experiment:
+    """A composed configuration as a validated Experiment; raises ConfigError with every complaint at once."""
+    data = dict(data)
+    data["bank"] = _named(data.get("bank"), "bank")
+    for group in ("target", "source"):
+        data[group] = _parameterised(_named(data.get(group), group), ("name", "_target_", "task", "size"))
+    data["method"] = _parameterised(_named(data.get("method"), "method"), ("name", "_target_"))
+    if isinstance(data.get("reference"), Mapping):
+        data["reference"] = {"name": "reference", **data["reference"]}
+    spec = validate(Experiment, data)
+    problems = []
+    for method in spec.method.values():
+        problems += check_parameters(method.function, method.parameters, f"method.{method.name}", ARRAYS)
+    for group, entries in (("target", spec.target), ("source", spec.source)):
+        for entry in entries.values():
+            if not hasattr(entry.function, "version"):
+                problems.append(
+                    f"{group}.{entry.name}._target_ must be a data set adapter (see benchmark.packs.adapter). Got '{entry.adapter}'."
+                )
+            else:
+                problems += check_parameters(entry.function, entry.parameters, f"{group}.{entry.name}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return spec
