@@ -265,9 +265,7 @@ class Experiment(Spec):
                 )
         needing = [m.name for m in self.method.values() if "reference_features" in m.needs]
         if needing and self.reference is None:
-            problems.append(
-                f"reference must be set for {', '.join(needing)}. Got null. Name an architecture."
-            )
+            problems.append(f"reference must be set for {', '.join(needing)}. Got null. Name an architecture.")
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -313,9 +311,7 @@ def check_parameters(
     problems = []
     for name in given:
         if name not in own and not open_ended:
-            problems.append(
-                f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}"
-            )
+            problems.append(f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}")
     for name, parameter in own.items():
         if parameter.default is parameter.empty and name not in given and name not in set(supplied):
             problems.append(f"{where}.{name} must be given: {function.__name__} needs it.")
@@ -335,9 +331,7 @@ def check_parameters(
     return problems
 
 
-def explain(
-    error: ValidationError, prefix: str = "", known: Mapping[str, Iterable[str]] | None = None
-) -> list[str]:
+def explain(error: ValidationError, prefix: str = "", known: Mapping[str, Iterable[str]] | None = None) -> list[str]:
     """Pydantic's complaints as sentences of one form."""
     sentences = []
     for problem in error.errors():
@@ -398,8 +392,7 @@ def _named(group: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
 
 def _parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
     return {
-        name: {k: v for k, v in e.items() if k in own}
-        | {"parameters": {k: v for k, v in e.items() if k not in own}}
+        name: {k: v for k, v in e.items() if k in own} | {"parameters": {k: v for k, v in e.items() if k not in own}}
         for name, e in entries.items()
     }
 

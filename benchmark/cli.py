@@ -1,0 +1,195 @@
+"""The command line: the only module that knows Hydra.
+
+Every command takes `key=value` overrides in Hydra's syntax, refuses what it does not know with a suggestion, prints
+errors as sentences and exits with 2 for bad input. `-m` sweeps over comma-separated values.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+GROUPS = ("bank", "target", "method", "recipe", "experiment", "logger")
+S = TypeVar("S", bound=BaseModel)
+
+
+def experiments(run: Callable[[list[Experiment]], int], usage: str, argv: list[str] | None = None) -> int:
+    """Compose one Experiment per point of the sweep (one without `-m`), validate all, then run them together."""
+    return _guard(lambda: _experiments(run, usage, sys.argv[1:] if argv is None else argv))
+
+
+def settings(run: Callable[[S], int | None], schema: type[S], usage: str, argv: list[str] | None = None) -> int:
+    """A command whose configuration is one flat pydantic model: its defaults, changed by `key=value` overrides."""
+
+    def body() -> int:
+        overrides = sys.argv[1:] if argv is None else argv
+        if set(overrides) & {"-h", "--help"}:
+            print(_describe(schema, usage))
+            return 0
+        return run(validate(schema, _flat(overrides, schema))) or 0
+
+    return _guard(body)
+
+
+def _guard(body: Callable[[], int]) -> int:
+    try:
+        return body()
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing that was finished is lost; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `… | head`
+        sys.stderr.close()
+        return 0
+
+
+def _experiments(run: Callable[[list[Experiment]], int], usage: str, argv: list[str]) -> int:
+    flags = {"-m", "--multirun", "-h", "--help", "--cfg"}
+    given, overrides = [a for a in argv if a in flags], [a for a in argv if a not in flags]
+    strange = [a for a in overrides if a.startswith("-")]
+    if strange:
+        raise ConfigError(f"{strange[0]} must be a known flag. {did_you_mean(strange[0], flags)}")
+    if set(given) & {"-h", "--help"}:
+        print(usage + "\n" + _groups())
+        return 0
+    sweep = bool(set(given) & {"-m", "--multirun"})
+    points = _sweep(overrides) if sweep else [overrides]
+    composed = [compose(point) for point in points]
+    if "--cfg" in given:
+        from omegaconf import OmegaConf
+
+        print("\n".join(OmegaConf.to_yaml(c) for c in composed))
+        return 0
+    return run([experiment(c) for c in composed])
+
+
+def compose(overrides: list[str]) -> dict[str, Any]:
+    """The configuration that Hydra makes of conf/ and the overrides, as plain data."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            composed = hydra_compose("config", overrides)
+            _refuse_double_entries(overrides)
+            return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, overrides)) from None
+
+
+def _sweep(overrides: list[str]) -> list[list[str]]:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(_explain(error, overrides)) from None
+    return [list(point) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for point in batch]
+
+
+def _refuse_double_entries(overrides: list[str]) -> None:
+    """Refuse a name that two files of a group define differently: a merge would mix them in silence."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    loader = GlobalHydra.instance().config_loader()
+    chosen = loader.compute_defaults_list("config", overrides, RunMode.RUN)
+    seen: dict[tuple[str, str], tuple[str, Any]] = {}
+    for default in chosen.defaults:
+        group = (default.config_path or "").split("/")[0]
+        if group not in ("bank", "target", "method"):
+            continue
+        loaded = loader.repository.load_config(default.config_path)
+        entries = OmegaConf.to_container(loaded.config) if loaded is not None else {}
+        for name, entry in entries.items():
+            first, known = seen.setdefault((default.package or group, name), (default.config_path, entry))
+            if known != entry:
+                raise ConfigError(
+                    f"{group}.{name} must mean one thing. Got different entries from '{first}' and "
+                    f"'{default.config_path}'. Rename one of them."
+                )
+
+
+def _options(group: str) -> list[str]:
+    return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+
+
+def _groups() -> str:
+    lines = [f"  {group:<11}{', '.join(_options(group))}" for group in GROUPS if _options(group)]
+    return "Groups (group=option):\n" + "\n".join(lines)
+
+
+def _explain(error: Exception, overrides: list[str]) -> str:
+    """Hydra's complaint as a sentence of the house's form."""
+    text = str(error)
+    if found := re.search(r"Could not find '(?P<group>[\w/]+)/(?P<option>[^']+)'", text):
+        group = found["group"]
+        return f"{group} must be one of its options. Got '{found['option']}'. {did_you_mean(found['option'], _options(group))}"
+    if found := re.search(r"Could not override '(?P<key>[^']+)'", text):
+        return _unknown(found["key"], overrides)
+    if found := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
+        return f"{found['key']} must be given. Got nothing. Add {found['key']}=<value>."
+    if found := re.search(r"Could not append to config\. An item is already at '(?P<key>[^']+)'", text):
+        return f"{found['key']} is in the configuration already. Drop the '+'."
+    return " ".join(text.split())
+
+
+def _unknown(key: str, overrides: list[str]) -> str:
+    known = _known_keys(compose([])) if overrides else []
+    return f"{key} must be a known key. Got '{key}'. {did_you_mean(key, known) if known else ''}".strip()
+
+
+def _known_keys(tree: Any, prefix: str = "") -> list[str]:
+    keys = []
+    for name, value in tree.items() if isinstance(tree, Mapping) else ():
+        keys += [prefix + str(name), *_known_keys(value, f"{prefix}{name}.")]
+    return keys
+
+
+def _flat(overrides: list[str], schema: type[BaseModel]) -> dict[str, Any]:
+    """`key=value` overrides of a flat command, in Hydra's grammar (lists, quotes, null)."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import QuotedString
+    from hydra.errors import HydraException
+
+    known = list(schema.model_fields)
+    plain = lambda v: v.text if isinstance(v, QuotedString) else [plain(x) for x in v] if isinstance(v, list) else v  # noqa: E731
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(_explain(error, overrides)) from None
+    values = {}
+    for override in parsed:
+        if override.key_or_group not in known:
+            raise ConfigError(
+                f"{override.key_or_group} must be a known key. {did_you_mean(override.key_or_group, known)}"
+            )
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.key_or_group} must be one value. Got several; write a list as [a,b].")
+        values[override.key_or_group] = plain(override.value())
+    return values
+
+
+def _describe(schema: type[BaseModel], usage: str) -> str:
+    lines = [usage, ""]
+    for name, field in schema.model_fields.items():
+        default = "required" if field.is_required() else f"default {field.default}"
+        lines.append(f"  {name:<16}{field.description or ''} ({default})")
+    return "\n".join(lines)
