@@ -129,7 +129,10 @@ class ModelSpec(Spec):
     def identity(self, *leave_out: str) -> dict[str, Any]:
         labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
         theirs = () if self.source_data else ("pretrain", "objective")
-        return super().identity(*leave_out, *labels, *theirs)
+        identity = super().identity(*leave_out, *labels, *theirs)
+        if self.weights.startswith(("file:", "local-dir:")):  # a path is no identity: its bytes enter the key
+            identity["weights"] = self.weights.partition(":")[0]
+        return identity
 
 
 class DataSpec(Spec):

@@ -1,0 +1,320 @@
+"""From a configuration to the cells that it needs. Pure: nothing is computed, and no deep-learning package imported.
+
+A cell's key is a Merkle hash of specifications, known before anything runs. Only what comes from outside (a package's
+weights, a file, a folder of images, a stranger's estimator) enters by the fingerprint of its bytes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import ConfigError, DataSpec, Experiment, MethodSpec, ModelSpec
+from benchmark.store import Store, digest, key_of
+
+VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score": 1}
+"""Raised by hand when a stage's code changes what it returns."""
+
+SECONDS = {"pack": 3.0, "weights": 30.0, "tune": 8.0, "truth": 5.0, "probe": 1.0, "score": 0.1}
+MEGABYTES = {"pack": 5.0, "weights": 1.3, "tune": 0.01, "truth": 0.02, "probe": 1.0, "score": 0.002}
+"""Rough costs of a cell, for the estimate before anything of a stage was measured."""
+
+SCORING_SEED, SCORING_STEP = 1010, 2131
+DRAW_SEED, DRAW_STEP = 2020, 3037
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One piece of work: what it is named, what it is made from, and the specifications that make it."""
+
+    stage: str
+    key: str
+    identity: Mapping[str, Any]
+    needs: tuple[tuple[str, str], ...]
+    work: Mapping[str, Any]
+    label: str
+    weight: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        return SECONDS[self.stage] * self.weight
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A model on a target: the keys of everything that is known about it."""
+
+    model: ModelSpec
+    target: DataSpec
+    truth: tuple[str, ...]
+    tune: str
+    probe: str
+    scores: Mapping[str, str]
+    reference: str | None = None
+
+
+@dataclass
+class Plan:
+    """All cells in an order in which each comes after what it needs, and the transfers that read them."""
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    transfers: list[Transfer] = field(default_factory=list)
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+    def add(self, stage: str, identity: Mapping[str, Any], **rest: Any) -> str:
+        identity = {"stage": stage, "version": VERSIONS[stage], **identity}
+        key = key_of(identity)
+        self.cells.setdefault(key, Cell(stage, key, identity, **rest))
+        return key
+
+    def missing(self, store: Store) -> list[Cell]:
+        """The cells that must be computed: those wanted and absent, and what these need in turn."""
+        wanted = {k for t in self.transfers for k in (*t.truth, *t.scores.values())}
+        todo: set[str] = set()
+        for cell in reversed(self.cells.values()):
+            if cell.key in wanted and not store.has(cell.stage, cell.key):
+                todo.add(cell.key)
+                wanted |= {key for _, key in cell.needs}
+        return [c for c in self.cells.values() if c.key in todo]
+
+
+def plan(experiment: Experiment, with_truth: bool = True) -> Plan:
+    """The plan of one experiment."""
+    made, builder = Plan(), _Builder(experiment)
+    for target in experiment.target.values():
+        pack = builder.pack(made, target)
+        for model in experiment.bank.values():
+            if experiment.task_of(model) == target.task or model.name in made.unavailable:
+                continue
+            try:
+                weights, fingerprint = builder.weights(made, model)
+            except Unavailable as error:
+                made.unavailable[model.name] = str(error)
+                continue
+            made.transfers.append(builder.transfer(made, model, target, pack, weights, fingerprint, with_truth))
+    return made
+
+
+class Unavailable(Exception):
+    """Weights that cannot be had here; the message says which model, why, and what to put where."""
+
+
+class _Builder:
+    """What the cells of one experiment share."""
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+
+    def pack(self, made: Plan, data: DataSpec) -> str:
+        inputs = data.function.inputs(**data.parameters)
+        return made.add(
+            "pack",
+            {"data": data.identity(), "inputs": fingerprints(inputs)},
+            needs=(),
+            work={"data": data},
+            label=data.name,
+        )
+
+    def weights(self, made: Plan, model: ModelSpec) -> tuple[str | None, Mapping[str, Any]]:
+        """The key of the model's weights cell where the harness trains it, and what identifies it for later keys."""
+        if model.source_data is None:
+            return None, {"model": model.identity(), "files": fingerprints(_weight_files(model))}
+        data = (self.experiment.source | self.experiment.target)[model.source_data]
+        pack = self.pack(made, data)
+        key = made.add(
+            "weights",
+            {"model": model.identity("weights"), "pack": pack},
+            needs=(("pack", pack),),
+            work={"model": model, "pack": pack},
+            label=f"pretrain {model.name}",
+            weight=model.pretrain.steps * model.pretrain.batch / 20480 * (4 if model.objective == "rotation" else 1),
+        )
+        return key, {"weights": key}
+
+    def transfer(
+        self,
+        made: Plan,
+        model: ModelSpec,
+        target: DataSpec,
+        pack: str,
+        weights: str | None,
+        identity: Mapping[str, Any],
+        with_truth: bool,
+    ) -> Transfer:
+        experiment, needs = self.experiment, (("pack", pack),) + ((("weights", weights),) if weights else ())
+        name, recipe = f"{model.name} → {target.name}", experiment.recipe
+        work = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
+        cost = recipe.steps * recipe.batch / 4000 * (model.input_size / 32) ** 1.5
+        transfer = {**identity, "pack": pack, "recipe": recipe.identity()}
+        tune, truth = "", []
+        if with_truth:
+            tune = made.add("tune", transfer, needs=needs, work=work, label=f"choose rate {name}", weight=cost)
+            for seed in range(recipe.seeds):
+                truth.append(
+                    made.add(
+                        "truth",
+                        {"tune": tune, "seed": seed},
+                        needs=(*needs, ("tune", tune)),
+                        work={**work, "tune": tune, "seed": seed},
+                        label=f"fine-tune {name} #{seed}",
+                        weight=cost,
+                    )
+                )
+        probe = self._probe(made, model, weights, identity, pack, target)
+        reference = None
+        if any("reference_features" in m.needs for m in experiment.method.values()):
+            trained_here = experiment.reference.model_copy(update={"weights": f"pretrain:{target.name}"})
+            of_reference, its_identity = self.weights(made, trained_here)
+            reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
+        scores = {
+            method.name: self._score(made, method, model, target, probe, reference)
+            for method in experiment.method.values()
+        }
+        return Transfer(model, target, tuple(truth), tune, probe, scores, reference)
+
+    def _probe(
+        self,
+        made: Plan,
+        model: ModelSpec,
+        weights: str | None,
+        identity: Mapping[str, Any],
+        pack: str,
+        target: DataSpec,
+    ) -> str:
+        return made.add(
+            "probe",
+            {**identity, "pack": pack, "probe": self.experiment.probe.identity()},
+            needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
+            work={"model": model, "weights": weights, "pack": pack, "probe": self.experiment.probe},
+            label=f"probe {model.name} → {target.name}",
+            weight=(model.input_size / 32) ** 1.5,
+        )
+
+    def _score(
+        self, made: Plan, method: MethodSpec, model: ModelSpec, target: DataSpec, probe: str, reference: str | None
+    ) -> str:
+        needs = (("probe", probe),)
+        identity: dict[str, Any] = {
+            "function": method.function_path,
+            "parameters": method.parameters,
+            "code": code_of(method.function),
+            "probe": probe,
+        }
+        if "reference_features" in method.needs:
+            needs += (("probe", reference),)
+            identity["reference"] = reference
+        metadata = {}
+        if "model" in method.needs:
+            metadata = {
+                "name": model.name,
+                "arch": model.arch,
+                "layers": model.layers,
+                "source": model.source_name,
+                "source_size": model.source_size,
+                "source_accuracy": model.source_accuracy,
+            }
+            identity["model"] = metadata
+        return made.add(
+            "score",
+            identity,
+            needs=needs,
+            work={"method": method, "probe": probe, "reference": identity.get("reference"), "model": metadata},
+            label=f"{method.name} {model.name} → {target.name}",
+        )
+
+
+def merge(plans: Iterable[Plan]) -> Plan:
+    """One plan of several: what they share is done once."""
+    whole = Plan()
+    for one in plans:
+        whole.cells |= {k: c for k, c in one.cells.items() if k not in whole.cells}
+        whole.transfers += one.transfers
+        whole.unavailable |= one.unavailable
+    return whole
+
+
+def draw_seeds(draws: int) -> list[int]:
+    """The seeds of the probe draws, the official release's."""
+    return [DRAW_SEED + DRAW_STEP * r for r in range(draws)]
+
+
+def scoring_seed(draw: int) -> int:
+    """The seed given to methods on a draw, the official release's."""
+    return SCORING_SEED + SCORING_STEP * draw
+
+
+def fingerprints(paths: Iterable[Path]) -> list[str]:
+    """SHA-256 of each file that enters from outside, with the end of its path (images carry their class there)."""
+    paths = [Path(p) for p in paths]
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path.name} must exist. Got nothing at '{path}'. Check the path in the configuration.")
+    root = _common(paths)
+    return [f"{p.relative_to(root).as_posix() if len(paths) > 1 else p.suffix}:{_file_digest(p)}" for p in paths]
+
+
+def _common(paths: list[Path]) -> Path:
+    import os
+
+    return Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
+
+
+def _file_digest(path: Path) -> str:
+    facts = path.stat()
+    return _digest_once(str(path), facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _digest_once(path: str, _size: int, _modified: int) -> str:
+    return digest(Path(path))
+
+
+def _weight_files(model: ModelSpec) -> list[Path]:
+    if model.weights == "random":
+        return []
+    from benchmark.weights import WeightsUnavailable, weight_files
+
+    try:
+        return weight_files(model)
+    except WeightsUnavailable as error:
+        raise Unavailable(str(error)) from None
+
+
+@cache
+def code_of(function: Any) -> str:
+    """Fingerprint of the code behind an estimator, so that editing it makes its scores anew.
+
+    A function of this project counts with its whole package, since estimators share their linear algebra.
+    """
+    try:
+        source = Path(inspect.getsourcefile(inspect.unwrap(function)))
+    except TypeError:  # a builtin or C function
+        return "unknown"
+    files = sorted(source.parent.glob("*.py")) if function.__module__.split(".")[0] == "methods" else [source]
+    return key_of({f.name: _file_digest(f) for f in files})
+
+
+def describe(made: Plan, store: Store, workers: int) -> str:
+    """What a run would do: cells to do and in the store, estimated time and disk, stage by stage."""
+    missing = made.missing(store)
+    lines = [f"{'stage':<10}{'to do':>8}{'in store':>10}{'minutes':>10}{'MB':>8}"]
+    total = 0.0
+    for stage in SECONDS:
+        here = [c for c in missing if c.stage == stage]
+        have = sum(c.stage == stage and store.has(stage, c.key) for c in made.cells.values())
+        minutes = sum(c.seconds for c in here) / 60 / max(workers, 1)
+        total += minutes
+        lines.append(f"{stage:<10}{len(here):>8}{have:>10}{minutes:>10.1f}{len(here) * MEGABYTES[stage]:>8.0f}")
+    lines.append(f"{len(missing)} cells to do, about {total:.1f} minutes with {workers} workers (a rough estimate).")
+    lines += [f"unavailable: {reason}" for reason in made.unavailable.values()]
+    return "\n".join(lines)
+
+
+def as_json(cell: Cell) -> str:
+    """The readable specification beside a cell's data."""
+    return json.dumps(cell.identity, indent=1, sort_keys=True)

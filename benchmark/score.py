@@ -1,0 +1,78 @@
+"""Scoring a probe with any number of methods, a stranger's own among them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.config import MethodSpec
+
+
+def score_probe(
+    methods: Sequence[MethodSpec],
+    metadata: Sequence[Mapping[str, Any]],
+    probe: Any,
+    reference: Any | None,
+    seed_of_draw: Callable[[int], int],
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """(values, record) per method over all draws of a probe.
+
+    values  scores (draws,), status and reason per draw; a score that is not a number is null
+    record  milliseconds per draw, with the shared factorisation counted for the method that first asked for it
+    """
+    from threadpoolctl import threadpool_limits
+
+    from methods.linalg import Features
+
+    collected = [{"scores": [], "status": [], "reasons": []} for _ in methods]
+    times: list[list[float]] = [[] for _ in methods]
+    with threadpool_limits(1):  # as in the paper's timings: one CPU thread
+        for r in range(len(probe.values["images"])):
+            arrays = _draw(probe, r, Features)
+            if reference is not None:
+                arrays["reference_features"] = _draw(reference, r, Features)["features"]
+            for method, facts, values, spent in zip(methods, metadata, collected, times, strict=True):
+                arrays["model"] = {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}}
+                arrays["seed"] = seed_of_draw(r)
+                start = time.perf_counter()
+                value, status, reason = call(method, arrays)
+                spent.append(round(1000 * (time.perf_counter() - start), 4))
+                values["scores"].append(value)
+                values["status"].append(status)
+                values["reasons"].append(reason)
+    return [(v, {"milliseconds": t}) for v, t in zip(collected, times, strict=True)]
+
+
+def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, str, str]:
+    """(score, status, reason) of one method on one draw; a crash is a status, not an exception."""
+    absent = [n for n in method.needs if arrays.get(n) is None]
+    if absent:
+        reason = "the model has no source head" if absent[0].startswith("source_") else f"{absent[0]} is not given"
+        return None, "not_applicable", reason
+    try:
+        result = method.function(**{n: arrays[n] for n in method.needs}, **method.parameters)
+        value = float(result)
+    except Exception as error:  # a method's crash becomes a row
+        return None, "failed", f"{type(error).__name__}: {error}"
+    status, reason = getattr(result, "status", "ok"), getattr(result, "reason", "") or ""
+    if not np.isfinite(value):
+        return None, status if status != "ok" else "degenerate", reason or f"the score is {value}"
+    return value, str(status), str(reason)
+
+
+def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"params": values["parameters"], "feature_dim": values["feature_dim"], "target_size": values["target_size"]}
+    return known | {k: values[k] for k in ("source_accuracy", "source_size") if k in values}
+
+
+def _draw(probe: Any, r: int, features: Callable[[np.ndarray], Any]) -> dict[str, Any]:
+    arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
+    drawn = {"features": features(arrays["features"][rows]), "labels": arrays["labels"][rows]}
+    if "logits" in arrays:
+        logits = arrays["logits"][rows].astype(np.float64)
+        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+        drawn |= {"source_logits": logits, "source_probs": exp / exp.sum(axis=1, keepdims=True)}
+    return drawn

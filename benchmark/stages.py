@@ -1,0 +1,133 @@
+"""How each kind of cell is computed from the cells that it needs. Runs in a worker process.
+
+Deep-learning packages are imported inside the stages that need them: a run whose cells are all stored never does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.plan import Cell, draw_seeds, scoring_seed
+from benchmark.store import Store
+
+
+class Failed(Exception):
+    """A cell that cannot be computed for a reason that a person can read; it becomes a row, never a cell."""
+
+
+def compute(cells: Sequence[Cell], store: Store, device: str) -> None:
+    """Compute one cell, or several score cells of the same probe, and write them to the store."""
+    if cells[0].stage == "score":
+        score(cells, store)
+        return
+    (cell,) = cells
+    {"pack": pack, "weights": weights, "tune": tune, "truth": truth, "probe": probe}[cell.stage](cell, store, device)
+
+
+def pack(cell: Cell, store: Store, device: str) -> None:
+    from benchmark import packs
+
+    data, start, made = cell.work["data"], time.perf_counter(), store.workspace(cell.key)
+    values = packs.build(data.name, data.function(**data.parameters), data.size, made)
+    store.write("pack", cell.key, cell.identity, values, _record(start), made=made)
+
+
+def weights(cell: Cell, store: Store, device: str) -> None:
+    from benchmark import models, pretrain
+
+    model = cell.work["model"]
+    module, values, record = pretrain.pretrain(model, _pack(store, cell.work["pack"]), device)
+    made = store.workspace(cell.key)
+    models.save(module, made)
+    store.write("weights", cell.key, cell.identity, values, record, made=made)
+
+
+def tune(cell: Cell, store: Store, device: str) -> None:
+    from benchmark import finetune
+
+    values, record = finetune.tune(*_trainee(cell, store), cell.work["recipe"], device)
+    store.write("tune", cell.key, cell.identity, values, record)
+
+
+def truth(cell: Cell, store: Store, device: str) -> None:
+    from benchmark import finetune
+
+    rate = store.read("tune", cell.work["tune"]).values["rate"]
+    values, arrays, record = finetune.train(*_trainee(cell, store), cell.work["recipe"], rate, cell.key, device)
+    store.write("truth", cell.key, cell.identity, values | {"seed": cell.work["seed"]}, record, arrays)
+
+
+def probe(cell: Cell, store: Store, device: str) -> None:
+    """One forward pass over the union of the draws; each draw is kept as positions in that union."""
+    import numpy as np
+
+    from benchmark import probe as probing
+
+    model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
+    train = data.indices("train")
+    labels = data.labels[train]
+    draws = [train[probing.draw(labels, wanted.size, seed, data.multilabel)] for seed in draw_seeds(wanted.draws)]
+    union = np.unique(np.concatenate(draws))
+    arrays, record = probing.extract(model, _weights(store, cell.work["weights"]), data, union, device)
+    arrays |= {"labels": data.labels[union], "image_ids": union}
+    arrays |= {f"draw_{r}": np.searchsorted(union, ids) for r, ids in enumerate(draws)}
+    values = {
+        "images": [len(ids) for ids in draws],
+        "halved": min(len(ids) for ids in draws) < wanted.size,
+        "feature_dim": int(arrays["features"].shape[1]),
+        "source_head": "logits" in arrays,
+        "target_size": len(train),
+        "classes": data.n_classes,
+        "multilabel": data.multilabel,
+        "parameters": record.pop("parameters"),
+    }
+    if cell.work["weights"]:
+        trained = store.read("weights", cell.work["weights"]).values
+        values |= {k: trained[k] for k in ("source_accuracy", "source_size") if k in trained}
+    store.write("probe", cell.key, cell.identity, values, record, arrays)
+
+
+def score(cells: Sequence[Cell], store: Store) -> None:
+    """All methods that are wanted on one probe share its factorisations."""
+    from benchmark.score import score_probe
+
+    first = cells[0]
+    reference = next((c.work["reference"] for c in cells if c.work["reference"]), None)
+    results = score_probe(
+        [c.work["method"] for c in cells],
+        [c.work["model"] for c in cells],
+        store.read("probe", first.work["probe"]),
+        store.read("probe", reference) if reference else None,
+        scoring_seed,
+    )
+    for cell, (values, record) in zip(cells, results, strict=True):
+        store.write("score", cell.key, cell.identity, values, record)
+
+
+def _trainee(cell: Cell, store: Store) -> tuple[Any, Path | None, Any]:
+    return cell.work["model"], _weights(store, cell.work["weights"]), _pack(store, cell.work["pack"])
+
+
+def _weights(store: Store, key: str | None) -> Path | None:
+    return store.folder("weights", key) if key else None
+
+
+def _pack(store: Store, key: str) -> Any:
+    return _load_pack(store.folder("pack", key))
+
+
+@lru_cache(maxsize=16)
+def _load_pack(folder: Path) -> Any:
+    from benchmark import packs
+
+    return packs.load(folder)
+
+
+def _record(start: float) -> dict[str, Any]:
+    from benchmark import provenance
+
+    return {"seconds": time.perf_counter() - start, **provenance.facts()}
