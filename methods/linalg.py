@@ -133,9 +133,7 @@ class Features:
         # Subtracting a mean leaves its rounding behind, which is not a direction of the features.
         floor = 8 * np.finfo(float).eps * np.sqrt(self.n) * float(np.linalg.norm(self.mean))
         found = (
-            _from_gram(self.centred_gram, self.d, floor)
-            if self.n <= self.d
-            else _from_rows(self.x - self.mean, floor)
+            _from_gram(self.centred_gram, self.d, floor) if self.n <= self.d else _from_rows(self.x - self.mean, floor)
         )
         # The mean takes one direction: what the decomposition finds there is rounding.
         keep = min(found.rank, self.n - 1)

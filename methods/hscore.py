@@ -1,0 +1,108 @@
+"""H-score, plain and shrunk: how much of the features' variance lies between classes, whitened."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from methods.checks import choice
+from methods.labels import class_index, multilabel
+from methods.linalg import PCA, Features, class_sums, reduced
+from methods.score import Score, degenerate, insufficient, not_applicable
+
+
+def hscore(
+    features: ArrayLike | Features,
+    labels: ArrayLike,
+    n_dims: int | None = None,
+    pca: PCA = "randomised",
+    compat: str | None = None,
+) -> Score:
+    """H-score: tr(cov(F)^+ cov(E[F|y])), the sum of squared canonical correlations with the classes.
+
+    features     (n, d); any invertible linear map of them gives the same score
+    labels       class ids (n,); multi-label is not applicable
+    n_dims, pca  principal components kept first: the way out where n <= d + 1; the paper uses 32
+    compat       "stable_transfer": the trace of the elementwise product, as released by
+                 google-research/stable_transfer; exceeds the bound and depends on the basis
+    returns      sum_c ||sum of U over class c||² / n_c, U the left singular vectors of the centred
+                 features; in [0, min(c - 1, rank)], higher predicts better
+    Cost of the shared factorisation, then O(n r). Deterministic. Needs two classes.
+    Degenerate for features in general position with n <= d + 1: the value is c - 1 for every model (the
+    release returns rounding noise there), and for constant features (0).
+    Source: Bao et al., ICIP 2019, arXiv 2212.10082.
+    """
+    choice("compat", compat, (None, "stable_transfer"))
+    features = reduced(features, n_dims, pca)
+    if multilabel(labels):
+        return not_applicable("hscore takes one label an image")
+    codes, counts = class_index(labels, features.n)
+    if len(counts) < 2:
+        return insufficient("needs at least two classes; got one")
+    if compat:
+        return Score(_elementwise(features, codes, counts))
+    vacuous = f"n = {features.n} images in general position in d = {features.d} dimensions: any labels fit"
+    if features.interpolates:
+        return degenerate(vacuous, float(len(counts) - 1))
+    if features.centred.rank == 0:
+        return degenerate("features are constant", 0.0)
+    sums = class_sums(features.centred.U, codes, len(counts))
+    value = float((np.einsum("cr,cr->c", sums, sums) / counts).sum())
+    value = min(value, float(min(len(counts) - 1, features.centred.rank)))  # above by rounding only
+    # Repeated rows lower the rank, yet distinct rows in general position still fit whatever labels they have.
+    if features.n <= features.d + 1 and features.centred.rank >= len(np.unique(features.x, axis=0)) - 1:
+        return degenerate(vacuous, value)
+    return Score(value)
+
+
+def shrunk_hscore(
+    features: ArrayLike | Features, labels: ArrayLike, n_dims: int | None = None, pca: PCA = "randomised"
+) -> Score:
+    """H-score with the covariance shrunk towards a multiple of the identity by Ledoit and Wolf's rule.
+
+    features     (n, d); rotations, translations and a common scale leave the score alone
+    labels       class ids (n,); multi-label is not applicable
+    n_dims, pca  principal components kept first; null keeps the features, n < d is fine
+    returns      (1-a) tr(S_a^-1 S_B), S_a = (1-a) S + a tr(S)/d I, a the Ledoit-Wolf intensity of the
+                 centred features, S with 1/n, S_B the covariance of class means with 1/(n-1);
+                 at least 0, higher predicts better
+    Exact in the factorisation's r dimensions: no d × d matrix. Cost O(n r) after it. Deterministic.
+    Needs two classes. Degenerate where the shrinkage is complete (the score is then 0).
+    Source: Ibrahim, Ponomareva and Mazumder, ECML-PKDD 2022, arXiv 2110.06893.
+    """
+    features = reduced(features, n_dims, pca)
+    if multilabel(labels):
+        return not_applicable("shrunk_hscore takes one label an image")
+    codes, counts = class_index(labels, features.n)
+    if len(counts) < 2:
+        return insufficient("needs at least two classes; got one")
+    n, spectrum = features.n, features.centred.s**2 / features.n
+    intensity = ledoit_wolf(features)
+    if intensity >= 1.0:
+        return degenerate("the covariance is shrunk to a multiple of the identity", 0.0)
+    sums = class_sums(features.centred.R, codes, len(counts))
+    between = np.einsum("cr,cr,c->r", sums, sums, 1.0 / counts) / (n - 1)
+    shrunk = (1 - intensity) * spectrum + intensity * spectrum.sum() / features.d
+    return Score(float((1 - intensity) * (between / shrunk).sum()))
+
+
+def ledoit_wolf(features: Features) -> float:
+    """Intensity a in [0, 1] with which the covariance of the features shrinks towards tr(S)/d · I.
+
+    Ledoit and Wolf, J. Multivariate Analysis 2004, from the spectrum and the row norms alone; 1 where the
+    covariance is a multiple of the identity already, or zero.
+    """
+    n, d = features.n, features.d
+    spectrum = features.centred.s**2 / n
+    distance = (spectrum @ spectrum) / d - (spectrum.sum() / d) ** 2  # of S to its target, squared, / d
+    if distance <= 1e-14 * (spectrum @ spectrum) / d:
+        return 1.0
+    fourth = np.einsum("nr,nr->n", features.centred.R, features.centred.R) ** 2
+    noise = (fourth.sum() / n - spectrum @ spectrum) / (n * d)
+    return float(np.clip(noise / distance, 0.0, 1.0))
+
+
+def _elementwise(features: Features, codes: np.ndarray, counts: np.ndarray) -> float:
+    total = np.atleast_2d(np.cov(features.x, rowvar=False))
+    means = features.class_sums(codes, len(counts)) / counts[:, None]
+    between = (means[codes] - features.mean) ** 2
+    inverse = np.linalg.pinv(total, rcond=1e-15)
+    return float(inverse.diagonal() @ between.sum(axis=0) / (features.n - 1))

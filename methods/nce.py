@@ -1,0 +1,38 @@
+"""NCE: how well do the source model's hard decisions tell the target's classes?"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from methods.checks import choice, probabilities
+from methods.labels import class_index, multilabel
+from methods.score import Score, insufficient, not_applicable
+
+
+def nce(source_probs: ArrayLike, labels: ArrayLike, compat: str | None = None) -> Score:
+    """Negative conditional entropy of the label given the most probable source class.
+
+    source_probs  (n, z) softmax outputs of the source head; only their argmax counts
+    labels        class ids (n,); multi-label is not applicable
+    compat        "parc": 1e-5 added to every cell of the joint distribution (classes present × z) and of
+                  the source marginal, as released. With many classes that is more mass than the data's,
+                  and it penalises sources with many classes
+    returns       -H(Y|Z) = sum over y, z of p(y,z) ln(p(y,z) / p(z)), in nats, at most 0; higher predicts
+                  better. Not comparable between targets with different numbers of classes
+    Cost O(n z). Deterministic. Needs two classes.
+    Source: Tran, Nguyen and Hassner, ICCV 2019, arXiv 1908.08142.
+    """
+    choice("compat", compat, (None, "parc"))
+    probs = probabilities(source_probs)
+    if multilabel(labels):
+        return not_applicable("nce takes one label an image")
+    codes, counts = class_index(labels, len(probs))
+    if len(counts) < 2:
+        return insufficient("needs at least two classes; got one")
+    n, z = probs.shape
+    joint = np.bincount(codes * z + probs.argmax(axis=1), minlength=len(counts) * z).reshape(-1, z) / n
+    marginal = joint.sum(axis=0)
+    if compat == "parc":
+        joint, marginal = joint + 1e-5, marginal + 1e-5
+    y, source = np.nonzero(joint)
+    cells = joint[y, source]
+    return Score(float(cells @ np.log(cells / marginal[source])))

@@ -1,0 +1,103 @@
+"""PARC: do images whose features are alike carry labels that are alike?"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from methods.checks import choice
+from methods.labels import class_index, multi_hot, multilabel
+from methods.linalg import PCA, Features, Ranks, average_ranks, condensed, reduced
+from methods.score import Score, degenerate, insufficient
+
+
+def parc(
+    features: ArrayLike | Features,
+    labels: ArrayLike,
+    n_dims: int | None = None,
+    pca: PCA = "randomised",
+    compat: str | None = None,
+) -> Score:
+    """Rank correlation between distances of features and distances of labels, over all pairs of images.
+
+    features  (n, d) penultimate activations; each column is z-scored here, so column scales do not matter
+    labels    class ids (n,) or multi-hot (n, c); rows that hold no label, or all, have no label distance
+              and are left out (the reason says how many)
+    n_dims    principal components kept first; the paper recommends 32; null keeps the features
+    pca       randomised (the paper's solver) or exact
+    compat    "parc": label distances through floating-point correlation, as released. For some class
+              counts (37, say) equal distances then differ in the last bit and are ranked, by what the
+              BLAS happens to return: the value depends on the machine and can be several times too small
+    returns   100 · Spearman correlation of 1 - Pearson(features_i, features_j) with
+              1 - Pearson(labels_i, labels_j), i < j; in [-100, 100], higher predicts better
+
+    With one label an image there are two label distances, and the coefficient is a Mann-Whitney statistic:
+    (mean rank of different-class pairs - (m+1)/2) / sd(ranks) · sqrt(m1 / (m - m1)), m pairs, m1 different.
+    Cost O(n²d + n² log n) time, about 30 n² bytes. Deterministic. Needs two classes, one with two images.
+    Degenerate where features give every pair the same distance, or a row has no direction after z-scoring
+    (its correlations are then taken as 0).
+    Source: Bolya et al., NeurIPS 2021, arXiv 2111.06977, section 4.
+    """
+    choice("compat", compat, (None, "parc"))
+    features = reduced(features, n_dims, pca)
+    if multilabel(labels):
+        hot = multi_hot(labels, features.n)
+        held = hot.sum(axis=1)
+        rows = np.flatnonzero((held > 0) & (held < hot.shape[1]))
+        left_out = features.n - len(rows)
+        if len(rows) < 3:
+            return insufficient("needs three images with some but not all labels")
+        ranks = features.correlation_ranks if left_out == 0 else Features(features.x[rows]).correlation_ranks
+        other = _released_ranks(hot[rows]) if compat else multi_hot_ranks(hot[rows])
+        remark = f"{left_out} images with no label or all labels left out" if left_out else ""
+        return spearman(ranks, other, "all pairs of images have equally similar labels", remark)
+    codes, counts = class_index(labels, features.n)
+    if len(counts) < 2:
+        return insufficient("needs at least two classes; got one")
+    if counts.max() == 1:
+        return insufficient("needs a class with two images; every image has its own")
+    if compat:
+        return spearman(features.correlation_ranks, _released_ranks(multi_hot(labels)), "labels do not vary")
+    return _mann_whitney(features.correlation_ranks, codes)
+
+
+def spearman(a: Ranks, b: Ranks, constant: str, remark: str = "") -> Score:
+    """100 · Pearson correlation of two rankings of the same pairs; `constant` says what b without spread is."""
+    if a.sd == 0:
+        return degenerate("all pairs of images are equally far apart in the features")
+    if b.sd == 0:
+        return degenerate(constant)
+    centre = (len(a.values) + 1) / 2
+    covariance = float((a.values - centre) @ (b.values - centre)) / len(a.values)
+    return _flagged(100.0 * covariance / (a.sd * b.sd), a.undefined + b.undefined, remark)
+
+
+def multi_hot_ranks(hot: np.ndarray) -> Ranks:
+    """Ranks of 1 - Pearson between rows of a 0/1 matrix (n, c), exact: equal distances tie.
+
+    With integer counts a_i of row i and o_ij shared, corr = t / sqrt(v_i v_j), t = c·o - a_i a_j,
+    v = a (c - a). sign(t) t² / (v_i v_j) orders the pairs alike, and is one correctly rounded quotient of
+    whole numbers, so that equal fractions give equal floats (up to 2^53: thousands of labels).
+    """
+    held, c = hot.sum(axis=1), hot.shape[1]
+    t = condensed(c * (hot @ hot.T) - np.outer(held, held))
+    v = held * (c - held)
+    signed = np.sign(t) * t**2 / condensed(np.outer(v, v))
+    return average_ranks(-signed, tie=0.0)
+
+
+def _released_ranks(hot: np.ndarray) -> Ranks:
+    return average_ranks(condensed(1.0 - np.corrcoef(hot)), tie=0.0)
+
+
+def _mann_whitney(ranks: Ranks, codes: np.ndarray) -> Score:
+    if ranks.sd == 0:
+        return degenerate("all pairs of images are equally far apart in the features")
+    different = condensed(codes[:, None] != codes)
+    pairs, unlike = len(different), int(different.sum())
+    gap = float(ranks.values[different].mean()) - (pairs + 1) / 2
+    return _flagged(100.0 * gap / ranks.sd * np.sqrt(unlike / (pairs - unlike)), ranks.undefined)
+
+
+def _flagged(value: float, undefined: int, remark: str = "") -> Score:
+    if undefined:
+        return degenerate(f"{undefined} rows of features are constant after z-scoring", float(value))
+    return Score(value, reason=remark)

@@ -1,0 +1,36 @@
+"""RSA: does the model see the target as a model that was trained on it does?"""
+
+from numpy.typing import ArrayLike
+
+from methods.checks import same_length
+from methods.linalg import PCA, Features, reduced
+from methods.parc import spearman
+from methods.score import Score, insufficient
+
+
+def rsa(
+    features: ArrayLike | Features,
+    reference_features: ArrayLike | Features,
+    n_dims: int | None = None,
+    pca: PCA = "randomised",
+) -> Score:
+    """Representation similarity analysis: rank correlation of two models' distances between images.
+
+    features            (n, d), each column z-scored here
+    reference_features  (n, d') of a model that was trained on the target, for the same images in order;
+                        pass one `Features` for all models to be compared, its ranks are kept
+    n_dims, pca         principal components kept first, of both
+    returns             100 · Spearman of 1 - Pearson(rows) of the two, i < j; in [-100, 100], higher
+                        predicts better. Symmetric; label-free, so single- or multi-label alike
+    Cost O(n²(d + d') + n² log n). Deterministic. Needs three images. Degenerate as PARC is.
+    Source: Dwivedi and Roig, CVPR 2019, arXiv 1904.11740; in the form of Bolya et al., NeurIPS 2021.
+    """
+    features, reference = reduced(features, n_dims, pca), reduced(reference_features, n_dims, pca)
+    same_length("reference_features", reference.n, features.n)
+    if features.n < 3:
+        return insufficient(f"needs at least three images; got {features.n}")
+    return spearman(
+        features.correlation_ranks,
+        reference.correlation_ranks,
+        "all pairs of images are equally far apart in the reference features",
+    )
