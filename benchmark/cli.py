@@ -139,9 +139,9 @@ def _groups() -> str:
 def _explain(error: Exception, overrides: list[str]) -> str:
     """Hydra's complaint as a sentence of the house's form."""
     text = str(error)
-    if found := re.search(r"Could not find '(?P<group>[\w/]+)/(?P<option>[^']+)'", text):
-        group = found["group"]
-        return f"{group} must be one of its options. Got '{found['option']}'. {did_you_mean(found['option'], _options(group))}"
+    if found := re.search(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<option>[^']+)'", text):
+        group, option = found["group"], found["option"]
+        return f"{group} must be one of its options. Got '{option}'. {did_you_mean(option, _options(group))}"
     if found := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return _unknown(found["key"], overrides)
     if found := re.search(r"Missing mandatory value: (?P<key>\S+)", text):

@@ -277,7 +277,7 @@ def _digest_once(path: str, _size: int, _modified: int) -> str:
 def _weight_files(model: ModelSpec) -> list[Path]:
     if model.weights == "random":
         return []
-    from benchmark.weights import WeightsUnavailable, weight_files
+    from benchmark.models import WeightsUnavailable, weight_files
 
     try:
         return weight_files(model)

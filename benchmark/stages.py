@@ -33,7 +33,7 @@ def pack(cell: Cell, store: Store, device: str) -> None:
 
     data, start, made = cell.work["data"], time.perf_counter(), store.workspace(cell.key)
     values = packs.build(data.name, data.function(**data.parameters), data.size, made)
-    store.write("pack", cell.key, cell.identity, values, _record(start), made=made)
+    store.write("pack", cell.key, cell.identity, values, _record(start, device), made=made)
 
 
 def weights(cell: Cell, store: Store, device: str) -> None:
@@ -127,7 +127,7 @@ def _load_pack(folder: Path) -> Any:
     return packs.load(folder)
 
 
-def _record(start: float) -> dict[str, Any]:
+def _record(start: float, device: str) -> dict[str, Any]:
     from benchmark import provenance
 
-    return {"seconds": time.perf_counter() - start, **provenance.facts()}
+    return {"seconds": time.perf_counter() - start, **provenance.record(device)}

@@ -1,0 +1,41 @@
+# Every target sets itself up: a virtual environment in .venv from the pinned versions of constraints.txt.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+SCALE ?= mini
+PY := .venv/bin/python
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help demo test lint reproduce-paper bench gpu slow clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+demo: .venv/ready ## the main job from nothing: pretrain, fine-tune, probe, score, table (about 10 minutes, then seconds)
+	$(PY) -m benchmark.run experiment=demo
+
+test: .venv/ready ## the test suite (a few minutes; tests for a GPU or a real data set skip with a reason)
+	$(PY) -m pytest
+
+slow: .venv/ready ## the long tests
+	$(PY) -m pytest -m slow
+
+lint: .venv/ready ## ruff
+	$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+reproduce-paper: .venv/ready ## the paper's tables from this project's ground truth (SCALE=mini offline on a CPU)
+	$(PY) -m benchmark.run experiment=paper_$(SCALE)
+
+bench: .venv/ready ## speed, as ratios against baselines of the same run
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py
+
+gpu: .venv/ready ## the tests that need CUDA, and the embedded bank on one CUDA device
+	$(PY) scripts/gpu.py
+
+clean: ## remove everything that was computed here (not the released results)
+	rm -rf .cache outputs
+
+.venv/ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 must be installed as $(PYTHON). Set PYTHON=<path>."; exit 2; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,75 @@
+"""One live display of a run, or one line per finished cell when the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from benchmark.executor import Outcome, Progress
+from benchmark.plan import Cell
+
+QUIET = ("score",)
+"""Stages whose cells take milliseconds: they move the bar, a line each would drown the rest."""
+
+
+def duration(seconds: float) -> str:
+    """`7 s`, `3 min 20 s`, `2 h 05 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class Display:
+    """Told of every outcome; use as a context manager around a run."""
+
+    def __init__(self, total: int):
+        self.total, self.live = total, sys.stderr.isatty()
+
+    def __enter__(self) -> Display:
+        if self.live and self.total:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bar
+
+            self.bar = Bar(
+                TextColumn("[bold]{task.fields[stage]:<8}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[eta]}"),
+                TextColumn("[dim]{task.description}"),
+                console=Console(stderr=True),
+            )
+            self.task = self.bar.add_task("starting workers", total=self.total, stage="", eta="")
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, where: TracebackType | None) -> None:
+        if self.live and self.total:
+            self.bar.stop()
+
+    def __call__(self, cell: Cell, outcome: Outcome, progress: Progress) -> None:
+        eta = f"{duration(progress.eta_seconds)} left"
+        if outcome.status in ("failed", "damaged"):
+            self._say(f"{outcome.status}: {cell.label}: {outcome.reason}")
+        if self.live:
+            self.bar.update(
+                self.task,
+                completed=progress.done,
+                total=progress.total,
+                stage=cell.stage,
+                eta=eta,
+                description=cell.label,
+            )
+        elif outcome.status in ("done", "present") and cell.stage not in QUIET:
+            took = "by another run" if outcome.status == "present" else f"{outcome.seconds:.1f} s"
+            self._say(f"[{progress.done}/{progress.total}] {cell.label}  {took}, {eta}")
+
+    def _say(self, line: str) -> None:
+        if self.live:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,106 @@
+"""The main job: `python -m benchmark.run method=parc bank=diverse`.
+
+Configuration → plan → missing cells computed in worker processes → tables → correlations and report.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from benchmark import cli
+from benchmark.config import Experiment
+from benchmark.executor import resolve_devices, worker_count
+from benchmark.executor import run as execute
+from benchmark.plan import Plan, describe, merge, plan
+from benchmark.progress import Display, duration
+from benchmark.store import Damaged, Store
+
+USAGE = """python -m benchmark.run [-m] [key=value …]
+
+Scores every method on every model and target, fine-tunes what has no ground truth yet, and prints how well the
+scores predict the accuracies. Finished work is kept: the same command again only prints.
+
+  method=parc bank=diverse                 the paper's method on the embedded diverse bank
+  method=[parc,logme] target=[digits,mnist]
+  -m method=parc,leep,logme probe.size=100,250,500     a sweep, in one merged table
+  '+method.mine._target_=my_package.my_score'          your own estimator
+  dry_run=true                             what would be done, without doing it
+"""
+
+
+def run(experiments: Sequence[Experiment]) -> int:
+    """Run one experiment, or the points of a sweep as one plan. Returns the exit code: 1 where a cell failed."""
+    start, first = time.monotonic(), experiments[0]
+    released = None if first.truth.mode == "recompute" else first.paths.released
+    store = Store(first.paths.cache, released)
+    plans = [plan(e) for e in experiments]
+    made = merge(plans)
+    workers = worker_count(first.executor, resolve_devices(first.executor)[1])
+    if first.dry_run:
+        print(describe(made, store, workers))
+        return 0
+    for reason in made.unavailable.values():
+        print(f"unavailable: {reason}", file=sys.stderr)
+    failed, tables = _complete(made, store, first, _labels(experiments, plans))
+    code = _report(first, experiments, tables, made)
+    if first.truth.verify:
+        from benchmark.verify import verify
+
+        verify(first, made, store)
+    if failed:
+        _tell_failures(made, failed)
+    print(f"{duration(time.monotonic() - start)}, results in {first.paths.out}")
+    return 1 if failed or made.unavailable else code
+
+
+def _complete(made: Plan, store: Store, first: Experiment, labels: Mapping[int, str]) -> tuple[dict[str, str], object]:
+    """Compute what is missing and read the tables; a cell found damaged on reading sends us round again."""
+    from benchmark.tables import gather
+
+    failed: dict[str, str] = {}
+    while True:
+        missing = [c for c in made.missing(store) if c.key not in failed]
+        with Display(len(missing)) as display:
+            failed |= execute(missing, made.cells, store, first.executor, display)
+        try:
+            return failed, gather(made, store, failed, labels)
+        except Damaged as error:
+            print(f"damaged: {made.cells[error.key].label}: {error}", file=sys.stderr)
+
+
+def _report(first: Experiment, experiments: Sequence[Experiment], tables: object, made: Plan) -> int:
+    from benchmark import report
+
+    return report.write(tables, first.paths.out, title=first.name, exclude_models=first.exclude_models)
+
+
+def _labels(experiments: Sequence[Experiment], plans: Sequence[Plan]) -> dict[int, str]:
+    """By position of each transfer in the merged plan: what distinguishes its sweep point, methods aside."""
+    points = [_flatten(e.model_dump(mode="json", exclude={"method", "name", "paths"})) for e in experiments]
+    varying = sorted(k for k in set().union(*points) if len({repr(p.get(k)) for p in points}) > 1)
+    names = [", ".join(f"{k}={p.get(k)}" for k in varying) for p in points]
+    return dict(enumerate(n for n, one in zip(names, plans, strict=True) for _ in one.transfers))
+
+
+def _flatten(tree: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    return {k: v for name, value in tree.items() for k, v in _flatten(value, f"{prefix}{name}.").items()}
+
+
+def _tell_failures(made: Plan, failed: Mapping[str, str]) -> None:
+    causes = {k: r for k, r in failed.items() if not r.startswith("needs ")}
+    print(f"{len(failed)} cells failed ({len(causes)} of their own, the rest for want of these):", file=sys.stderr)
+    for key, reason in list(causes.items())[:20]:
+        print(f"  {made.cells[key].label}: {reason}", file=sys.stderr)
+    print("Run the same command again to try them once more; what is finished is kept.", file=sys.stderr)
+
+
+def main() -> int:
+    return cli.experiments(run, USAGE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
