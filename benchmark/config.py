@@ -203,6 +203,7 @@ class TruthSpec(Spec):
 
     mode: Literal["stored", "recompute"] = "stored"
     verify: Annotated[int, Field(ge=0)] = 0
+    verify_seed: int = 0
     tolerance: Positive = 8.0
 
 

@@ -1,0 +1,52 @@
+"""Weights & Biases, when `logger=wandb` asks for it. Whatever goes wrong there, no result is lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.config import Experiment
+from benchmark.store import key_of
+
+
+def log(experiment: Experiment, tables: dict[str, pd.DataFrame], out: Path) -> bool:
+    """Log configuration, per-cell results, tables and plots of a finished run; True where it worked.
+
+    The run's group is the experiment, its id the content key of the configuration, so that the same command
+    resumes the same run. Offline with logger.mode=offline (files under the output folder; `wandb sync` later).
+    """
+    spec = experiment.logger
+    config = experiment.model_dump(mode="json", exclude={"logger", "dry_run"})
+    try:
+        os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb
+
+        run = wandb.init(
+            project=spec.project,
+            entity=spec.entity,
+            mode=spec.mode,
+            group=experiment.name,
+            job_type="report",
+            name=experiment.name,
+            id=key_of({k: v for k, v in config.items() if k not in ("paths", "executor")})[:16],
+            resume="allow",
+            tags=list(spec.tags),
+            config=config,
+            dir=str(out),
+        )
+        for name, table in tables.items():
+            if len(table):
+                run.log({name: wandb.Table(dataframe=table.astype(object).where(table.notna(), None))})
+        for picture in sorted(out.glob("*.png")):
+            run.log({picture.stem: wandb.Image(str(picture))})
+        for row in tables["correlations"].itertuples():
+            if row.target == "mean" and row.capacity == "none" and pd.notna(row.mean):
+                run.summary[f"{row.method}/{row.measure}"] = row.mean
+        run.finish()
+    except Exception as error:  # a tracker must never cost a result
+        print(f"warning: wandb failed, nothing else is affected ({type(error).__name__}: {error}).", file=sys.stderr)
+        return False
+    return True
