@@ -65,6 +65,7 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     """One forward pass over the union of the draws; each draw is kept as positions in that union."""
     import numpy as np
 
+    from benchmark import models
     from benchmark import probe as probing
 
     model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
@@ -83,11 +84,11 @@ def probe(cell: Cell, store: Store, device: str) -> None:
         "target_size": len(train),
         "classes": data.n_classes,
         "multilabel": data.multilabel,
-        "parameters": record.pop("parameters"),
+        "parameters": models.describe(model)["parameters"],
     }
     if cell.work["weights"]:
         trained = store.read("weights", cell.work["weights"]).values
-        values |= {k: trained[k] for k in ("source_accuracy", "source_size") if k in trained}
+        values |= {"source_accuracy": trained["source_accuracy"], "source_size": trained["n_train"]}
     store.write("probe", cell.key, cell.identity, values, record, arrays)
 
 
