@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from methods.checks import same_length
-from methods.linalg import PCA, Features, reduced
+from methods.linalg import PCA, Features, inverse_norms, reduced
 from methods.score import Score, degenerate, insufficient
 
 
@@ -29,22 +29,29 @@ def dds(
     same_length("reference_features", reference.n, features.n)
     if features.n < 4:
         return insufficient(f"needs at least four images; got {features.n}")
-    (own, zero), (other, zero_other) = features.cosine_distances, reference.cosine_distances
-    a, b = u_centred(own), u_centred(other)
-    norms = np.linalg.norm(a) * np.linalg.norm(b)
-    # Both matrices have entries of size 1: what is left below this is rounding of the centring.
-    if norms <= (1e-12 * features.n) ** 2:
+    (a, _), (b, _) = features.standardised_gram, reference.standardised_gram
+    (p, zero), (q, zero_other) = (inverse_norms(gram.diagonal(), gram.diagonal()) for gram in (a, b))
+    across, both = _inner(a, p, b, q), _inner(a, p, a, p) * _inner(b, q, b, q)
+    if both == 0:
         return degenerate("all pairs of images are equally far apart")
-    value = 100.0 * float(np.vdot(a, b) / norms)
+    value = 100.0 * float(np.clip(across / np.sqrt(both), -1.0, 1.0))
     if zero + zero_other:
         return degenerate(f"{zero + zero_other} rows of features are zero after z-scoring", value)
     return Score(value)
 
 
-def u_centred(distances: np.ndarray) -> np.ndarray:
-    """A symmetric matrix (n, n) with zero diagonal, centred so that its inner products are unbiased."""
-    n = len(distances)
-    rows = distances.sum(axis=1) / (n - 2)
-    out = distances - rows[:, None] - rows + rows.sum() / (n - 1)
-    np.fill_diagonal(out, 0.0)
-    return out
+def _inner(a: np.ndarray, p: np.ndarray, b: np.ndarray, q: np.ndarray) -> float:
+    """<A, B> of the U-centred A_ij = a_ij p_i p_j and B_ij = b_ij q_i q_j, i != j; 0 where it is rounding.
+
+    U-centring takes constants off the diagonal away, so that cosines serve for 1 - cosine. With row sums
+    A1, B1 it is sum A·B - 2/(n-2) A1·B1 + (sum A)(sum B) / ((n-1)(n-2)): no centred matrix is built.
+    """
+    n = len(a)
+    product = 0.0
+    for i in range(0, n, 256):
+        rows = slice(i, i + 256)
+        product += float((p * q)[rows] @ ((a[rows] * b[rows]) @ (p * q)))
+    product -= float((a.diagonal() * b.diagonal()) @ (p * q) ** 2)
+    sums_a, sums_b = (p * (a @ p) - a.diagonal() * p**2, q * (b @ q) - b.diagonal() * q**2)
+    inner = product - 2 / (n - 2) * (sums_a @ sums_b) + sums_a.sum() * sums_b.sum() / ((n - 1) * (n - 2))
+    return 0.0 if abs(inner) <= 1e-12 * abs(product) else float(inner)

@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
+from scipy.linalg import blas
 
 from methods.labels import class_index, multi_hot, multilabel
 
 __all__ = [
+    "KEEP",
     "PCA",
     "TIE",
     "Factorisation",
@@ -24,6 +26,7 @@ __all__ = [
     "class_index",
     "class_sums",
     "condensed",
+    "inverse_norms",
     "multi_hot",
     "multilabel",
     "reduced",
@@ -33,6 +36,9 @@ PCA = Literal["randomised", "exact"]
 
 # Correlations of a float64 Gram are good to about 1e-14: what differs by less than this is a tie.
 TIE = 1e-12
+
+# Above so many images, an (n, n) matrix that few methods need is not kept: 10,000 fit in 4 GB.
+KEEP = 4096
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Features:
         self.given = given
         self.n, self.d = given.shape
         self._pca: dict[tuple[str, int], Features] = {}
+        self._standardised: tuple[np.ndarray, np.ndarray] | None = None
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -154,34 +161,36 @@ class Features:
             return True
         return self.centred.rank == self.n - 1
 
-    @cached_property
+    @property
     def standardised_gram(self) -> tuple[np.ndarray, np.ndarray]:
         """Inner products (n, n) and row sums (n,) of the features with each column z-scored (ddof = 0).
 
-        A constant column becomes zeros.
+        A constant column becomes zeros. Kept up to n = KEEP, made afresh beyond; not to be written to.
         """
+        if self._standardised is not None:
+            return self._standardised
         z = self.x - self.mean
         z /= np.where(self.sd > 0, self.sd, 1.0)
-        if (self.sd == 0).any():
-            z[:, self.sd == 0] = 0.0
-        return z @ z.T, z.sum(axis=1)
+        z[:, self.sd == 0] = 0.0
+        made = z @ z.T, z.sum(axis=1)
+        if self.n <= KEEP:
+            self._standardised = made
+        return made
 
     @cached_property
     def correlation_ranks(self) -> Ranks:
         """Ranks of 1 - Pearson correlation between the rows of the z-scored features."""
         gram, sums = self.standardised_gram
-        covariance = gram - np.outer(sums, sums / self.d)
-        correlation, undefined = _normalised(covariance, gram.diagonal())
-        return average_ranks(-condensed(correlation), undefined=undefined)
-
-    @cached_property
-    def cosine_distances(self) -> tuple[np.ndarray, int]:
-        """1 - cosine between the rows of the z-scored features (n, n), and how many rows have no direction."""
-        gram, _ = self.standardised_gram
-        cosine, undefined = _normalised(gram.copy(), gram.diagonal())
-        distances = 1.0 - cosine
-        np.fill_diagonal(distances, 0.0)
-        return distances, undefined
+        squares = gram.diagonal().copy()
+        covariance = gram.copy() if self.n <= KEEP else gram
+        # In place: covariance -= sums sums^T / d (symmetric, so that its transpose is the same matrix).
+        blas.dger(-1.0 / self.d, sums, sums, a=covariance.T, overwrite_a=1)
+        scale, undefined = inverse_norms(covariance.diagonal().copy(), squares)
+        covariance *= -scale[:, None]
+        covariance *= scale
+        distances = condensed(covariance)
+        del gram, covariance
+        return average_ranks(distances, undefined=undefined)
 
     def pca(self, n_dims: int, kind: PCA = "randomised") -> "Features":
         """The first min(n_dims, n, d) principal components, as Features of their own, kept per n_dims.
@@ -254,27 +263,27 @@ def average_ranks(values: np.ndarray, tie: float = TIE, undefined: int = 0) -> R
     values  one-dimensional, of size about 1 (correlations): `tie` is absolute
     """
     order = np.argsort(values)
-    ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(ordered) > tie])
-    ends = np.r_[starts[1:], len(values)]
-    # Positions start..end-1 count from 0, ranks from 1: their mean is (start + end + 1) / 2.
+    same = np.diff(values[order]) <= tie
+    ordered = np.arange(1.0, len(values) + 1)
+    if same.any():
+        # Runs of ties: members start..stop, counted from 0, whose ranks average (start + stop) / 2 + 1.
+        start, stop = np.flatnonzero(np.diff(np.r_[False, same, False])).reshape(-1, 2).T
+        tied = np.r_[same, False]
+        tied[1:] |= same
+        ordered[tied] = np.repeat((start + stop) / 2 + 1, stop - start + 1)
     ranks = np.empty(len(values))
-    ranks[order] = np.repeat((starts + ends + 1) / 2, ends - starts)
+    ranks[order] = ordered
     return Ranks(ranks, float(ranks.std()) if len(ranks) else 0.0, undefined)
 
 
-def _normalised(inner: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, int]:
-    """inner (n, n), changed in place, over the norms of its rows; 0 where a row is rounding.
+def inverse_norms(own: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, int]:
+    """1 / sqrt(own) (n,), 0 where that is rounding, and how many rows that befalls.
 
-    squares  what the rows measured before something was subtracted: the scale that rounding is judged by
+    own      squared norms of rows, from which something may have been subtracted
+    squares  the squared norms before that: the scale that rounding is judged by
     """
-    own = inner.diagonal()
     defined = own > 64 * np.finfo(float).eps * np.maximum(squares, 0.0)
-    scale = np.where(defined, 1.0 / np.sqrt(np.where(defined, own, 1.0)), 0.0)
-    inner *= scale[:, None]
-    inner *= scale
-    np.clip(inner, -1.0, 1.0, out=inner)
-    return inner, int((~defined).sum())
+    return np.where(defined, 1.0 / np.sqrt(np.where(defined, own, 1.0)), 0.0), int((~defined).sum())
 
 
 def _from_gram(gram: np.ndarray, d: int, floor: float = 0.0) -> Factorisation:
