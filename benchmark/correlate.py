@@ -25,9 +25,10 @@ from benchmark import stats
 
 MODEL = ["Architecture", "Source Dataset"]
 TARGET = "Target Dataset"
-ATTRIBUTES = tuple(
-    "Run,Seed,Model,Architecture,Source Dataset,Target Dataset,Oracle,Layers,Parameters,Family,Licence,Status,Images,"
-    "Source Size,Target Size,Source Accuracy,Probe Size,Input Size,Feature Dim".split(",")
+ATTRIBUTES = (
+    *("Run", "Seed", "Seeds", "Model", "Architecture", "Source Dataset", "Target Dataset", "Oracle"),
+    *("Layers", "Parameters", "Family", "Licence", "Status", "Images", "Source Size", "Target Size"),
+    *("Source Accuracy", "Probe Size", "Input Size", "Feature Dim"),
 )
 CAPACITIES = ("none", "pooled", "per_target")
 MEASURES = (*stats.MEASURES, "pearson_specific", "kendall_specific")
@@ -214,7 +215,7 @@ def yardsticks(oracle: pd.DataFrame, exclude_sources: Iterable[str] = ()) -> pd.
     """Scores that never look at the target's images, as a score table: one row per row of the accuracy table.
 
     layers       depth: a `Layers` column or the paper's table
-    parameters   log of the `Parameters` column
+    parameters   the `Parameters` column
     heuristic    the paper's Eq. 4, ℓ + ln(|Dˢ| + |Dᵗ|), with `Source Size` and `Target Size` columns or the
                  release's image counts
     static_list  see `static_list`
@@ -227,7 +228,7 @@ def yardsticks(oracle: pd.DataFrame, exclude_sources: Iterable[str] = ()) -> pd.
     if layers is not None:
         table["layers"] = layers
     if "Parameters" in seedless and seedless["Parameters"].notna().all():
-        table["parameters"] = np.log(seedless["Parameters"].astype(float))
+        table["parameters"] = seedless["Parameters"].astype(float)
     sizes = [
         seedless[f"{which} Size"] if f"{which} Size" in seedless else seedless[f"{which} Dataset"].map(PAPER_IMAGES)
         for which in ("Source", "Target")
@@ -246,7 +247,7 @@ def method_columns(scores: pd.DataFrame) -> list[str]:
     if not methods:
         raise ValueError(f"scores must have a column per method beside {', '.join(['Run', *MODEL, TARGET])}. Got none.")
     for name in methods:
-        if not pd.api.types.is_numeric_dtype(scores[name]):
+        if not pd.api.types.is_numeric_dtype(scores[name]) and scores[name].notna().any():
             raise ValueError(
                 f"scores column '{name}' must hold numbers. Got {scores[name].dropna().iloc[0]!r} among its values. "
                 f"Leave the cell empty where there is no score."

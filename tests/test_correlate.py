@@ -1,4 +1,4 @@
-"""Correlations against the official evaluator's golden output, the oracle-only figures of the paper, and stated rules."""
+"""Correlations against the official evaluator's golden output, the paper's oracle-only figures, and stated rules."""
 
 import json
 from pathlib import Path

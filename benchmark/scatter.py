@@ -1,0 +1,117 @@
+"""Score against accuracy, a panel per target and a point per model, as PNG."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+VERSION = 1  # raised by hand when the same numbers are drawn differently
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#7F7F7F",
+    "#000000",
+    "#9467BD",
+    "#8C564B",
+)
+_MARKS = "osD^vPX*<>ph"
+
+
+def draw(
+    path: Path,
+    title: str,
+    targets: Sequence[str],
+    scores: np.ndarray,
+    truth: np.ndarray,
+    groups: Sequence[str],
+    captions: Sequence[str],
+) -> bool:
+    """Write the picture unless the file there shows the same numbers already; returns whether it was drawn.
+
+    scores    (t, m) mean score over draws, truth (t, m) accuracy in percent; NaN leaves a point out
+    groups    (m,) what colours a model, usually its architecture
+    captions  (t,) a line under each panel's name
+    The picture holds a digest of what it shows and neither date nor version: the same numbers, the same bytes.
+    """
+    shown = [VERSION, title, *targets, *groups, *captions, scores.round(9).tolist(), truth.round(9).tolist()]
+    digest = hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+    if path.is_file() and _digest(path) == digest:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(4, max(1, len(targets)))
+    rows = -(-len(targets) // columns)
+    names = sorted(set(groups))
+    per_line = 1 + columns
+    legend = 0.1 + 0.2 * -(-len(names) // per_line)  # inches; margins by hand, as the layout engine takes longer
+    width, height = 0.7 + 3 * columns, 0.9 + 2.75 * rows + legend
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=0.65 / width,
+        right=1 - 0.15 / width,
+        bottom=(legend + 0.5) / height,
+        top=1 - 0.75 / height,
+        wspace=0.22,
+        hspace=0.42,
+    )
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for t, panel in enumerate(panels):
+        if t >= len(targets):
+            panel.axis("off")
+            continue
+        for i, name in enumerate(names):
+            member = np.array([g == name for g in groups])
+            style = {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKS[i % len(_MARKS)]}
+            panel.scatter(scores[t, member], truth[t, member], s=24, alpha=0.85, linewidths=0, label=name, **style)
+        panel.set_title(f"{targets[t]}\n{captions[t]}", fontsize=9)
+        panel.tick_params(labelsize=8)
+        panel.locator_params(nbins=5)
+        panel.grid(alpha=0.25, linewidth=0.6)
+        if t % columns == 0:
+            panel.set_ylabel("accuracy (%)", fontsize=9)
+        if t + columns >= len(targets):
+            panel.set_xlabel("score", fontsize=9)
+    figure.suptitle(title, fontsize=11, y=1 - 0.12 / height, va="top")
+    marks, labels = panels[0].get_legend_handles_labels()
+    figure.legend(marks, labels, loc="lower center", ncols=min(len(names), per_line), fontsize=8, frameon=False)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None, "Digest": digest})
+    path.write_bytes(picture.getvalue())
+    return True
+
+
+def _digest(path: Path) -> str | None:
+    """The text that `draw` left in a PNG under the keyword Digest; None for any other or a damaged file."""
+    data = path.read_bytes()
+    at = 8
+    while at + 12 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        if kind == b"tEXt" and body.startswith(b"Digest\0"):
+            return body[7:].decode("latin-1") if _sound(data) else None
+        at += 12 + size
+    return None
+
+
+def _sound(data: bytes) -> bool:
+    """Whether every chunk's checksum holds and the last one is there."""
+    at, kind = 8, b""
+    while at + 12 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        kind = data[at + 4 : at + 8]
+        if zlib.crc32(data[at + 4 : at + 8 + size]) != int.from_bytes(data[at + 8 + size : at + 12 + size]):
+            return False
+        at += 12 + size
+    return kind == b"IEND"

@@ -1,0 +1,224 @@
+"""The report: numbers that the tables state, bytes that repeat, gaps that are named."""
+
+import hashlib
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from rich.console import Console
+
+from benchmark import correlate, layout, report, scatter
+
+KEYS = ["Model", "Architecture", "Source Dataset", "Target Dataset"]
+
+
+@pytest.fixture
+def tables():
+    """12 models × 3 targets × 2 draws: `good` follows the accuracy, `head` lacks the models without a source head."""
+    rng = np.random.default_rng(0)
+    scores, seeds, status, timings = [], [], [], []
+    for i in range(12):
+        for t in ("letters", "leaves", "photos_b"):
+            row = {
+                "Model": f"m{i}",
+                "Architecture": f"net_{i % 3}",
+                "Source Dataset": f"s{i // 3}",
+                "Target Dataset": t,
+            }
+            accuracy = 50 + 3 * i % 17 + 8 * rng.normal()
+            for seed in range(2):
+                seeds.append(row | {"Layers": 10 + i % 3, "Seed": seed, "Oracle": accuracy + 0.5 * rng.normal()})
+            for run in range(2):
+                at = {"Run": run} | row
+                score = {"good": accuracy + 2 * rng.normal(), "noise": rng.normal(), "head": accuracy, "vacuous": 9.0}
+                facts = {"Layers": 10 + i % 3, "Parameters": 1000 * i}
+                if i == 0:
+                    score["head"] = None
+                    problem = {"Status": "not_applicable", "Reason": "the model has no source head"}
+                    status.append({**at, "Stage": "score", "Method": "head"} | problem)
+                if i == 1:
+                    status.append(
+                        {**at, "Stage": "score", "Method": "noise", "Status": "degenerate", "Reason": "n ≤ d"}
+                    )
+                scores.append(at | facts | score)
+                timings.append(
+                    at | {"Stage": "score", "Method": "good", "Milliseconds": 4.0 + 2 * run, "Seconds": None}
+                )
+            timings.append(row | {"Stage": "preparation", "Method": "good", "Milliseconds": None, "Seconds": 1.5})
+    per_seed = pd.DataFrame(seeds)
+    truth = per_seed.groupby([*KEYS, "Layers"], sort=False)["Oracle"].agg(Oracle="mean", Seeds="count").reset_index()
+    return SimpleNamespace(
+        scores=pd.DataFrame(scores),
+        truth=truth,
+        seeds=per_seed,
+        status=pd.DataFrame(status),
+        timings=pd.DataFrame(timings),
+    )
+
+
+def made(tables, **more):
+    return report.build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, **more)
+
+
+def hashes(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def test_summary_states_the_correlations(tables):
+    summary = made(tables).summary.set_index("method")
+    joined = tables.scores.merge(tables.truth[[*KEYS, "Oracle"]])
+    cells = [
+        [100 * scipy.stats.pearsonr(g["good"], g["Oracle"])[0] for _, g in run.groupby("Target Dataset")]
+        for _, run in joined.groupby("Run")
+    ]
+    assert summary.loc["good", "pearson"] == pytest.approx(np.mean(cells))
+    assert summary.loc["good", "pearson_sd"] == pytest.approx(np.std(np.mean(cells, axis=1)))
+    assert summary.loc["good", "leaves"] == pytest.approx(np.mean([c[0] for c in cells]))
+    layers = tables.truth.groupby("Target Dataset").apply(lambda g: 100 * g["Layers"].corr(g["Oracle"]))
+    assert summary.loc["layers", "pearson"] == pytest.approx(layers.mean())
+
+
+def test_methods_by_mean_pearson_then_the_yardsticks(tables):
+    summary = made(tables).summary
+    assert summary["yardstick"].tolist() == sorted(summary["yardstick"])
+    methods, yardsticks = (summary[summary["yardstick"] == which] for which in (False, True))
+    assert methods["method"].tolist() == ["head", "good", "noise", "vacuous"]  # the undefined one last
+    assert set(yardsticks["method"]) == {"random", "layers", "parameters", "static_list"}
+    assert (yardsticks["pearson"].diff().dropna() <= 0).all()
+
+
+def test_scores_that_are_not_ok_are_left_out_counted_and_named(tables):
+    found = made(tables)
+    summary = found.summary.set_index("method")
+    assert summary.loc["head", ["scored", "cells"]].tolist() == [66, 72]
+    assert summary.loc["head", "pearson"] == pytest.approx(100, abs=2)  # a zero among accuracies of 50 would show
+    assert summary.loc["noise", "scored"] == 66  # degenerate values are numbers, yet vacuous
+    without = made(SimpleNamespace(**{**vars(tables), "scores": tables.scores[tables.scores["Model"] != "m1"]}))
+    assert summary.loc["noise", "pearson"] == pytest.approx(without.summary.set_index("method").loc["noise", "pearson"])
+    assert np.isnan(summary.loc["vacuous", "pearson"])
+    assert "head: 6 × not applicable (the model has no source head)." in found.notes
+    assert any(note.startswith("vacuous: 6 of 6 correlations") for note in found.notes)
+    assert any("never zero" in line for line in report.legend(found))
+
+
+def test_times_are_per_score_and_preparation_per_target(tables):
+    times = made(tables).times.set_index("method").loc["good"]
+    assert times["milliseconds"] == pytest.approx(5) and times["milliseconds_sd"] == pytest.approx(1)  # noqa: PT018
+    assert times["preparation_seconds"] == pytest.approx(12 * 1.5)
+
+
+def test_targets_state_spread_over_models_beside_spread_over_seeds(tables):
+    found = made(tables).targets.set_index("target").loc["leaves"]
+    cells = tables.seeds[tables.seeds["Target Dataset"] == "leaves"].groupby("Model")["Oracle"]
+    assert found["sd_seeds"] == pytest.approx(np.sqrt(cells.var().mean()))
+    assert found["sd_models"] == pytest.approx(cells.mean().std())
+    assert found["best"] == pytest.approx(cells.mean().max())
+
+
+def test_files_repeat_to_the_byte_and_hold_no_time(tables, tmp_path):
+    first, second, third = (tmp_path / name for name in "abc")
+    slower = tables.timings.assign(Milliseconds=tables.timings["Milliseconds"] * 7)
+    timed = {"scores": tables.scores, "truth": tables.truth, "seeds": tables.seeds, "status": tables.status}
+    report.write(tables, first, quiet=True, provenance={"device": "cpu"})
+    report.write(tables, second, quiet=True, provenance={"device": "cpu"})
+    report.write(SimpleNamespace(**timed, timings=slower), third, quiet=True, provenance={"device": "gpu"})
+    assert hashes(first) == hashes(second)
+    differing = {name for name, value in hashes(first).items() if hashes(third)[name] != value}
+    assert differing == {"timings.csv", "times.csv", "times.md", "times.tex", "provenance.json"}
+    assert {"scores.csv", "truth.csv", "correlations.csv", "table.csv", "table.md", "table.tex"} <= set(hashes(first))
+
+
+def test_written_tables_give_the_same_correlations_again(tables, tmp_path):
+    report.write(tables, tmp_path, quiet=True)
+    scores, truth = pd.read_csv(tmp_path / "scores.csv"), pd.read_csv(tmp_path / "truth.csv")
+    assert list(scores.columns) == ["Run", *KEYS[1:], "good", "noise", "head", "vacuous"]
+    assert list(truth.columns[:4]) == [*KEYS[1:], "Oracle"]
+    again = correlate.correlate(scores, truth).table
+    table = pd.read_csv(tmp_path / "correlations.csv")
+    merged = again.merge(table, on=["method", "target", "measure", "capacity"], validate="one_to_one")
+    assert len(merged) == len(again)
+    np.testing.assert_allclose(merged["mean_x"], merged["mean_y"], atol=1e-9)
+
+
+def test_models_of_one_architecture_and_source_stay_apart_in_the_papers_columns(tables, tmp_path):
+    for table in (tables.scores, tables.truth, tables.seeds):
+        table["Source Dataset"] = "imagenet"
+    report.write(tables, tmp_path, quiet=True)
+    scores, truth = pd.read_csv(tmp_path / "scores.csv"), pd.read_csv(tmp_path / "truth.csv")
+    found = correlate.correlate(scores, truth)
+    assert found.mean("good") == pytest.approx(made(tables).correlations.mean("good"))
+
+
+def test_report_is_made_again_from_its_folder(tables, tmp_path, capsys):
+    report.write(tables, tmp_path, title="trial", exclude_models=["m3"], inputs={"good": ("features", "labels")})
+    before, shown = hashes(tmp_path), capsys.readouterr().out
+    for name in ("table.md", "correlations.csv", "scatter-good.png", "table-without.csv"):
+        (tmp_path / name).unlink()
+    assert report.main([f"path={tmp_path}"]) == 0
+    assert hashes(tmp_path) == before
+    assert capsys.readouterr().out == shown
+    assert "f(x), y" in shown and "trial, without m3" in shown  # noqa: PT018
+    assert report.main([f"path={tmp_path}/nowhere"]) == 2
+
+
+def test_nothing_to_correlate_is_an_exit_code(tables, tmp_path, capsys):
+    tables.scores = pd.DataFrame(columns=["Run", *KEYS])
+    assert report.write(tables, tmp_path) == 1
+    assert "no score came out" in capsys.readouterr().err
+
+
+def test_table_without_named_models(tables, tmp_path):
+    report.write(tables, tmp_path, exclude_models=["m0"], quiet=True)
+    rest = pd.read_csv(tmp_path / "table-without.csv").set_index("method")
+    assert rest.loc["head", ["scored", "cells"]].tolist() == [66, 66]
+
+
+def test_markdown_latex_and_terminal_say_the_same(tables):
+    found = made(tables)
+    grid = report.summary_grid(found)
+    value = layout.spread(found.summary["pearson"][0], found.summary["pearson_sd"][0])
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    report.show(found, console=console)
+    assert value in layout.markdown(grid)
+    assert value in console.export_text()
+    assert value.replace("±", r"$\pm$") in layout.latex(grid)
+    assert len({line.count("|") for line in layout.markdown(grid).splitlines() if line.startswith("|")}) == 1
+
+
+def test_latex_escapes_and_separates_blocks(tables):
+    text = layout.latex(report.target_grid(made(tables)))
+    assert r"photos\_b" in text and r"static\_list" in text  # noqa: PT018
+    assert text.count(r"\midrule") == 2 and r"\toprule" in text and r"\bottomrule" in text  # noqa: PT018
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {4}
+    assert layout.tex("τ_b 5% {x}") == r"$\tau_b$ 5\% \{x\}"
+
+
+def test_numbers_are_shown_without_a_negative_zero():
+    assert [layout.number(v) for v in (-0.04, -0.06, 12.34, float("nan"))] == ["0.0", "-0.1", "12.3", None]
+    assert layout.spread(1.0, float("nan")) == "1.0"
+
+
+def test_pictures_are_drawn_again_only_where_the_numbers_changed(tmp_path):
+    x, y = np.arange(8.0).reshape(2, 4), np.arange(8.0, 0, -1).reshape(2, 4)
+    path = tmp_path / "p.png"
+    draw = lambda score: scatter.draw(path, "t", ["a", "b"], score, y, list("uuvv"), ["", ""])  # noqa: E731
+    assert draw(x)
+    first = path.read_bytes()
+    assert not draw(x)
+    assert draw(x + 1)
+    assert draw(x) and path.read_bytes() == first  # noqa: PT018
+    path.write_bytes(first[: len(first) // 2])  # cut short by a crash
+    assert draw(x)
+    assert path.read_bytes() == first
+    assert b"matplotlib" not in first.lower()
+
+
+def test_inputs_read_as_in_the_papers_table(tables):
+    inputs = {"good": ("features", "labels"), "head": ("source_probs", "labels"), "noise": ("seed",)}
+    summary = made(tables, inputs=inputs).summary.set_index("method")
+    assert summary.loc[["good", "head"], "input"].tolist() == ["f(x), y", "p(z∣x), y"]
+    assert summary["input"].isna()["noise"]
