@@ -165,14 +165,21 @@ class Features:
     def standardised_gram(self) -> tuple[np.ndarray, np.ndarray]:
         """Inner products (n, n) and row sums (n,) of the features with each column z-scored (ddof = 0).
 
-        A constant column becomes zeros. Kept up to n = KEEP, made afresh beyond; not to be written to.
+        A constant column becomes zeros, as does a row at the mean. Kept up to n = KEEP, made afresh beyond;
+        not to be written to.
         """
         if self._standardised is not None:
             return self._standardised
         z = self.x - self.mean
         z /= np.where(self.sd > 0, self.sd, 1.0)
         z[:, self.sd == 0] = 0.0
-        made = z @ z.T, z.sum(axis=1)
+        gram, sums = z @ z.T, z.sum(axis=1)
+        # A row at the mean keeps the rounding of the subtraction, which is no direction.
+        moved = self.sd > 0
+        rounding = 8 * np.finfo(float).eps * (1.0 + np.abs(self.mean[moved]) / self.sd[moved])
+        lost = gram.diagonal() <= rounding @ rounding
+        gram[lost], gram[:, lost], sums[lost] = 0.0, 0.0, 0.0
+        made = gram, sums
         if self.n <= KEEP:
             self._standardised = made
         return made

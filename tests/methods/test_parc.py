@@ -1,0 +1,122 @@
+"""PARC against Spearman's coefficient of exact label distances, and what must leave it unchanged."""
+
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+from scipy.stats import rankdata, spearmanr
+
+from methods import Features, parc
+from methods.parc import multi_hot_ranks
+
+
+def probe(n: int = 60, d: int = 20, c: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % c
+    return rng.normal(size=(n, d)) + 1.5 * rng.normal(size=(c, d))[labels], labels
+
+
+def slow(x: np.ndarray, label_distances: np.ndarray) -> float:
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    return 100 * spearmanr(pdist(z, "correlation"), label_distances).statistic
+
+
+@pytest.mark.parametrize(("n", "d", "c"), [(60, 20, 5), (40, 90, 37), (60, 20, 6), (9, 3, 2)])
+def test_single_labels_equal_spearman_with_exact_distances(n, d, c):
+    x, labels = probe(n, d, c)
+    unlike = np.array([labels[i] != labels[j] for i, j in combinations(range(n), 2)], dtype=float)
+    assert parc(x, labels) == pytest.approx(slow(x, unlike), rel=1e-12)
+
+
+def test_multi_hot_equals_spearman_with_rational_distances():
+    x, _ = probe(40, 15)
+    hot = np.random.default_rng(3).random((40, 7)) < 0.4
+    hot[~hot.any(axis=1), 0] = True
+
+    def squared(a, b):  # signed square of the correlation of two 0/1 rows, exact
+        c, k, l, o = len(a), int(a.sum()), int(b.sum()), int((a & b).sum())
+        t = c * o - k * l
+        return Fraction(t * abs(t), k * (c - k) * l * (c - l))
+
+    pairs = [squared(hot[i], hot[j]) for i, j in combinations(range(40), 2)]
+    order = {value: rank for rank, value in enumerate(sorted(set(pairs)))}
+    distances = -np.array([order[p] for p in pairs], dtype=float)
+    np.testing.assert_array_equal(multi_hot_ranks(hot.astype(float)).values, rankdata(distances))
+    assert parc(x, hot) == pytest.approx(slow(x, distances), rel=1e-12)
+
+
+def test_one_hot_rows_are_single_labels():
+    x, labels = probe()
+    assert parc(x, np.eye(5, dtype=int)[labels]) == parc(x, labels)
+
+
+def test_rows_without_a_label_are_left_out_and_said():
+    x, labels = probe()
+    hot = np.eye(5, dtype=int)[labels]
+    hot[:, 0] |= hot[:, 1]
+    without = np.vstack([hot, np.zeros((2, 5), dtype=int), np.ones((1, 5), dtype=int)])
+    more = np.vstack([x, x[:3] + 1])
+    score = parc(more, without)
+    assert score == pytest.approx(parc(x, hot), rel=1e-12)
+    assert score.status == "ok"
+    assert score.reason.startswith("3 images")
+
+
+def test_column_scales_and_offsets_do_not_matter():
+    x, labels = probe()
+    rng = np.random.default_rng(1)
+    assert parc(x * rng.uniform(0.01, 100, 20) + rng.normal(size=20), labels) == pytest.approx(parc(x, labels))
+
+
+def test_classes_as_features_score_as_high_as_ties_allow():
+    """With two classes, one coordinate each way, distances are 0 within and 2 across: the rankings agree."""
+    labels = np.array([0, 1] * 6)
+    x = np.stack([labels, 1 - labels], axis=1).astype(float)
+    assert parc(x, labels) == pytest.approx(100)
+    # Opposed on purpose: like pairs far apart. Same and different pairs swap places.
+    x, labels = np.array([[0.0, 1], [1, 0], [0, 1], [1, 0]]), np.array([0, 0, 1, 1])
+    # Pairs (01)(02)(03)(12)(13)(23): far near far far near far -> Spearman of (1,0,1,1,0,1) and (0,1,1,1,1,0).
+    assert parc(x, labels) == pytest.approx(-50)
+
+
+def test_exact_pca_of_all_dimensions_keeps_distances_of_whitened_rows():
+    x, labels = probe()
+    assert parc(x, labels, n_dims=20, pca="exact") == pytest.approx(
+        slow(
+            Features(x).centred.R,
+            np.array([labels[i] != labels[j] for i, j in combinations(range(60), 2)], dtype=float),
+        ),
+        rel=1e-9,
+    )
+
+
+def test_degenerate_cases_are_named():
+    x, labels = probe()
+    assert parc(x, np.zeros(60, dtype=int)).status == "insufficient"
+    assert parc(x, np.arange(60)).status == "insufficient"
+    assert parc(np.ones((60, 3)), labels).status == "degenerate"
+    assert parc(x[:, :1], labels).status == "degenerate"  # one column: a row has no direction
+    assert parc(x, np.zeros((60, 4), dtype=int)).status == "insufficient"
+    hot = np.zeros((60, 4), dtype=int)
+    hot[:, :2] = 1
+    assert parc(x, hot).status == "degenerate"  # all label sets alike
+    x[0] = x.mean(axis=0)
+    x[0] += x[1:].mean(axis=0) - x[0]  # a row at the mean of all others is at the mean: no direction
+    score = parc(x, labels)
+    assert score.status == "degenerate"
+    assert np.isfinite(score)
+
+
+def test_duplicates_and_constant_columns_do_not_raise():
+    x, labels = probe()
+    x[:, 3] = 7.0
+    x[10:20] = x[0:10]
+    assert parc(x, labels).status == "ok"
+
+
+def test_unknown_compat_is_refused_with_a_hint():
+    x, labels = probe()
+    with pytest.raises(ValueError, match=r"compat must be one of None, 'parc'. Got 'park'. Did you mean 'parc'"):
+        parc(x, labels, compat="park")
