@@ -56,6 +56,9 @@ class Transfer:
     probe: str
     scores: Mapping[str, str]
     reference: str | None = None
+    """The weights cell of the model that was trained on the target itself."""
+    prepared: tuple[str, ...] = ()
+    """The methods that compare with that model."""
 
 
 @dataclass
@@ -166,8 +169,9 @@ class _Builder:
                     )
                 )
         probe = self._probe(made, model, weights, identity, pack, target)
-        reference = None
-        if any("reference_features" in m.needs for m in experiment.method.values()):
+        reference = of_reference = None
+        prepared = tuple(m.name for m in experiment.method.values() if "reference_features" in m.needs)
+        if prepared:
             trained_here = experiment.reference.model_copy(update={"weights": f"pretrain:{target.name}"})
             of_reference, its_identity = self.weights(made, trained_here)
             reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
@@ -175,7 +179,7 @@ class _Builder:
             method.name: self._score(made, method, model, target, probe, reference)
             for method in experiment.method.values()
         }
-        return Transfer(model, target, tuple(truth), tune, probe, scores, reference)
+        return Transfer(model, target, tuple(truth), tune, probe, scores, of_reference, prepared)
 
     def _probe(
         self,

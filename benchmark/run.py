@@ -10,12 +10,16 @@ import time
 from collections.abc import Mapping, Sequence
 
 from benchmark import cli
-from benchmark.config import Experiment
+from benchmark.config import ConfigError, Experiment
 from benchmark.executor import resolve_devices, worker_count
 from benchmark.executor import run as execute
-from benchmark.plan import Plan, describe, merge, plan
+from benchmark.plan import Plan, describe, draw_seeds, merge, plan, scoring_seed
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
+from benchmark.tables import Tables, gather
+
+SHARED = ("bank", "target", "source", "method", "name", "paths")
+"""What the points of a sweep may differ in without a label: their rows and columns tell them apart."""
 
 USAGE = """python -m benchmark.run [-m] [key=value …]
 
@@ -33,6 +37,8 @@ scores predict the accuracies. Finished work is kept: the same command again onl
 def run(experiments: Sequence[Experiment]) -> int:
     """Run one experiment, or the points of a sweep as one plan. Returns the exit code: 1 where a cell failed."""
     start, first = time.monotonic(), experiments[0]
+    if len({repr(e.recipe) for e in experiments}) > 1:
+        raise ConfigError("recipe must be the same in all points of a sweep. Got several: one table, one ground truth.")
     released = None if first.truth.mode == "recompute" else first.paths.released
     store = Store(first.paths.cache, released)
     plans = [plan(e) for e in experiments]
@@ -44,21 +50,23 @@ def run(experiments: Sequence[Experiment]) -> int:
     for reason in made.unavailable.values():
         print(f"unavailable: {reason}", file=sys.stderr)
     failed, tables = _complete(made, store, first, _labels(experiments, plans))
-    code = _report(first, experiments, tables, made)
+    code = _report(experiments, tables)
+    if first.logger:
+        from benchmark.tracking import log
+
+        log(first, tables)
     if first.truth.verify:
         from benchmark.verify import verify
 
-        verify(first, made, store)
+        code |= not verify(first, made, store)
     if failed:
         _tell_failures(made, failed)
     print(f"{duration(time.monotonic() - start)}, results in {first.paths.out}")
-    return 1 if failed or made.unavailable else code
+    return 1 if failed or made.unavailable else int(code)
 
 
-def _complete(made: Plan, store: Store, first: Experiment, labels: Mapping[int, str]) -> tuple[dict[str, str], object]:
+def _complete(made: Plan, store: Store, first: Experiment, labels: Mapping[int, str]) -> tuple[dict[str, str], Tables]:
     """Compute what is missing and read the tables; a cell found damaged on reading sends us round again."""
-    from benchmark.tables import gather
-
     failed: dict[str, str] = {}
     while True:
         missing = [c for c in made.missing(store) if c.key not in failed]
@@ -70,15 +78,31 @@ def _complete(made: Plan, store: Store, first: Experiment, labels: Mapping[int, 
             print(f"damaged: {made.cells[error.key].label}: {error}", file=sys.stderr)
 
 
-def _report(first: Experiment, experiments: Sequence[Experiment], tables: object, made: Plan) -> int:
-    from benchmark import report
+def _report(experiments: Sequence[Experiment], tables: Tables) -> int:
+    from benchmark import provenance, report
 
-    return report.write(tables, first.paths.out, title=first.name, exclude_models=first.exclude_models)
+    first = experiments[0]
+    return report.write(
+        tables,
+        first.paths.out,
+        title=first.name,
+        exclude_models=first.exclude_models,
+        inputs={m.name: m.needs for e in experiments for m in e.method.values()},
+        provenance={
+            "command": ["python", "-m", "benchmark.run", *sys.argv[1:]],
+            "seeds": {
+                "probe": draw_seeds(first.probe.draws),
+                "scoring": list(map(scoring_seed, range(first.probe.draws))),
+            },
+            "experiments": [e.model_dump(mode="json", exclude={"paths"}) for e in experiments],
+            **provenance.record(),
+        },
+    )
 
 
 def _labels(experiments: Sequence[Experiment], plans: Sequence[Plan]) -> dict[int, str]:
     """By position of each transfer in the merged plan: what distinguishes its sweep point, methods aside."""
-    points = [_flatten(e.model_dump(mode="json", exclude={"method", "name", "paths"})) for e in experiments]
+    points = [_flatten(e.model_dump(mode="json", exclude=set(SHARED))) for e in experiments]
     varying = sorted(k for k in set().union(*points) if len({repr(p.get(k)) for p in points}) > 1)
     names = [", ".join(f"{k}={p.get(k)}" for k in varying) for p in points]
     return dict(enumerate(n for n, one in zip(names, plans, strict=True) for _ in one.transfers))

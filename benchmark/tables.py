@@ -33,7 +33,7 @@ class Tables:
 
 
 def gather(made: Plan, store: Store, failed: Mapping[str, str], labels: Mapping[int, str] | None = None) -> Tables:
-    """Read the cells of a plan. `labels` names the sweep point of a transfer by its position, where there are several."""
+    """Read the cells of a plan. `labels` names a transfer's sweep point, by its position."""
     scores: dict[tuple, dict] = {}
     seeds: dict[str, dict] = {}
     status: list[dict] = [_missing_model(model, reason) for model, reason in made.unavailable.items()]
@@ -49,6 +49,8 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], labels: Mapping[
                 entry = store.read("truth", key)
                 seeds[key] = row | {"Layers": transfer.model.layers} | _truth_columns(entry.values)
                 timings.append(row | {"Stage": "truth", "Seconds": entry.record["seconds"]})
+        for method in transfer.prepared:
+            timings.append(row | {"Stage": "preparation", "Method": method} | _preparation(store, transfer))
         for method, key in transfer.scores.items():
             column = f"{method} @ {label}" if label else method
             if key in failed:
@@ -89,6 +91,14 @@ def _probe_facts(store: Store, transfer: Transfer) -> dict:
         values = store.read("probe", transfer.probe).values
         facts |= {"Parameters": values["parameters"], "Images": values["images"][0]}
     return facts
+
+
+def _preparation(store: Store, transfer: Transfer) -> dict:
+    """What training the reference model took, where this store saw it."""
+    try:
+        return {"Seconds": store.read("weights", transfer.reference).record["seconds"]}
+    except KeyError:
+        return {"Seconds": None}
 
 
 def _truth_columns(values: Mapping) -> dict:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import pandas as pd
 
 from benchmark.config import Experiment
 from benchmark.store import key_of
+from benchmark.tables import Tables
 
 
-def log(experiment: Experiment, tables: dict[str, pd.DataFrame], out: Path) -> bool:
+def log(experiment: Experiment, tables: Tables) -> bool:
     """Log configuration, per-cell results, tables and plots of a finished run; True where it worked.
 
     The run's group is the experiment, its id the content key of the configuration, so that the same command
     resumes the same run. Offline with logger.mode=offline (files under the output folder; `wandb sync` later).
     """
-    spec = experiment.logger
+    spec, out = experiment.logger, experiment.paths.out
     config = experiment.model_dump(mode="json", exclude={"logger", "dry_run"})
     try:
         os.environ.setdefault("WANDB_SILENT", "true")
@@ -37,12 +37,13 @@ def log(experiment: Experiment, tables: dict[str, pd.DataFrame], out: Path) -> b
             config=config,
             dir=str(out),
         )
-        for name, table in tables.items():
+        correlations = pd.read_csv(out / "correlations.csv")
+        for name, table in {**vars(tables), "correlations": correlations}.items():
             if len(table):
                 run.log({name: wandb.Table(dataframe=table.astype(object).where(table.notna(), None))})
         for picture in sorted(out.glob("*.png")):
             run.log({picture.stem: wandb.Image(str(picture))})
-        for row in tables["correlations"].itertuples():
+        for row in correlations.itertuples():
             if row.target == "mean" and row.capacity == "none" and pd.notna(row.mean):
                 run.summary[f"{row.method}/{row.measure}"] = row.mean
         run.finish()
