@@ -11,6 +11,7 @@ a folder of cells, or one zip file of them where cells are many and small.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -18,12 +19,13 @@ import os
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, Field
 
@@ -31,10 +33,15 @@ from benchmark.config import ConfigError, did_you_mean
 
 SCHEMA = 1
 STAGES = ("pack", "weights", "tune", "truth", "probe", "score")
+RESTORE = "Restore it from git, or set paths.released=null."
+
+
+ALWAYS = frozenset({"spec.json", "values.json", "record.json"})
+"""Files that every cell has."""
 
 
 class Damaged(Exception):
-    """A cell whose files are not what was written."""
+    """A cell whose files are not what was written, or that is gone although something needs it."""
 
     def __init__(self, stage: str, key: str, why: str):
         super().__init__(f"{stage} cell {key[:12]} is damaged ({why}); it is made again.")
@@ -97,6 +104,7 @@ class Store:
     def __init__(self, cache: Path, released: Path | None = None):
         self.cache, self.released = Path(cache), Path(released) if released else None
         self._verified: set[Path] = set()
+        self._zips: dict[str, tuple[zipfile.ZipFile, dict[str, dict[str, str]]] | None] = {}
         marker = self.cache / "schema.json"
         if marker.exists() and json.loads(marker.read_text())["schema"] > SCHEMA:
             raise ConfigError(
@@ -107,34 +115,26 @@ class Store:
 
     def has(self, stage: str, key: str) -> bool:
         """Whether a finished cell is there (its bytes are verified on reading)."""
-        return (self._home(stage, key) / "manifest.json").exists() or self._in_released(stage, key)
+        return self._folder(stage, key) is not None or key in self._zip_members(stage)
 
     def read(self, stage: str, key: str) -> Entry:
-        """A verified cell; raises Damaged (and sets it aside) or KeyError."""
-        home = self._home(stage, key)
-        if (home / "manifest.json").exists():
-            return Entry(stage, key, self._verify_folder(stage, key, home))
-        if self.released and (folder := self.released / stage / key).is_dir():
+        """A verified cell; raises Damaged for one that is not intact (and sets it aside) or not there."""
+        if folder := self._folder(stage, key):
             return Entry(stage, key, self._verify_folder(stage, key, folder))
-        members = self._zip_members(stage)
-        if key in members:
-            return Entry(stage, key, self._verify_zipped(stage, key, members[key]))
-        raise KeyError(f"{stage} cell {key[:12]} is not in the store.")
+        if key in self._zip_members(stage):
+            return Entry(stage, key, self._verify_zipped(stage, key))
+        raise Damaged(stage, key, "it is gone")
 
     def folder(self, stage: str, key: str) -> Path:
         """The folder of a verified cell; a zipped one is unpacked into the cache first."""
-        home = self._home(stage, key)
-        if (home / "manifest.json").exists():
-            self._verify_folder(stage, key, home)
-            return home
-        if self.released and (self.released / stage / key).is_dir():
-            self._verify_folder(stage, key, self.released / stage / key)
-            return self.released / stage / key
+        if folder := self._folder(stage, key):
+            self._verify_folder(stage, key, folder)
+            return folder
         entry = self.read(stage, key)
-        with self._staged(stage, key) as staged:
+        with self.claim(key, wait=True), self._staged(stage, key) as staged:
             for name, content in entry.files.items():
                 (staged / name).write_bytes(content)
-        return home
+        return self._home(stage, key)
 
     # writing
 
@@ -168,63 +168,59 @@ class Store:
         return folder
 
     @contextmanager
-    def claim(self, key: str) -> Iterator[None]:
-        """Hold the sole right to compute a cell; raises Busy at once where another process holds it."""
-        from filelock import FileLock, Timeout
-
-        folder = self.cache / "claims"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise Busy(key) from None
+    def claim(self, key: str, wait: bool = False) -> Iterator[None]:
+        """Hold the sole right to compute a cell; where another process holds it, raises Busy at once, or waits."""
+        path = self.cache / "claims" / f"{key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = self._lock(path, wait)
+        while not os.fstat(held).st_nlink:  # its last holder removed it after we had opened it
+            os.close(held)
+            held = self._lock(path, wait)
         try:
             yield
-        finally:  # whoever opened the old file meanwhile looks for the finished cell again before computing
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
-
-    def discard(self, stage: str, key: str) -> None:
-        """Remove a cell from the cache."""
-        shutil.rmtree(self._home(stage, key), ignore_errors=True)
-
-    # looking after it
-
-    def cells(self) -> Iterator[tuple[str, str, Path]]:
-        """(stage, key, folder) of every finished cell in the cache."""
-        for stage in STAGES:
-            for folder in sorted((self.cache / stage).glob("*/manifest.json")):
-                yield stage, folder.parent.name, folder.parent
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(held)
 
     # inside
 
     def _home(self, stage: str, key: str) -> Path:
         return self.cache / stage / key
 
-    def _in_released(self, stage: str, key: str) -> bool:
-        if self.released is None:
-            return False
-        return (self.released / stage / key / "manifest.json").exists() or key in self._zip_members(stage)
+    def _folder(self, stage: str, key: str) -> Path | None:
+        """The folder of a finished cell that is not in a zip file."""
+        homes = [self._home(stage, key)] + ([self.released / stage / key] if self.released else [])
+        return next((home for home in homes if (home / "manifest.json").exists()), None)
+
+    @staticmethod
+    def _lock(path: Path, wait: bool) -> int:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(handle)
+            raise Busy(path.stem) from None
+        return handle
 
     def _zip_members(self, stage: str) -> dict[str, dict[str, str]]:
-        if self.released is None:
-            return {}
-        cache = self.__dict__.setdefault("_zips", {})
-        if stage not in cache:
-            members: dict[str, dict[str, str]] = {}
-            path = self.released / f"{stage}.zip"
-            if path.exists():
-                with zipfile.ZipFile(path) as archive:
-                    for name in archive.namelist():
-                        key, _, file = name.partition("/")
-                        members.setdefault(key, {})[file] = name
-            cache[stage] = members
-        return cache[stage]
+        """{key: {file: member}} of a stage's released zip file, which is opened once."""
+        if stage not in self._zips:
+            self._zips[stage] = None
+            if self.released and (path := self.released / f"{stage}.zip").exists():
+                try:
+                    archive = zipfile.ZipFile(path)
+                except zipfile.BadZipFile as error:
+                    raise ConfigError(f"The released {path.name} is damaged ({error}). {RESTORE}") from None
+                members: dict[str, dict[str, str]] = {}
+                for name in archive.namelist():
+                    key, _, file = name.partition("/")
+                    members.setdefault(key, {})[file] = name
+                self._zips[stage] = archive, members
+        return self._zips[stage][1] if self._zips[stage] else {}
 
     def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
         try:
-            files = json.loads((folder / "manifest.json").read_text())["files"]
+            files = _files_of(json.loads((folder / "manifest.json").read_text()))
             for name, expected in files.items():
                 path = folder / name
                 if path in self._verified:
@@ -234,29 +230,38 @@ class Store:
                 if digest(path) != expected["sha256"]:
                     raise ValueError(f"{name} has another checksum")
                 self._verified.add(path)
-        except (OSError, ValueError, KeyError) as error:
+        except FileNotFoundError as error:
+            self._set_aside(stage, key, folder, f"{Path(error.filename).name} is missing")
+        except (OSError, ValueError, KeyError, TypeError) as error:
             self._set_aside(stage, key, folder, str(error))
         return {name: folder / name for name in files}
 
-    def _verify_zipped(self, stage: str, key: str, members: Mapping[str, str]) -> dict[str, bytes]:
-        with zipfile.ZipFile(self.released / f"{stage}.zip") as archive:
-            contents = {file: archive.read(name) for file, name in members.items()}
-        expected = json.loads(contents["manifest.json"])["files"]
-        for name, facts in expected.items():
-            if hashlib.sha256(contents[name]).hexdigest() != facts["sha256"]:
-                raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]}/{name}. Restore it from git.")
+    def _verify_zipped(self, stage: str, key: str) -> dict[str, bytes]:
+        archive, members = self._zips[stage]
+        try:
+            contents = {file: archive.read(name) for file, name in members[key].items()}
+            for name, expected in _files_of(json.loads(contents["manifest.json"])).items():
+                if hashlib.sha256(contents[name]).hexdigest() != expected["sha256"]:
+                    raise ValueError(f"{name} has another checksum")
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]} ({error}). {RESTORE}") from None
         return contents
 
-    def _set_aside(self, stage: str, key: str, folder: Path, why: str) -> None:
-        if self.cache in folder.parents:
-            target = self.cache / "damaged" / f"{stage}-{key}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            folder.rename(target)
-            raise Damaged(stage, key, why)
-        raise ConfigError(
-            f"The released {stage} cell {key[:12]} is damaged ({why}). Restore it from git, or set paths.released=null."
-        )
+    def _set_aside(self, stage: str, key: str, folder: Path, why: str) -> NoReturn:
+        if self.cache not in folder.parents:
+            raise ConfigError(f"The released {stage} cell {key[:12]} is damaged ({why}). {RESTORE}")
+        self._move_away(stage, key)
+        raise Damaged(stage, key, why)
+
+    def _move_away(self, stage: str, key: str) -> None:
+        home, target = self._home(stage, key), self.cache / "damaged" / f"{stage}-{key}"
+        self._verified = {path for path in self._verified if home not in path.parents}
+        if not home.exists():  # another process that found it was faster
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            home.rename(target)
 
     @contextmanager
     def _staged(self, stage: str, key: str, made: Path | None = None) -> Iterator[Path]:
@@ -269,17 +274,31 @@ class Store:
         else:
             staged.mkdir()
         yield staged
+        self._mark_schema()
+        for path in staged.iterdir():  # the rename must not overtake the bytes when the power fails
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         home.parent.mkdir(parents=True, exist_ok=True)
-        marker = self.cache / "schema.json"
-        if not marker.exists():
-            marker.write_text(json.dumps({"schema": SCHEMA}))
-        if home.exists():  # another run finished it between two looks: the same values
+        if home.exists() and not (home / "manifest.json").exists():
+            self._move_away(stage, key)
+        if home.exists():  # another process finished it between two looks: the same values
             shutil.rmtree(staged)
         else:
-            for path in staged.iterdir():  # the rename must not overtake the bytes when the power fails
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
             staged.rename(home)
+
+    def _mark_schema(self) -> None:
+        marker = self.cache / "schema.json"
+        if not marker.exists():  # under a name of its own first: a half-written one would stop every later run
+            part = self.cache / "unfinished" / f"schema.{os.getpid()}"
+            part.write_text(json.dumps({"schema": SCHEMA}))
+            part.replace(marker)
+
+
+def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    files = manifest["files"]
+    if absent := ALWAYS - files.keys():
+        raise ValueError(f"its manifest lacks {', '.join(sorted(absent))}")
+    return files
 
 
 def clean(store: Store) -> None:
@@ -288,7 +307,7 @@ def clean(store: Store) -> None:
         key = folder.name.partition(".")[0]
         try:
             with store.claim(key):
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True) if folder.is_dir() else folder.unlink(missing_ok=True)
         except Busy:
             continue
 

@@ -1,0 +1,378 @@
+"""The store keeps what it was given, notices what is no longer that, and belongs to one writer a cell."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.config import ConfigError
+from benchmark.store import Busy, Damaged, Store, canonical, clean, digest, export, key_of
+
+ROOT = Path(__file__).resolve().parents[1]
+ARRAYS = {"features": np.arange(12, dtype=np.float32).reshape(3, 4), "ids": np.array([3, 1, 2])}
+KEY = "ab" * 32
+
+
+def put(store: Store, stage: str = "probe", key: str = KEY, oracle: float = 1.5) -> Path:
+    store.write(stage, key, {"stage": stage}, {"oracle": oracle}, {"seconds": 2.0}, ARRAYS)
+    return store.cache / stage / key
+
+
+def python(code: str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def command(*overrides: str) -> subprocess.CompletedProcess:
+    call = [sys.executable, "-m", "benchmark.store", *overrides]
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+
+
+HOLD = """
+    import sys, time
+    from pathlib import Path
+    from benchmark.store import Store
+    with Store(Path(sys.argv[1])).claim(sys.argv[2]):
+        print("held", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_keys_are_sha256_of_canonical_json():
+    assert canonical({"b": [1, 0.1], "a": "é"}) == '{"a":"\\u00e9","b":[1,0.1]}'
+    # printf '{"a":1}' | sha256sum
+    assert key_of({"a": 1}) == "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862"
+    assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    with pytest.raises(ValueError):
+        key_of({"a": float("nan")})
+
+
+def test_a_cell_reads_back_as_it_was_written(tmp_path):
+    store = Store(tmp_path)
+    assert not store.has("probe", KEY)
+    put(store)
+    entry = Store(tmp_path).read("probe", KEY)
+    assert entry.values == {"oracle": 1.5}
+    assert entry.record == {"seconds": 2.0}
+    for name, expected in ARRAYS.items():
+        np.testing.assert_array_equal(entry.arrays[name], expected)
+        assert entry.arrays[name].dtype == expected.dtype
+    assert json.loads((tmp_path / "probe" / KEY / "spec.json").read_text()) == {"stage": "probe"}
+    assert not list((tmp_path / "unfinished").iterdir())
+
+
+def test_same_values_give_the_same_bytes(tmp_path):
+    one, two = put(Store(tmp_path / "1")), put(Store(tmp_path / "2"))
+    for name in ("values.json", "arrays.safetensors", "spec.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_an_unfinished_cell_is_no_cell(tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(TypeError):  # dies after spec.json
+        store.write("probe", KEY, {}, {"value": object()}, {})
+    assert not store.has("probe", KEY)
+    assert len(list((tmp_path / "unfinished").iterdir())) == 1
+    put(store)  # the same process may try again
+    assert store.read("probe", KEY).values == {"oracle": 1.5}
+
+
+def test_a_workspace_becomes_the_cell(tmp_path):
+    store = Store(tmp_path)
+    made = store.workspace(KEY)
+    (made / "images.bin").write_bytes(b"12345")
+    store.write("pack", KEY, {}, {}, {}, made=made)
+    assert (store.folder("pack", KEY) / "images.bin").read_bytes() == b"12345"
+    assert not made.exists()
+
+
+def _truncate(folder: Path) -> None:
+    file = folder / "arrays.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def _flip_one_bit(folder: Path) -> None:
+    content = bytearray((folder / "arrays.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "arrays.safetensors").write_bytes(content)
+
+
+DAMAGE = {
+    "truncated": (_truncate, "bytes, not"),
+    "altered": (_flip_one_bit, "another checksum"),
+    "missing": (lambda f: (f / "values.json").unlink(), "values.json is missing"),
+    "manifest cut": (lambda f: (f / "manifest.json").write_text('{"schema": 1, "fil'), "line 1"),
+    "manifest empty": (lambda f: (f / "manifest.json").write_text('{"schema": 1, "files": {}}'), "manifest lacks"),
+    "manifest a list": (lambda f: (f / "manifest.json").write_text("[]"), "list indices"),
+    "manifest odd": (
+        lambda f: (f / "manifest.json").write_text('{"files": {"spec.json": 1, "values.json": 1, "record.json": 1}}'),
+        "not subscriptable",
+    ),
+    "manifest binary": (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe\x00"), "decode"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize("way", ["read", "folder"])
+def test_damage_is_noticed_named_and_set_aside(tmp_path, how, way):
+    harm, why = DAMAGE[how]
+    harm(put(Store(tmp_path)))
+    store = Store(tmp_path)
+    assert store.has("probe", KEY)
+    with pytest.raises(Damaged, match=why) as caught:
+        getattr(store, way)("probe", KEY)
+    assert (caught.value.stage, caught.value.key) == ("probe", KEY)
+    assert str(caught.value).startswith(f"probe cell {KEY[:12]} is damaged (")
+    assert not store.has("probe", KEY)
+    assert (tmp_path / "damaged" / f"probe-{KEY}").is_dir()
+    put(store)  # made again by the same process
+    assert store.read("probe", KEY).values == {"oracle": 1.5}
+
+
+def test_a_cell_without_its_manifest_is_made_again(tmp_path):
+    store = Store(tmp_path)
+    (put(store) / "manifest.json").unlink()
+    assert not store.has("probe", KEY)
+    put(store, oracle=2.5)
+    assert store.read("probe", KEY).values == {"oracle": 2.5}
+
+
+def test_damage_after_repair_is_noticed_by_the_same_process(tmp_path):
+    store = Store(tmp_path)
+    (put(store) / "values.json").write_text("{}")  # arrays.safetensors is found intact before
+    with pytest.raises(Damaged):
+        store.read("probe", KEY)
+    _flip_one_bit(put(store))
+    with pytest.raises(Damaged, match=r"arrays\.safetensors"):
+        store.read("probe", KEY)
+
+
+def test_two_readers_of_one_damaged_cell_both_learn_of_it(tmp_path):
+    _truncate(put(Store(tmp_path)))
+    first, second = Store(tmp_path), Store(tmp_path)
+    folder = second._folder("probe", KEY)
+    with pytest.raises(Damaged):
+        first.read("probe", KEY)
+    with pytest.raises(Damaged):  # was on its way to it when the other one set it aside
+        second._verify_folder("probe", KEY, folder)
+    with pytest.raises(Damaged, match="gone"):
+        second.read("probe", KEY)
+    assert (tmp_path / "damaged" / f"probe-{KEY}").is_dir()
+
+
+def test_a_finished_cell_is_not_overwritten(tmp_path):
+    store = Store(tmp_path)
+    put(store)
+    before = (tmp_path / "probe" / KEY / "record.json").stat()
+    put(store, oracle=9.0)
+    assert store.read("probe", KEY).values == {"oracle": 1.5}
+    assert (tmp_path / "probe" / KEY / "record.json").stat().st_mtime_ns == before.st_mtime_ns
+
+
+# layers
+
+
+@pytest.fixture
+def released(tmp_path) -> Path:
+    """A released layer: a weights folder and a zip file of two probes."""
+    store = Store(tmp_path / "origin")
+    for stage, key in (("weights", KEY), ("probe", KEY), ("probe", "cd" * 32)):
+        put(store, stage, key)
+    export(store, {"weights": [KEY], "probe": ["cd" * 32, KEY]}, tmp_path / "released")
+    return tmp_path / "released"
+
+
+def test_released_cells_are_read_without_a_copy(tmp_path, released):
+    store = Store(tmp_path / "cache", released)
+    for stage in ("weights", "probe"):
+        assert store.has(stage, KEY)
+        entry = store.read(stage, KEY)
+        assert entry.values == {"oracle": 1.5}
+        np.testing.assert_array_equal(entry.arrays["features"], ARRAYS["features"])
+    assert store.folder("weights", KEY) == released / "weights" / KEY
+    assert not (tmp_path / "cache").exists()
+    assert not Store(tmp_path / "cache").has("probe", KEY)
+
+
+def test_a_zipped_cell_is_unpacked_when_a_folder_is_needed(tmp_path, released):
+    store = Store(tmp_path / "cache", released)
+    folder = store.folder("probe", KEY)
+    assert folder == tmp_path / "cache" / "probe" / KEY
+    for path in (tmp_path / "origin" / "probe" / KEY).iterdir():
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+    assert store.folder("probe", KEY) == folder
+
+
+def test_the_cache_lies_over_the_released_layer(tmp_path, released):
+    store = Store(tmp_path / "cache", released)
+    for stage in ("weights", "probe"):
+        put(store, stage, oracle=7.0)
+        assert store.read(stage, KEY).values == {"oracle": 7.0}
+    (tmp_path / "cache" / "probe" / KEY / "values.json").write_text("{}")
+    with pytest.raises(Damaged):
+        Store(tmp_path / "cache", released).read("probe", KEY)
+    assert Store(tmp_path / "cache", released).read("probe", KEY).values == {"oracle": 1.5}
+
+
+def test_a_damaged_release_is_an_error_that_says_what_to_do(tmp_path, released):
+    _truncate(released / "weights" / KEY)
+    with pytest.raises(ConfigError, match=r"released weights cell .* Restore it from git"):
+        Store(tmp_path / "cache", released).read("weights", KEY)
+    assert (released / "weights" / KEY).is_dir()
+    archive = bytearray((released / "probe.zip").read_bytes())
+    with zipfile.ZipFile(released / "probe.zip") as zipped:
+        info = zipped.getinfo(f"{KEY}/values.json")
+    archive[info.header_offset + 30 + len(info.filename) + 2] ^= 255
+    (released / "probe.zip").write_bytes(archive)
+    with pytest.raises(ConfigError, match=r"released probe.zip is damaged .* Restore it from git"):
+        Store(tmp_path / "cache", released).read("probe", KEY)
+    (released / "probe.zip").write_bytes(archive[:-40])
+    with pytest.raises(ConfigError, match=r"released probe.zip is damaged"):
+        Store(tmp_path / "cache", released).has("probe", KEY)
+
+
+def test_export_is_the_same_bytes_each_time_and_from_the_release_itself(tmp_path, released):
+    keys = {"weights": [KEY], "probe": [KEY, "cd" * 32]}
+    time.sleep(0.01)
+    size = export(Store(tmp_path / "origin"), keys, tmp_path / "second")
+    export(Store(tmp_path / "elsewhere", released), keys, tmp_path / "third")
+    names = sorted(p.relative_to(released) for p in released.rglob("*") if p.is_file())
+    for copy in ("second", "third"):
+        assert sorted(p.relative_to(tmp_path / copy) for p in (tmp_path / copy).rglob("*") if p.is_file()) == names
+        for name in names:
+            assert (tmp_path / copy / name).read_bytes() == (released / name).read_bytes()
+    assert size == sum((released / name).stat().st_size for name in names)
+
+
+# claims
+
+
+def test_a_claim_excludes_other_processes_and_ends_with_its_process(tmp_path):
+    holder = python(HOLD, tmp_path, KEY)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        store = Store(tmp_path)
+        with pytest.raises(Busy), store.claim(KEY):
+            pass
+        with store.claim("cd" * 32):  # another cell is free
+            pass
+        holder.kill()
+        holder.wait()
+        with store.claim(KEY):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+    assert not list((tmp_path / "claims").iterdir())
+
+
+def test_a_claim_excludes_its_own_process(tmp_path):
+    one, two = Store(tmp_path), Store(tmp_path)
+    with one.claim(KEY):
+        for store in (one, two):
+            with pytest.raises(Busy), store.claim(KEY):
+                pass
+    with two.claim(KEY):
+        pass
+
+
+def test_claims_never_overlap_under_contention(tmp_path):
+    """Six processes each add 1 to a number 30 times, read and write apart: a lost update shows an overlap."""
+    code = """
+        import sys, time
+        from pathlib import Path
+        from benchmark.store import Busy, Store
+        folder, done = Path(sys.argv[1]), 0
+        store, number = Store(folder), folder / "number"
+        while done < 30:
+            try:
+                with store.claim("ab"):
+                    now = int(number.read_text())
+                    time.sleep(0.0005)
+                    number.write_text(str(now + 1))
+                done += 1
+            except Busy:
+                pass
+    """
+    (tmp_path / "number").write_text("0")
+    crowd = [python(code, tmp_path) for _ in range(6)]
+    for process in crowd:
+        assert process.wait(60) == 0, process.stderr.read()
+    assert (tmp_path / "number").read_text() == "180"
+
+
+def test_clean_removes_what_the_dead_left_and_nothing_of_the_living(tmp_path):
+    living, dead = python(HOLD, tmp_path, "a1"), python(HOLD, tmp_path, "b2")
+    try:
+        assert living.stdout.readline() == dead.stdout.readline() == "held\n"
+        for name in ("a1.1", "a1.made", "b2.1", "b2.made"):
+            (tmp_path / "unfinished" / name).mkdir(parents=True)
+            (tmp_path / "unfinished" / name / "half").write_text("x")
+        (tmp_path / "unfinished" / "schema.7").write_text("{")
+        dead.send_signal(signal.SIGKILL)
+        dead.wait()
+        clean(Store(tmp_path))
+        assert sorted(p.name for p in (tmp_path / "unfinished").iterdir()) == ["a1.1", "a1.made"]
+    finally:
+        for process in (living, dead):
+            process.kill()
+            process.wait()
+
+
+# schema and command
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    put(Store(tmp_path))
+    assert json.loads((tmp_path / "schema.json").read_text()) == {"schema": 1}
+    (tmp_path / "schema.json").write_text('{"schema": 2}')
+    with pytest.raises(ConfigError, match=r"schema 1 or older. Got a newer one"):
+        Store(tmp_path)
+    refused = command(f"cache={tmp_path}")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: paths.cache must be of schema 1")
+
+
+def test_the_command_shows_and_prunes(tmp_path):
+    store = Store(tmp_path)
+    for stage, key in (("probe", "aa"), ("probe", "bb"), ("truth", "cc"), ("score", "dd")):
+        put(store, stage, key)
+    (tmp_path / "unfinished" / "ee.1").mkdir()
+    shown = command(f"cache={tmp_path}", "released=null")
+    assert shown.returncode == 0
+    lines = {line.split()[0]: line.split()[1] for line in shown.stdout.splitlines()}
+    assert (lines["probe"], lines["truth"], lines["score"], lines["unfinished"]) == ("2", "1", "1", "1")
+    assert "removed" not in shown.stdout
+
+    long_ago = time.time() - 10 * 86400
+    os.utime(tmp_path / "probe" / "aa", (long_ago, long_ago))
+    pruned = command(f"cache={tmp_path}", "released=null", "prune=[probe,unfinished]", "unused_days=5")
+    assert "removed 1 cells" in pruned.stdout
+    assert not store.has("probe", "aa")
+    assert store.has("probe", "bb")
+    assert not list((tmp_path / "unfinished").iterdir())
+    command(f"cache={tmp_path}", "prune=[probe,score]")
+    assert [store.has(s, k) for s, k in (("probe", "bb"), ("score", "dd"), ("truth", "cc"))] == [False, False, True]
+
+    wrong = command(f"cache={tmp_path}", "prune=[prob]")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: prune must name stages. Got 'prob'. Did you mean 'probe'?\n")
+
+
+def test_the_command_shows_the_released_layer(tmp_path, released):
+    shown = command(f"cache={tmp_path / 'none'}", f"released={released}")
+    size = sum(p.stat().st_size for p in released.rglob("*") if p.is_file()) / 1e6
+    assert f"released: 1 weights, 2 probe, {size:.1f} MB" in shown.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_digest_is_sha256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert digest(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
