@@ -219,6 +219,7 @@ class _Builder:
                 "arch": model.arch,
                 "layers": model.layers,
                 "source": model.source_name,
+                "target": target.name,
                 "source_size": model.source_size,
                 "source_accuracy": model.source_accuracy,
             }
