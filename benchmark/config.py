@@ -47,9 +47,18 @@ class Spec(BaseModel):
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         """The fields that decide a result, as plain data for a key."""
-        full = self.model_dump(mode="json", exclude=set(leave_out))
-        defaults = {k: f.get_default(call_default_factory=True) for k, f in type(self).model_fields.items()}
-        return {k: v for k, v in full.items() if k not in self.later or v != defaults[k]}
+        full = {k: getattr(self, k) for k in type(self).model_fields if k not in leave_out}
+        defaults = {k: type(self).model_fields[k].get_default(call_default_factory=True) for k in self.later}
+        return {k: _plain(v) for k, v in full.items() if k not in defaults or v != defaults[k]}
+
+
+def _plain(value: Any) -> Any:
+    """Plain data for a key; what a specification holds leaves out its own `later` fields."""
+    if isinstance(value, Spec):
+        return value.identity()
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 class OptimiserSpec(Spec):
@@ -418,7 +427,8 @@ def experiment(data: Mapping[str, Any]) -> Experiment:
         for entry in entries.values():
             if not hasattr(entry.function, "version"):
                 problems.append(
-                    f"{group}.{entry.name}._target_ must be a data set adapter (see benchmark.packs.adapter). Got '{entry.adapter}'."
+                    f"{group}.{entry.name}._target_ must be a data set adapter (see benchmark.packs.adapter). "
+                    f"Got '{entry.adapter}'."
                 )
             else:
                 problems += check_parameters(entry.function, entry.parameters, f"{group}.{entry.name}")

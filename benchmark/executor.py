@@ -55,19 +55,24 @@ def run(
     count = worker_count(spec, devices)
     schedule = Schedule(cells, all_cells, store, count)
     pool = (
-        _inline(store, device) if count == 0 else _workers(store, device, devices, min(count, len(cells)), spec.threads)
+        _inline(store, device, spec.threads)
+        if count == 0
+        else _workers(store, device, devices, min(count, len(cells)), spec.threads)
     )
-    with pool as workers:
-        while schedule.unfinished:
-            schedule.wake()
-            for worker in workers:
-                if worker.idle and (task := schedule.next()):
-                    worker.start(task)
-            for worker in _ready(workers):
-                task, outcome = worker.finish()
-                schedule.settle(task, outcome)
-                if outcome.status != "busy":
-                    report(task[0], outcome, schedule.progress)
+    try:
+        with pool as workers:
+            while schedule.unfinished:
+                schedule.wake()
+                for worker in workers:
+                    if worker.idle and (task := schedule.next()):
+                        worker.start(task)
+                for worker in _ready(workers):
+                    task, outcome = worker.finish()
+                    schedule.settle(task, outcome)
+                    if outcome.status != "busy":
+                        report(task[0], outcome, schedule.progress)
+    finally:
+        clean(store)
     return schedule.failed
 
 
@@ -99,7 +104,7 @@ class Schedule:
         self.wanted = {c.key: c for c in cells}
         self.dependants: dict[str, list[str]] = defaultdict(list)
         self.waiting: dict[str, set[str]] = {}
-        self.ready: list[tuple[float, int, tuple[Cell, ...]]] = []
+        self.ready: list[tuple[float, int, Cell]] = []
         self.sleeping: deque[tuple[float, tuple[Cell, ...]]] = deque()
         self.progress = Progress(len(cells), max(workers, 1))
         self.order = 0
@@ -118,8 +123,8 @@ class Schedule:
     def next(self) -> tuple[Cell, ...] | None:
         """The next task, or None while all are waiting."""
         while self.ready:
-            _, _, (cell,) = heapq.heappop(self.ready)
-            if cell.key not in self.wanted or cell.key in self.running:
+            *_, cell = heapq.heappop(self.ready)
+            if cell.key not in self.wanted or cell.key in self.running or self.waiting[cell.key]:
                 continue
             together = (cell,)
             if cell.stage == "score":
@@ -170,7 +175,7 @@ class Schedule:
 
     def _push(self, cell: Cell) -> None:
         self.order += 1
-        heapq.heappush(self.ready, (-self.rank.get(cell.key, cell.seconds), self.order, (cell,)))
+        heapq.heappush(self.ready, (-self.rank.get(cell.key, cell.seconds), self.order, cell))
 
     def _done(self, cell: Cell, seconds: float | None) -> None:
         if seconds is not None:
@@ -237,12 +242,16 @@ def worker_count(spec: ExecutorSpec, gpus: int) -> int:
     return gpus or max(1, len(os.sched_getaffinity(0)) // spec.threads)
 
 
-def attempt(task: Sequence[Cell], store: Store, device: str) -> Outcome:
+def attempt(task: Sequence[Cell], store: Store, device: str, threads: int = 1) -> Outcome:
     """Compute a task unless it is there or being computed by another run."""
     from benchmark import stages
 
     start = time.perf_counter()
     try:
+        if task[0].stage in ("weights", "tune", "truth", "probe"):
+            import torch
+
+            torch.set_num_threads(threads)
         with contextlib.ExitStack() as claims:
             todo = []
             for cell in task:
@@ -280,7 +289,11 @@ class _Worker:
     def _spawn(self) -> None:
         self.pipe, theirs = self.context.Pipe()
         self.process = self.context.Process(target=_serve, args=(theirs, *self.arguments), daemon=True)
-        self.process.start()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's affair
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
 
     @property
@@ -289,7 +302,11 @@ class _Worker:
 
     def start(self, task: tuple[Cell, ...]) -> None:
         self.task = task
-        self.pipe.send(task)
+        try:
+            self.pipe.send(task)
+        except OSError:  # it died while it had nothing to do
+            self._spawn()
+            self.pipe.send(task)
 
     def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
         task, self.task = self.task, None
@@ -338,18 +355,12 @@ def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
 
 def _serve(pipe: Connection, cache: Path, released: Path | None, device: str, threads: int) -> None:
     """A worker's life: take a task, do it, say what became of it; end with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     store = Store(cache, released)
     with contextlib.suppress(EOFError, BrokenPipeError, OSError):
         while True:
-            task = pipe.recv()
-            if any(c.stage in ("weights", "tune", "truth", "probe") for c in task):
-                import torch
-
-                torch.set_num_threads(threads)
-            pipe.send(attempt(task, store, device))
+            pipe.send(attempt(pipe.recv(), store, device, threads))
 
 
 # in this process: for tests and debuggers
@@ -360,8 +371,8 @@ class _Local:
 
 
 class _Here:
-    def __init__(self, store: Store, device: str):
-        self.store, self.device, self.task, self.pipe = store, device, None, _Local()
+    def __init__(self, *arguments: Any):
+        self.arguments, self.task, self.pipe = arguments, None, _Local()
 
     @property
     def idle(self) -> bool:
@@ -372,9 +383,9 @@ class _Here:
 
     def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
         task, self.task = self.task, None
-        return task, attempt(task, self.store, self.device)
+        return task, attempt(task, *self.arguments)
 
 
 @contextlib.contextmanager
-def _inline(store: Store, device: str) -> Iterator[list[_Here]]:
-    yield [_Here(store, "cuda:0" if device == "cuda" else "cpu")]
+def _inline(store: Store, device: str, threads: int) -> Iterator[list[_Here]]:
+    yield [_Here(store, "cuda:0" if device == "cuda" else "cpu", threads)]

@@ -18,8 +18,8 @@ from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
 from benchmark.tables import Tables, gather
 
-SHARED = ("bank", "target", "source", "method", "name", "paths")
-"""What the points of a sweep may differ in without a label: their rows and columns tell them apart."""
+SWEPT = ("bank", "target", "source", "method", "probe", "reference")
+"""What the points of a sweep may differ in: rows and columns of the merged table tell them apart."""
 
 USAGE = """python -m benchmark.run [-m] [key=value …]
 
@@ -37,8 +37,7 @@ scores predict the accuracies. Finished work is kept: the same command again onl
 def run(experiments: Sequence[Experiment]) -> int:
     """Run one experiment, or the points of a sweep as one plan. Returns the exit code: 1 where a cell failed."""
     start, first = time.monotonic(), experiments[0]
-    if len({repr(e.recipe) for e in experiments}) > 1:
-        raise ConfigError("recipe must be the same in all points of a sweep. Got several: one table, one ground truth.")
+    _agree(experiments)
     released = None if first.truth.mode == "recompute" else first.paths.released
     store = Store(first.paths.cache, released)
     plans = [plan(e) for e in experiments]
@@ -49,8 +48,10 @@ def run(experiments: Sequence[Experiment]) -> int:
         return 0
     for reason in made.unavailable.values():
         print(f"unavailable: {reason}", file=sys.stderr)
-    failed, tables = _complete(made, store, first, _labels(experiments, plans))
-    code = _report(experiments, tables)
+    columns = _columns(experiments)
+    by_transfer = [names for names, one in zip(columns, plans, strict=True) for _ in one.transfers]
+    failed, tables = _complete(made, store, first, by_transfer)
+    code = _report(experiments, tables, columns)
     if first.logger:
         from benchmark.tracking import log
 
@@ -65,7 +66,9 @@ def run(experiments: Sequence[Experiment]) -> int:
     return 1 if failed or made.unavailable else int(code)
 
 
-def _complete(made: Plan, store: Store, first: Experiment, labels: Mapping[int, str]) -> tuple[dict[str, str], Tables]:
+def _complete(
+    made: Plan, store: Store, first: Experiment, columns: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, str], Tables]:
     """Compute what is missing and read the tables; a cell found damaged on reading sends us round again."""
     failed: dict[str, str] = {}
     while True:
@@ -73,12 +76,12 @@ def _complete(made: Plan, store: Store, first: Experiment, labels: Mapping[int, 
         with Display(len(missing)) as display:
             failed |= execute(missing, made.cells, store, first.executor, display)
         try:
-            return failed, gather(made, store, failed, labels)
+            return failed, gather(made, store, failed, columns)
         except Damaged as error:
             print(f"damaged: {made.cells[error.key].label}: {error}", file=sys.stderr)
 
 
-def _report(experiments: Sequence[Experiment], tables: Tables) -> int:
+def _report(experiments: Sequence[Experiment], tables: Tables, columns: Sequence[Mapping[str, str]]) -> int:
     from benchmark import provenance, report
 
     first = experiments[0]
@@ -87,7 +90,9 @@ def _report(experiments: Sequence[Experiment], tables: Tables) -> int:
         first.paths.out,
         title=first.name,
         exclude_models=first.exclude_models,
-        inputs={m.name: m.needs for e in experiments for m in e.method.values()},
+        inputs={
+            names[m.name]: m.needs for e, names in zip(experiments, columns, strict=True) for m in e.method.values()
+        },
         provenance={
             "command": ["python", "-m", "benchmark.run", *sys.argv[1:]],
             "seeds": {
@@ -100,12 +105,41 @@ def _report(experiments: Sequence[Experiment], tables: Tables) -> int:
     )
 
 
-def _labels(experiments: Sequence[Experiment], plans: Sequence[Plan]) -> dict[int, str]:
-    """By position of each transfer in the merged plan: what distinguishes its sweep point, methods aside."""
-    points = [_flatten(e.model_dump(mode="json", exclude=set(SHARED))) for e in experiments]
-    varying = sorted(k for k in set().union(*points) if len({repr(p.get(k)) for p in points}) > 1)
-    names = [", ".join(f"{k}={p.get(k)}" for k in varying) for p in points]
-    return dict(enumerate(n for n, one in zip(names, plans, strict=True) for _ in one.transfers))
+def _agree(experiments: Sequence[Experiment]) -> None:
+    """Refuse a sweep over what its one table, one store and one output folder can hold just once."""
+    first = experiments[0]
+    for name in Experiment.model_fields:
+        if name not in SWEPT and any(getattr(e, name) != getattr(first, name) for e in experiments):
+            raise ConfigError(
+                f"{name} must be the same in all points of a sweep. Got several. Run them one by one: a sweep ends in "
+                f"one table with one ground truth; it may vary {', '.join(SWEPT)}."
+            )
+    for group in ("bank", "target", "source"):
+        known: dict[str, object] = {}
+        for name, entry in (item for e in experiments for item in getattr(e, group).items()):
+            if known.setdefault(name, entry) != entry:
+                raise ConfigError(f"{group}.{name} must mean one thing in all points of a sweep. Got several.")
+
+
+def _columns(experiments: Sequence[Experiment]) -> list[dict[str, str]]:
+    """Per point of a sweep, each method's column: its name, and its settings that differ between the points."""
+    named = []
+    for point in experiments:
+        columns = {}
+        for name in point.method:
+            rivals = [_settings(e, name) for e in experiments if name in e.method]
+            mine = _settings(point, name)
+            varying = sorted(k for k in set().union(*rivals) if len({repr(r.get(k)) for r in rivals}) > 1)
+            label = ", ".join(f"{k}={mine.get(k)}" for k in varying)
+            columns[name] = f"{name} @ {label}" if label else name
+        named.append(columns)
+    return named
+
+
+def _settings(point: Experiment, method: str) -> dict[str, object]:
+    own = point.method[method]
+    shared = _flatten(point.model_dump(mode="json", include={"probe", "reference"}))
+    return shared | _flatten(own.parameters) | {"_target_": own.function_path}
 
 
 def _flatten(tree: object, prefix: str = "") -> dict[str, object]:

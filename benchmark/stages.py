@@ -93,20 +93,20 @@ def probe(cell: Cell, store: Store, device: str) -> None:
 
 
 def score(cells: Sequence[Cell], store: Store) -> None:
-    """All methods that are wanted on one probe share its factorisations."""
+    """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
     from benchmark.score import score_probe
 
-    first = cells[0]
-    reference = next((c.work["reference"] for c in cells if c.work["reference"]), None)
-    results = score_probe(
-        [c.work["method"] for c in cells],
-        [c.work["model"] for c in cells],
-        store.read("probe", first.work["probe"]),
-        store.read("probe", reference) if reference else None,
-        scoring_seed,
-    )
-    for cell, (values, record) in zip(cells, results, strict=True):
-        store.write("score", cell.key, cell.identity, values, record)
+    for reference in dict.fromkeys(c.work["reference"] for c in cells):
+        here = [c for c in cells if c.work["reference"] == reference]
+        results = score_probe(
+            [c.work["method"] for c in here],
+            [c.work["model"] for c in here],
+            store.read("probe", here[0].work["probe"]),
+            store.read("probe", reference) if reference else None,
+            scoring_seed,
+        )
+        for cell, (values, record) in zip(here, results, strict=True):
+            store.write("score", cell.key, cell.identity, values, record)
 
 
 def _trainee(cell: Cell, store: Store) -> tuple[Any, Path | None, Any]:

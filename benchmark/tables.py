@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import pandas as pd
 
@@ -32,34 +33,35 @@ class Tables:
     timings: pd.DataFrame
 
 
-def gather(made: Plan, store: Store, failed: Mapping[str, str], labels: Mapping[int, str] | None = None) -> Tables:
-    """Read the cells of a plan. `labels` names a transfer's sweep point, by its position."""
+def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequence[Mapping[str, str]] = ()) -> Tables:
+    """Read the cells of a plan. `columns` names each transfer's methods, in a sweep."""
     scores: dict[tuple, dict] = {}
-    seeds: dict[str, dict] = {}
+    seeds: dict[tuple, dict] = {}
     status: list[dict] = [_missing_model(model, reason) for model, reason in made.unavailable.items()]
     timings: list[dict] = []
-    for position, transfer in enumerate(made.transfers):
-        label = (labels or {}).get(position, "")
+    for transfer, names in zip(made.transfers, columns or repeat({}), strict=False):
         row = _row(transfer)
-        facts = _probe_facts(store, transfer)
         for key in transfer.truth:
             if key in failed:
                 status.append(row | {"Stage": "truth", "Status": "failed", "Reason": failed[key]})
-            elif key not in seeds:
+            elif (transfer.model.name, key) not in seeds:  # models of one specification share their cells
                 entry = store.read("truth", key)
-                seeds[key] = row | {"Layers": transfer.model.layers} | _truth_columns(entry.values)
+                seeds[transfer.model.name, key] = row | {"Layers": transfer.model.layers} | _truth_columns(entry.values)
                 timings.append(row | {"Stage": "truth", "Seconds": entry.record["seconds"]})
         for method in transfer.prepared:
-            timings.append(row | {"Stage": "preparation", "Method": method} | _preparation(store, transfer))
+            column = names.get(method, method)
+            timings.append(row | {"Stage": "preparation", "Method": column} | _preparation(store, transfer))
         for method, key in transfer.scores.items():
-            column = f"{method} @ {label}" if label else method
+            column = names.get(method, method)
             if key in failed:
                 status.append(row | {"Stage": "score", "Method": column, "Status": "failed", "Reason": failed[key]})
                 continue
             entry = store.read("score", key)
             spent = entry.record["milliseconds"]
+            facts = {"Layers": transfer.model.layers, "Parameters": entry.values["parameters"]}
             for run, value in enumerate(entry.values["scores"]):
-                at = scores.setdefault((run, *row.values()), {"Run": run} | row | facts)
+                images = {"Images": entry.values["images"][run]}
+                at = scores.setdefault((run, *row.values()), {"Run": run} | row | facts | images)
                 at[column] = value
                 timings.append(row | {"Stage": "score", "Method": column, "Run": run, "Milliseconds": spent[run]})
                 if entry.values["status"][run] != "ok":
@@ -67,11 +69,11 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], labels: Mapping[
                     status.append(row | {"Stage": "score", "Method": column, "Run": run} | problem)
     per_seed = pd.DataFrame(seeds.values())
     return Tables(
-        scores=_ordered(pd.DataFrame(scores.values()), ["Run", *KEYS]),
+        scores=_ordered(scores.values(), ["Run", *KEYS]),
         truth=_mean_over_seeds(per_seed),
         seeds=per_seed,
-        status=_ordered(pd.DataFrame(status), [*KEYS, "Stage", "Method", "Run", "Status", "Reason"]),
-        timings=_ordered(pd.DataFrame(timings), [*KEYS, "Stage", "Method", "Run", "Milliseconds", "Seconds"]),
+        status=_ordered(status, [*KEYS, "Stage", "Method", "Run", "Status", "Reason"]),
+        timings=_ordered(timings, [*KEYS, "Stage", "Method", "Run", "Milliseconds", "Seconds"]),
     )
 
 
@@ -85,20 +87,11 @@ def _row(transfer: Transfer) -> dict:
     }
 
 
-def _probe_facts(store: Store, transfer: Transfer) -> dict:
-    facts: dict = {"Layers": transfer.model.layers}
-    if store.has("probe", transfer.probe):
-        values = store.read("probe", transfer.probe).values
-        facts |= {"Parameters": values["parameters"], "Images": values["images"][0]}
-    return facts
-
-
 def _preparation(store: Store, transfer: Transfer) -> dict:
     """What training the reference model took, where this store saw it."""
-    try:
-        return {"Seconds": store.read("weights", transfer.reference).record["seconds"]}
-    except KeyError:
+    if not store.has("weights", transfer.reference):
         return {"Seconds": None}
+    return {"Seconds": store.read("weights", transfer.reference).record["seconds"]}
 
 
 def _truth_columns(values: Mapping) -> dict:
@@ -124,8 +117,9 @@ def _missing_model(model: str, reason: str) -> dict:
     return {"Model": model, "Stage": "weights", "Status": "unavailable", "Reason": reason}
 
 
-def _ordered(table: pd.DataFrame, first: Iterable[str]) -> pd.DataFrame:
-    first = list(first)
+def _ordered(rows: Iterable[Mapping], first: Sequence[str]) -> pd.DataFrame:
+    """The rows, each once (points of a sweep share some), with some columns first, be they empty."""
+    table = pd.DataFrame(rows).drop_duplicates()
     for column in first:
         if column not in table:
             table[column] = pd.Series(dtype=object)
