@@ -50,7 +50,7 @@ def scattered(
 
 @adapter(version=1, inputs=digits_file)
 def digits(
-    train: int = 400, test: int = 600, noise: float = 0.22, shift: float = 4.0, turn: float = 10.0, seed: int = 0
+    train: int = 300, test: int = 600, noise: float = 0.3, shift: float = 4.0, turn: float = 10.0, seed: int = 0
 ) -> Examples:
     """UCI digits, 8 pixels enlarged to about 22 on a canvas of 32.
 

@@ -5,7 +5,7 @@ The dead leaves model is Matheron's; images of it were used for training by Bara
 
 import numpy as np
 
-from benchmark.embedded.canvas import SIDE, balanced, generator, pixels, splits
+from benchmark.embedded.canvas import SIDE, balanced, generator, pixels, splits, tint
 from benchmark.embedded.silhouettes import FINE, place
 from benchmark.packs import Examples, adapter
 
@@ -43,19 +43,19 @@ SHAPES = {
 
 
 def litter(shape: np.ndarray, pile: int, radii: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """(32, 32, 3) in [0, 1]: copies of the shape at any place and angle, in a palette of the image's own."""
+    """(32, 32) of mean 0 and deviation 1: copies of the shape at any place and angle, each of its own grey."""
     from PIL import Image, ImageDraw
 
-    base, spread = rng.uniform(70, 185, 3), rng.uniform(25, 60)
-    colours = np.clip(base + rng.normal(0, spread, (pile, 1)) + rng.normal(0, 0.3 * spread, (pile, 3)), 0, 255)
-    canvas = Image.new("RGB", (SIDE * FINE, SIDE * FINE), tuple(base.astype(int)))
+    canvas = Image.new("L", (SIDE * FINE, SIDE * FINE), 128)
     draw = ImageDraw.Draw(canvas)
     centres, angles = rng.uniform(-2, SIDE + 2, (pile, 2)), rng.uniform(0, 360, pile)
+    greys = rng.integers(0, 256, pile)
     sizes = np.sort(rng.uniform(*radii, pile))[::-1]  # large below, small on top: more outlines survive
-    for centre, angle, size, colour in zip(centres, angles, sizes, colours, strict=True):
+    for centre, angle, size, grey in zip(centres, angles, sizes, greys, strict=True):
         corners = place(shape, angle, size, centre) * FINE
-        draw.polygon([(x, y) for x, y in corners.tolist()], fill=tuple(colour.astype(int)))
-    return np.asarray(canvas.reduce(FINE), np.float64) / 255
+        draw.polygon([(x, y) for x, y in corners.tolist()], fill=int(grey))
+    levels = np.asarray(canvas.reduce(FINE), np.float64)
+    return (levels - levels.mean()) / levels.std()
 
 
 @adapter(version=1)
@@ -63,13 +63,13 @@ def leaves(
     which: str = "a",
     train: int = 480,
     test: int = 800,
-    pile: int = 40,
-    radius_min: float = 3.0,
+    pile: int = 30,
+    radius_min: float = 4.0,
     radius_max: float = 8.0,
-    noise: float = 0.05,
+    noise: float = 0.04,
     seed: int = 0,
 ) -> Examples:
-    """Heaps of one shape in random colours, turned at random; the label is the shape.
+    """Heaps of one shape in random greys under a tint, turned at random; the label is the shape.
 
     which                   set of eight shapes: "a" or "b"
     pile                    copies in an image
@@ -82,7 +82,9 @@ def leaves(
     names = list(SHAPES[which])
     shapes = [equal_area(np.array(SHAPES[which][name])) for name in names]
     labels = np.concatenate([balanced(train, len(names), rng), balanced(test, len(names), rng)])
-    colour = np.stack([litter(shapes[k], pile, (radius_min, radius_max), rng) for k in labels])
+    grey = np.stack([litter(shapes[k], pile, (radius_min, radius_max), rng) for k in labels])
+    contrast, mean = rng.uniform(0.12, 0.22, (len(grey), 1, 1)), rng.uniform(0.38, 0.62, (len(grey), 1, 1))
+    colour = tint(mean + contrast * grey, rng, dark=(0, 0), bright=(1, 1), colour=0.1)
     return Examples(
         images=pixels(colour + rng.normal(0, noise, colour.shape)),
         labels=labels,

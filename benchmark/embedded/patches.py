@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.embedded.canvas import SIDE, TEST, balanced, generator, pixels, splits, tint
+from benchmark.embedded.canvas import SIDE, balanced, generator, pixels, splits, tint
 from benchmark.packs import Examples, adapter, package_folder
 
 # Two halves that share no photograph, each with man-made, natural, microscopic or astronomic subjects. Left out:
@@ -14,9 +14,10 @@ HALVES = {
     "a": ("astronaut", "camera", "chelsea", "gravel", "hubble_deep_field", "ihc", "motorcycle_left", "page"),
     "b": ("brick", "coffee", "coins", "grass", "moon", "retina", "rocket", "text"),
 }
-MIDDLE = (0.36, 0.64)  # of the width: test patches lie inside, training patches outside
+# Parts of the width that patches may cover, (train, test); a patch lies inside one of them.
+BANDS = (((0.0, 0.22), (0.36, 0.64), (0.78, 1.0)), ((0.22, 0.36), (0.64, 0.78)))
 TALLEST = 512  # higher photographs are scaled down to this, so that a patch shows about as much of each
-FLATTEST = 10.0  # least standard deviation of a patch, in grey levels of 255
+FLATTEST = 14.0  # least standard deviation of a patch, in grey levels of 255
 
 
 def photo_file(name: str) -> Path:
@@ -41,9 +42,8 @@ def read_grey(file: Path) -> Any:
 
 
 def bands(width: int, split: int) -> list[tuple[int, int]]:
-    """Columns [from, to) that patches of a split may cover."""
-    left, right = round(MIDDLE[0] * width), round(MIDDLE[1] * width)
-    return [(left, right)] if split == TEST else [(0, left), (right, width)]
+    """Columns [from, to) that a patch of the split may cover."""
+    return [(round(start * width), round(stop * width)) for start, stop in BANDS[split]]
 
 
 def cut(photo: Any, split: int, side: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -65,11 +65,11 @@ def cut(photo: Any, split: int, side: tuple[int, int], rng: np.random.Generator)
 @adapter(version=1, inputs=photo_files)
 def photos(
     half: str = "a",
-    train: int = 480,
+    train: int = 360,
     test: int = 640,
-    side_min: int = 36,
-    side_max: int = 60,
-    noise: float = 0.05,
+    side_min: int = 24,
+    side_max: int = 40,
+    noise: float = 0.08,
     seed: int = 0,
 ) -> Examples:
     """Patches of eight photographs; the label is the photograph.
@@ -78,7 +78,7 @@ def photos(
     side_min, side_max   range of the patch's side in the photograph, before it is scaled to 32 pixels
     noise                standard deviation of what is added to levels in [0, 1]
 
-    Test patches come from the middle of the photograph's width, training patches from the outer bands. All are made
+    Training and test patches come from alternate bands of the photograph's width and never overlap. All are made
     grey, brought to a random mean and contrast and tinted, so that colour and brightness do not tell. Half are
     mirrored.
     """
