@@ -4,36 +4,81 @@ Every function is here under its own name, so `methods.parc` is the function and
 """
 
 from methods.baselines import heuristic, layers, parameters, random, source_accuracy
+from methods.capabilities import Capabilities, capabilities, estimator, estimators
+from methods.cka import cka
 from methods.dds import dds
+from methods.effective_rank import effective_rank, stable_rank
+from methods.etran import energy, etran, least_squares
+from methods.gbc import gbc
 from methods.hscore import hscore, shrunk_hscore
 from methods.knn import knn
+from methods.lda import lda
 from methods.leep import leep
+from methods.lfc import lfc
 from methods.linalg import Factorisation, Features, as_features
 from methods.logistic import logistic
 from methods.logme import logme
+from methods.ncc import ncc
 from methods.nce import nce
+from methods.ncti import ncti
+from methods.nleep import nleep
+from methods.pactran import pactran_dirichlet, pactran_gauss
 from methods.parc import parc
+from methods.ped import ped
+from methods.ridge import ridge
 from methods.rsa import rsa
+from methods.sa import sa
 from methods.score import Score
+from methods.sfda import sfda
+from methods.silhouette import silhouette
+from methods.tmi import tmi
+from methods.transrate import transrate
+from methods.vci import vci
 
 __all__ = [
+    "Capabilities",
     "Factorisation",
     "Features",
     "Score",
     "as_features",
+    "capabilities",
+    "cka",
     "dds",
+    "effective_rank",
+    "energy",
+    "estimator",
+    "estimators",
+    "etran",
+    "gbc",
     "heuristic",
     "hscore",
     "knn",
     "layers",
+    "lda",
+    "least_squares",
     "leep",
+    "lfc",
     "logistic",
     "logme",
+    "ncc",
     "nce",
+    "ncti",
+    "nleep",
+    "pactran_dirichlet",
+    "pactran_gauss",
     "parameters",
     "parc",
+    "ped",
     "random",
+    "ridge",
     "rsa",
+    "sa",
+    "sfda",
     "shrunk_hscore",
+    "silhouette",
     "source_accuracy",
+    "stable_rank",
+    "tmi",
+    "transrate",
+    "vci",
 ]

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from methods.capabilities import estimator
 from methods.checks import choice
 from methods.score import Score, not_applicable
 
 
+@estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
 def random(model: Mapping[str, Any], seed: int = 0) -> Score:
     """A number in [0, 1) drawn for this model, target and seed: the null distribution of any table.
 
@@ -25,21 +27,25 @@ def random(model: Mapping[str, Any], seed: int = 0) -> Score:
     return Score(np.random.default_rng(int.from_bytes(digest[:16], "big")).random())
 
 
+@estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
 def layers(model: Mapping[str, Any]) -> Score:
     """Number of weight layers of the architecture; deeper networks transfer better, on the whole."""
     return _entry(model, "layers")
 
 
+@estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
 def parameters(model: Mapping[str, Any]) -> Score:
     """Number of parameters without the head."""
     return _entry(model, "params")
 
 
+@estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
 def source_accuracy(model: Mapping[str, Any]) -> Score:
     """Accuracy on the source data set, in percent, as published or measured."""
     return _entry(model, "source_accuracy")
 
 
+@estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)", source="Bolya et al., NeurIPS 2021, arXiv 2111.06977")
 def heuristic(model: Mapping[str, Any], compat: str | None = None) -> Score:
     """Depth and data: layers + ln(source_size + target_size), sizes in images.
 

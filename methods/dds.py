@@ -3,11 +3,20 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import same_length
 from methods.linalg import PCA, Features, inverse_norms, reduced
 from methods.score import Score, degenerate, insufficient
 
 
+@estimator(
+    labels=(),
+    invariant=("scale", "translation", "columns"),
+    min_samples=4,
+    min_classes=0,
+    cost="O(n² (d + d'))",
+    source="Dwivedi et al., ECCV 2020, arXiv 2008.02107",
+)
 def dds(
     features: ArrayLike | Features,
     reference_features: ArrayLike | Features,

@@ -3,12 +3,18 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import choice
 from methods.labels import class_index, multilabel
 from methods.linalg import PCA, Features, class_sums, reduced
 from methods.score import Score, degenerate, insufficient, not_applicable
 
 
+@estimator(
+    invariant=("rotation", "scale", "translation", "linear", "columns"),
+    cost="O(n r)",
+    source="Bao et al., ICIP 2019, arXiv 2212.10082",
+)
 def hscore(
     features: ArrayLike | Features,
     labels: ArrayLike,
@@ -53,6 +59,11 @@ def hscore(
     return Score(value)
 
 
+@estimator(
+    invariant=("rotation", "scale", "translation"),
+    cost="O(n r)",
+    source="Ibrahim et al., ECML-PKDD 2022, arXiv 2110.06893",
+)
 def shrunk_hscore(
     features: ArrayLike | Features, labels: ArrayLike, n_dims: int | None = None, pca: PCA = "randomised"
 ) -> Score:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import choice, whole
 from methods.labels import class_index, multi_hot, multilabel
 from methods.linalg import PCA, TIE, Features, reduced
@@ -32,6 +33,12 @@ class Neighbours:
         return self.queries - self.first
 
 
+@estimator(
+    labels=("single", "multi"),
+    invariant=("rotation", "scale", "translation"),
+    cost="O(n² d)",
+    source="Bolya et al., NeurIPS 2021, arXiv 2111.06977",
+)
 def knn(
     features: ArrayLike | Features,
     labels: ArrayLike,

@@ -3,12 +3,17 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import choice, probabilities
 from methods.labels import class_index, multilabel
 from methods.linalg import class_sums
 from methods.score import Score, insufficient, not_applicable
 
 
+@estimator(
+    cost="O(n z)",
+    source="Nguyen et al., ICML 2020, arXiv 2002.12462",
+)
 def leep(source_probs: ArrayLike, labels: ArrayLike, compat: str | None = None) -> Score:
     """Log expected empirical prediction.
 

@@ -5,11 +5,17 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.labels import class_index, multilabel
 from methods.linalg import PCA, Features, reduced
 from methods.score import Score, insufficient, not_applicable
 
 
+@estimator(
+    min_samples=4,
+    cost="O(20 n d c)",
+    source="Bolya et al., NeurIPS 2021, arXiv 2111.06977",
+)
 def logistic(
     features: ArrayLike | Features, labels: ArrayLike, n_dims: int | None = None, pca: PCA = "randomised"
 ) -> Score:

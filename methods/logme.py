@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import choice
 from methods.labels import class_index, multi_hot, multilabel
 from methods.linalg import PCA, Features, reduced
@@ -28,6 +29,12 @@ RELEASED = {
 }
 
 
+@estimator(
+    labels=("single", "multi", "regression"),
+    invariant=("rotation", "scale"),
+    cost="O(n r + r c) a step",
+    source="You et al., ICML 2021, arXiv 2102.11005",
+)
 def logme(
     features: ArrayLike | Features,
     labels: ArrayLike,

@@ -3,11 +3,16 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import choice, probabilities
 from methods.labels import class_index, multilabel
 from methods.score import Score, insufficient, not_applicable
 
 
+@estimator(
+    cost="O(n z)",
+    source="Tran et al., ICCV 2019, arXiv 1908.08142",
+)
 def nce(source_probs: ArrayLike, labels: ArrayLike, compat: str | None = None) -> Score:
     """Negative conditional entropy of the label given the most probable source class.
 

@@ -3,12 +3,20 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import choice
 from methods.labels import class_index, multi_hot, multilabel
 from methods.linalg import PCA, Features, Ranks, average_ranks, condensed, reduced
 from methods.score import Score, degenerate, insufficient
 
 
+@estimator(
+    labels=("single", "multi"),
+    invariant=("scale", "translation", "columns"),
+    min_samples=3,
+    cost="O(n² d + n² log n)",
+    source="Bolya et al., NeurIPS 2021, arXiv 2111.06977",
+)
 def parc(
     features: ArrayLike | Features,
     labels: ArrayLike,

@@ -2,12 +2,21 @@
 
 from numpy.typing import ArrayLike
 
+from methods.capabilities import estimator
 from methods.checks import same_length
 from methods.linalg import PCA, Features, reduced
 from methods.parc import spearman
 from methods.score import Score, insufficient
 
 
+@estimator(
+    labels=(),
+    invariant=("scale", "translation", "columns"),
+    min_samples=3,
+    min_classes=0,
+    cost="O(n² (d + d') + n² log n)",
+    source="Dwivedi and Roig, CVPR 2019, arXiv 1904.11740",
+)
 def rsa(
     features: ArrayLike | Features,
     reference_features: ArrayLike | Features,
