@@ -164,11 +164,10 @@ class Lazy(Sequence):
 # --- writing and reading -----------------------------------------------------------------------------------------
 
 
-def build(name: str, examples: Examples, size: int, out: Path, *, task: str = "") -> dict[str, Any]:
+def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]:
     """Write `examples` as a pack into the folder `out` and return its metadata with a `fingerprint`.
 
     size  short side in pixels that images are scaled down to; smaller ones stay as they are
-    task  name of the task, recorded
 
     Holds one decoded image at a time. All unreadable images are named in one error.
     """
@@ -207,7 +206,6 @@ def build(name: str, examples: Examples, size: int, out: Path, *, task: str = ""
     save_file(arrays, out / "pack.safetensors")
     meta = {
         "name": name,
-        "task": task,
         "class_names": list(examples.class_names),
         "multilabel": examples.multilabel,
         "train": int((split == TRAIN).sum()),

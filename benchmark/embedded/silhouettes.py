@@ -23,9 +23,8 @@ SHAPES = {
         (-0.85, -0.4),
     ],
     "stairs": [(-0.9, 0.9), (-0.9, -0.9), (-0.3, -0.9), (-0.3, -0.3), (0.3, -0.3), (0.3, 0.3), (0.9, 0.3), (0.9, 0.9)],
-    "hook": [(-0.7, -0.9), (0.7, -0.9), (0.7, 0.9), (0.1, 0.9), (0.1, 0.4), (0.3, 0.4), (0.3, -0.45), (-0.7, -0.45)],
 }
-SETS = {"a": ("ell", "arrow", "heart"), "b": ("flag", "tee", "stairs", "hook")}
+SETS = {"a": ("ell", "arrow", "heart"), "b": ("flag", "tee", "stairs", "wedge")}
 FINE = 4  # times finer that polygons are filled, then averaged
 
 
