@@ -162,7 +162,7 @@ def test_features_agree_between_devices(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     pack = digits(tmp_path / "pack", 60, 20)
-    for name in ("resnet10", "convnext", "vit", "mobilenet"):
+    for name in ("resnet10", "convnext", "vit"):
         here, _ = probe.extract(spec(name), None, pack, np.arange(60), "cpu")
         there, record = probe.extract(spec(name), None, pack, np.arange(60), "cuda")
         spread = here["features"].std()
