@@ -313,11 +313,12 @@ def quotas(counts: np.ndarray, total: int) -> np.ndarray:
     """`total` divided over strata in proportion to `counts` (largest remainders), one each where that is possible."""
     if total >= counts.sum():
         return counts
-    floor = np.ones_like(counts) if total >= len(counts) else np.zeros_like(counts)
-    share = (total - floor.sum()) * (counts - floor) / max((counts - floor).sum(), 1)
-    out = floor + np.floor(share).astype(counts.dtype)
-    rest = total - out.sum()
-    out[np.argsort(-(share - np.floor(share)), kind="stable")[:rest]] += 1
+    share = total * counts / counts.sum()
+    out = np.floor(share).astype(counts.dtype)
+    out[np.argsort(-(share - out), kind="stable")[: total - out.sum()]] += 1
+    while total >= len(counts) and out.min() == 0:  # the largest gives to a class that would be left out
+        out[out.argmin()] += 1
+        out[out.argmax()] -= 1
     return out
 
 
@@ -484,7 +485,7 @@ def parquet(path: str, max_train: int | None = None, max_test: int | None = None
     images = table["image"]
     paths = read_paths(images, table.num_rows)
     raw = table[column].to_pylist()
-    bad = [i for i in kept if raw[i] is None or raw[i] == -1]
+    bad = [int(i) for i in kept if raw[i] is None or raw[i] == -1]
     if bad:
         raise ValueError(f"{where}: every row must have a label. Got none in rows {bad[:SHOWN]}. Remove those rows.")
     names = read_class_names(table.schema.metadata or {}, column)

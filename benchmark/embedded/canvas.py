@@ -6,7 +6,6 @@ Everything is float64 until the last rounding, so that another processor's last 
 import hashlib
 
 import numpy as np
-from scipy import ndimage
 
 SIDE = 32  # pixels of every embedded image
 TRAIN, TEST = 0, 1
@@ -33,6 +32,8 @@ def warp(grey: np.ndarray, degrees: float, scale: float, shift: tuple[float, flo
 
     scale  output pixels per input pixel; shift  (down, right) in output pixels
     """
+    from scipy import ndimage  # slow to import, and not needed to plan
+
     angle = np.deg2rad(degrees)
     back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / scale
     middle_in = (np.array(grey.shape) - 1) / 2
