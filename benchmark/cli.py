@@ -170,7 +170,14 @@ def _flat(overrides: list[str], schema: type[BaseModel]) -> dict[str, Any]:
     from hydra.errors import HydraException
 
     known = list(schema.model_fields)
-    plain = lambda v: v.text if isinstance(v, QuotedString) else [plain(x) for x in v] if isinstance(v, list) else v  # noqa: E731
+
+    def plain(v: Any) -> Any:
+        if isinstance(v, list):
+            return [plain(x) for x in v]
+        if isinstance(v, dict):
+            return {plain(k): plain(x) for k, x in v.items()}
+        return v.text if isinstance(v, QuotedString) else v
+
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:

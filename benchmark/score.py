@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -55,7 +56,10 @@ def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, s
         reason = "the model has no source head" if absent[0].startswith("source_") else f"{absent[0]} is not given"
         return None, "not_applicable", reason
     try:
-        result = method.function(**{n: arrays[n] for n in method.needs}, **method.parameters)
+        given = {n: arrays[n] for n in method.needs}
+        if not shares(method.function):
+            given = {n: getattr(v, "given", v) for n, v in given.items()}
+        result = method.function(**given, **method.parameters)
         value = float(result)
     except Exception as error:  # a method's crash becomes a row
         return None, "failed", f"{type(error).__name__}: {error}"
@@ -63,6 +67,15 @@ def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, s
     if not np.isfinite(value):
         return None, status if status != "ok" else "degenerate", reason or f"the score is {value}"
     return value, str(status), str(reason)
+
+
+def shares(function: Callable[..., Any]) -> bool:
+    """Whether a method takes the shared `methods.Features`: by its annotation, or by declaring capabilities.
+
+    Any other gets the plain array, so that a stranger's numpy code runs as it is.
+    """
+    annotations = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
+    return hasattr(function, "capabilities") or any("Features" in a for a in annotations)
 
 
 def _facts(values: Mapping[str, Any]) -> dict[str, Any]:

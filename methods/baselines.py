@@ -15,7 +15,7 @@ from methods.checks import choice
 from methods.score import Score, not_applicable
 
 
-@estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
+@estimator(labels=(), deterministic=False, min_samples=0, min_classes=0, cost="O(1)")
 def random(model: Mapping[str, Any], seed: int = 0) -> Score:
     """A number in [0, 1) drawn for this model, target and seed: the null distribution of any table.
 

@@ -67,7 +67,7 @@ def least_squares(features: ArrayLike | Features, labels: ArrayLike) -> Score:
     labels    real targets (n,) or (n, t), as they are: the score goes with the square of their unit
     returns   -mean over images and targets of (U U^T y - y)², at most 0; higher predicts better
     Cost O(n r t) after the shared factorisation. Deterministic. Degenerate where the features reach any
-    labels (n <= d in general position: 0 for every model), or are all zero.
+    labels (n <= d in general position: 0 for every model), or are constant.
     Source: Gholami et al., ICCV 2023, arXiv 2308.02027; the release works in float32.
     """
     features = as_features(features)
@@ -77,6 +77,8 @@ def least_squares(features: ArrayLike | Features, labels: ArrayLike) -> Score:
     value = -float((residuals**2).mean())
     if own.rank == 0:
         return degenerate("features are all zero", value)
+    if not features.sd.any():
+        return degenerate("features are constant", value)
     if own.rank == features.n:
         return degenerate(f"n = {features.n} images in general position in d = {features.d} dimensions", 0.0)
     return Score(value)

@@ -10,7 +10,7 @@ from methods.capabilities import estimator
 from methods.checks import choice, whole
 from methods.labels import class_index, multi_hot, multilabel
 from methods.linalg import PCA, TIE, Features, reduced
-from methods.score import Score, insufficient, not_applicable
+from methods.score import Score, degenerate, insufficient, not_applicable
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 
@@ -67,6 +67,7 @@ def knn(
     votes; among labels with as many votes the one with the nearest voter wins; labels that still tie share
     the credit. An image is never its own neighbour, duplicates may be.
     Cost O(n² d), about 20 n² bytes. Deterministic. Needs two classes and more than k images.
+    Degenerate where features are constant.
     Source: Bolya et al., NeurIPS 2021, section 3 ("k-NN CV"); the release drops the first neighbour in
     order instead of the image itself, which differs for duplicates.
     """
@@ -88,10 +89,14 @@ def knn(
     found = _neighbours(features, metric, k, split)
     if several:
         hot = multi_hot(labels, features.n)
-        return Score(100.0 * _agreement(found, hot[half:], hot, k, vote))
-    if compat and k > 1:
-        return Score(100.0 * _released(found, codes[half:], codes, k))
-    return Score(100.0 * _accuracy(found, codes[half:], codes, k, vote))
+        value = _agreement(found, hot[half:], hot, k, vote)
+    elif compat and k > 1:
+        value = _released(found, codes[half:], codes, k)
+    else:
+        value = _accuracy(found, codes[half:], codes, k, vote)
+    if not features.sd.any():
+        return degenerate("features are constant", 100.0 * value)
+    return Score(100.0 * value)
 
 
 def _neighbours(features: Features, metric: Metric, k: int, split: bool) -> Neighbours:

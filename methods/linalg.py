@@ -98,8 +98,8 @@ class Features:
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """Mean feature vector (d,)."""
-        return self.x.mean(axis=0)
+        """Mean feature vector (d,); exactly the value of a column that is constant."""
+        return self.x[0] + (self.x - self.x[0]).mean(axis=0)
 
     @cached_property
     def sd(self) -> np.ndarray:

@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike
 from methods.capabilities import estimator
 from methods.labels import class_index, multilabel
 from methods.linalg import PCA, Features, reduced
-from methods.score import Score, insufficient, not_applicable
+from methods.score import Score, degenerate, insufficient, not_applicable
 
 
 @estimator(
+    ordered=True,
     min_samples=4,
     cost="O(20 n d c)",
     source="Bolya et al., NeurIPS 2021, arXiv 2111.06977",
@@ -29,7 +30,8 @@ def logistic(
     returns      accuracy on the second half in [0, 100]; higher predicts better
     Scikit-learn's lbfgs with C=1, max_iter=20, tol=0.1, as the paper's: stopped early on purpose, so the
     value moves a little with scikit-learn's version. Deterministic. Cost O(20 n d c). Needs two classes in
-    the first half. Source: Bolya et al., NeurIPS 2021, section 3 ("Logistic").
+    the first half. Degenerate where features are constant.
+    Source: Bolya et al., NeurIPS 2021, section 3 ("Logistic").
     """
     features = reduced(features, n_dims, pca)
     if multilabel(labels):
@@ -46,4 +48,5 @@ def logistic(
         warnings.simplefilter("ignore", ConvergenceWarning)  # twenty steps are the protocol
         warnings.simplefilter("ignore", UserWarning)  # few images a class look like regression to it
         model.fit(features.x[:half], codes[:half])
-    return Score(100.0 * float((model.predict(features.x[half:]) == codes[half:]).mean()))
+    value = 100.0 * float((model.predict(features.x[half:]) == codes[half:]).mean())
+    return Score(value) if features.sd.any() else degenerate("features are constant", value)

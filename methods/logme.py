@@ -62,7 +62,7 @@ def logme(
     once. It may be best at q -> 0 (interpolation) or q -> infinity (no signal); the limit is returned.
     Cost of the shared factorisation (uncentred), then O(n r + r c) a step. Deterministic. Needs two
     classes. Degenerate where features of less than full row rank reproduce a column exactly (the evidence
-    is unbounded; the residual is held at 1e-12 of the column), or are all zero.
+    is unbounded; the residual is held at 1e-12 of the column), or are constant or all zero.
     Source: You et al., ICML 2021, arXiv 2102.11005; JMLR 2022, arXiv 2110.10545.
     """
     choice("compat", compat, (None, *RELEASED))
@@ -76,6 +76,8 @@ def logme(
         return Score(_released(features, targets, RELEASED[compat]))
     squares, z2, rest, exact = _projected(features, targets)
     value = float(_maximised(squares, z2, rest, features.n).mean())
+    if not features.sd.any():
+        return degenerate("features are constant", value)
     if exact:
         return degenerate(f"features reproduce {exact} of {len(rest)} label columns exactly", value)
     return Score(value)

@@ -19,7 +19,6 @@ STOP = 0.5  # share of the first step's displacement at which a step is dropped 
 
 @estimator(
     labels=("single",),
-    invariant=("translation",),
     cost="O(n d + steps · c² d), and that of the base on new features",
     source="Li et al., ICCV 2023, arXiv 2308.15074",
 )

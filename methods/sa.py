@@ -18,7 +18,7 @@ GATE = 1e-9
 
 @estimator(
     labels=("single",),
-    invariant=("rotation", "translation"),
+    invariant=("rotation",),
     cost="O(n k + c² k), k = n_dims, and that of the base in k dimensions",
     source="Khoba et al., WACV 2025, arXiv 2502.16471",
 )

@@ -1,0 +1,164 @@
+"""The conformance suite: it passes what is sound, an outsider's function too, and catches what is broken."""
+
+import numpy as np
+import pytest
+
+from benchmark import check
+from benchmark.config import ConfigError, MethodSpec
+from benchmark.conformance import examine, overall, probe
+from benchmark.score import call, shares
+from methods import Features
+from methods.capabilities import estimator, estimators
+from tests.stranger import centroid_accuracy
+
+
+@pytest.mark.parametrize("name", sorted(estimators()))
+def test_every_estimator_conforms(name):
+    found = examine(estimators()[name], name, timed=False)
+    failed = [f"{f.check}: {f.text} {f.figure}" for f in found if f.verdict == "fails"]
+    assert failed == []
+
+
+def test_a_strangers_function_passes():
+    found = examine(centroid_accuracy, timed=False)
+    assert overall(found) == "deviates"  # it is not asked to know Score, and is told where it gives a bare number
+    by_name = {f.check: f for f in found}
+    assert by_name["rotation"].text == by_name["translation"].text == "invariant"
+    assert by_name["columns"].text == "varies"
+    assert by_name["monotone"].verdict == by_name["row order"].verdict == "ok"
+
+
+def separation(features, labels):
+    """Between-class over within-class variance: sound, and the seed of the broken ones below."""
+    x = np.asarray(features, dtype=np.float64)
+    classes = np.unique(labels)
+    means = np.stack([x[labels == c].mean(axis=0) for c in classes])
+    within = np.mean([(x[labels == c] - m).var() for c, m in zip(classes, means, strict=True)])
+    return float(means.var(axis=0).mean() / max(within, 1e-300))
+
+
+def writes(features, labels):
+    features -= features.mean(axis=0)
+    return separation(features, labels)
+
+
+def by_row(features, labels):
+    return separation(features[: len(features) // 2], labels[: len(labels) // 2])
+
+
+def by_class_id(features, labels):
+    return separation(features, labels) + labels[0] * 0.1
+
+
+def standardises(features, labels):
+    with np.errstate(all="ignore"):
+        return separation((features - features.mean(axis=0)) / features.std(axis=0), labels)
+
+
+def unseeded(features, labels):
+    return separation(features, labels) + np.random.rand()
+
+
+def lower_is_better(features, labels):
+    return -separation(features, labels)
+
+
+def crashes_on_few(features, labels):
+    np.linalg.cholesky(np.cov(features, rowvar=False))
+    return separation(features, labels)
+
+
+def single_precision(features, labels):
+    return separation(features.astype(np.float16), labels)
+
+
+def unbiased(features, labels):
+    classes = np.unique(labels)
+    return separation(features, labels) - 1e-9 * np.mean(
+        [features[labels == c].var(axis=0, ddof=1).mean() for c in classes]
+    )
+
+
+@estimator(invariant=("rotation",))
+def claims_rotation(features, labels):
+    return separation(np.abs(features), labels)
+
+
+@estimator()
+def silent_on_nan(features, labels):
+    return separation(np.nan_to_num(features), labels)
+
+
+BROKEN = {
+    writes: "inputs unchanged",
+    by_row: "row order",
+    by_class_id: "relabelling",
+    standardises: "constant columns",
+    unseeded: "determinism",
+    lower_is_better: "monotone",
+    crashes_on_few: "n < d",
+    single_precision: "scale 1e+20",
+    unbiased: "one image in a class",
+    claims_rotation: "rotation",
+    silent_on_nan: "NaN in features",
+}
+
+
+@pytest.mark.parametrize("function", BROKEN, ids=lambda f: f.__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_broken_estimators_are_caught(function):
+    failed = {f.check for f in examine(function, timed=False) if f.verdict == "fails"}
+    assert BROKEN[function] in failed
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_the_broken_ones_are_made_of_is_sound():
+    assert overall(examine(separation, timed=False)) != "fails"
+
+
+def test_a_function_without_arrays_is_refused():
+    with pytest.raises(ValueError, match="must take its inputs by name: features, labels"):
+        examine(lambda x, y: 0.0, "mine")
+
+
+class TestCommand:
+    def test_exit_codes_and_table(self, capsys):
+        assert check.main(["tests.stranger.centroid_accuracy"]) == 0
+        printed = capsys.readouterr().out
+        assert "row order" in printed
+        assert "verdict: 1 deviates" not in printed
+        assert check.main(["tests.test_check.lower_is_better"]) == 1
+        assert "classes further apart score lower" in capsys.readouterr().out
+
+    def test_parameters(self, capsys):
+        assert check.main(["knn", "parameters={k: 5, vote: soft}"]) == 0
+        assert check.main(["knn", "parameters={q: 5}"]) == 2
+        assert "knn.parameters.q must be a parameter of knn" in capsys.readouterr().err
+
+    def test_several_and_a_page(self, tmp_path, capsys):
+        assert check.main(["nce", "leep", f"out={tmp_path / 'page.md'}"]) == 0
+        page = (tmp_path / "page.md").read_text().splitlines()
+        assert [line.split(" | ")[0] for line in page[-2:]] == ["| nce", "| leep"]
+        assert "2 estimators: 2 ok" in capsys.readouterr().out
+
+    def test_a_mistyped_name_gets_a_suggestion(self, capsys):
+        assert check.main(["parq"]) == 2
+        assert "Did you mean 'parc'?" in capsys.readouterr().err
+
+    def test_nothing_to_check(self, capsys):
+        assert check.main([]) == 2
+        assert "methods" in capsys.readouterr().err
+
+    def test_a_missing_module(self):
+        with pytest.raises(ConfigError, match="no module 'no_such_package'"):
+            check.find(("no_such_package.score",))
+
+
+def test_the_runner_gives_a_stranger_plain_arrays():
+    arrays = probe()
+    given = {"features": Features(arrays["features"]), "labels": arrays["labels"]}
+    spec = MethodSpec.model_validate({"name": "mine", "_target_": "tests.stranger.centroid_accuracy"})
+    value, status, _ = call(spec, given)
+    assert (value, status) == (centroid_accuracy(arrays["features"], arrays["labels"]), "ok")
+    assert not shares(centroid_accuracy)
+    assert all(shares(f) for f in estimators().values())
