@@ -114,10 +114,13 @@ class _Builder:
         self.experiment = experiment
 
     def pack(self, made: Plan, data: DataSpec) -> str:
-        inputs = data.function.inputs(**data.parameters)
+        try:
+            inputs = fingerprints(data.function.inputs(**data.parameters))
+        except (OSError, ModuleNotFoundError, ValueError) as error:
+            raise ConfigError(f"target.{data.name}: {error}") from None
         return made.add(
             "pack",
-            {"data": data.identity(), "inputs": fingerprints(inputs)},
+            {"data": data.identity(), "inputs": inputs},
             needs=(),
             work={"data": data},
             label=data.name,
@@ -135,7 +138,7 @@ class _Builder:
             needs=(("pack", pack),),
             work={"model": model, "pack": pack},
             label=f"pretrain {model.name}",
-            weight=model.pretrain.steps * model.pretrain.batch / 20480 * (4 if model.objective == "rotation" else 1),
+            weight=model.pretrain.steps * model.pretrain.batch / 20480,
         )
         return key, {"weights": key}
 
