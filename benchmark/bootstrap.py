@@ -126,7 +126,12 @@ def estimates(scores: np.ndarray, truth: np.ndarray, wanted: Sequence[str] = MEA
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Percentile interval (low, high) and standard error of a bootstrap distribution; NaN where there is none."""
+    """Percentile interval (low, high) and standard error of a bootstrap distribution; NaN where there is none.
+
+    A single value is one that resampling cannot move (the draws of a deterministic method): an interval of length 0.
+    """
+    if len(values) == 1 and np.isfinite(values[0]):
+        return float(values[0]), float(values[0]), 0.0
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return float("nan"), float("nan"), float("nan")

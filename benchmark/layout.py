@@ -36,6 +36,12 @@ def spread(value: float, sd: float, digits: int = 1) -> str | None:
     return first if first is None or second is None else f"{first} ± {second}"
 
 
+def between(low: float, high: float, digits: int = 0) -> str | None:
+    """`44 to 85`."""
+    first, second = number(low, digits), number(high, digits)
+    return None if first is None or second is None else f"{first} to {second}"
+
+
 def markdown(grid: Grid) -> str:
     """A pipe table under its title; blocks follow each other with an empty row between."""
     empty = [""] * len(grid.head)

@@ -12,7 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import correlate, layout, scatter, stats
+from benchmark import bootstrap, correlate, layout, ranks, scatter, stats
+from benchmark import evidence as supporting
 from benchmark.correlate import MODEL, TARGET, Correlations, put, save
-from benchmark.layout import Grid, number, spread
+from benchmark.evidence import Evidence
+from benchmark.layout import Grid, between, number, spread
 
 YARDSTICKS = ("random", "layers", "parameters", "heuristic", "source_accuracy", "source_size", "static_list")
 INPUTS = {  # how a method's arrays are called in the paper's table
@@ -42,9 +44,11 @@ class Report:
 
     summary   a row per method: method, input, yardstick, every measure's mean and sd, scored of cells, targets
     times     a row per method: milliseconds mean and sd, preparation in seconds per target; None without timings
-    targets   a row per target: models, best, median, sd over models, sd over seeds (points)
+    targets   a row per target: models, best, median, sd over models, sd over seeds (points), noise ceiling and
+              split-half reliability of the truth (×100; see `bootstrap.noise_ceiling`)
     shares    of the variance of standardised accuracy: model, specific (model × target), noise
     problems  counts of scores that are not ok, by method, status and reason
+    evidence  intervals, tests and robustness (`supported`); None where they were not asked for
     """
 
     title: str
@@ -55,6 +59,7 @@ class Report:
     shares: dict[str, float]
     problems: pd.DataFrame
     notes: tuple[str, ...]
+    evidence: Evidence | None = None
 
 
 def build(
@@ -79,17 +84,37 @@ def build(
     cube = _seed_cube(each_seed, found, exclude)
     shares = stats.variance_shares(cube)
     problems = _problems(status)
-    notes = [*found.notes, *_problem_notes(problems), *_variance_notes(shares)]
+    targets = _targets(cube, found)
+    notes = [*found.notes, *_problem_notes(problems), *_variance_notes(shares), *_ceiling_notes(targets, cube)]
     return Report(
         title=title,
         summary=_summary(found, inputs or {}),
         correlations=found,
         times=_times(timings),
-        targets=_targets(cube, found),
+        targets=targets,
         shares=shares,
         problems=problems,
         notes=tuple(notes),
     )
+
+
+def supported(report: Report, out: Path | None = None, number: int = bootstrap.RESAMPLES) -> Report:
+    """The report with intervals, tests, selection and robustness, kept in `out` for the next time."""
+    found = report.correlations.aligned
+    yardsticks = report.summary.loc[report.summary["yardstick"], "method"].tolist()
+    evidence = supporting.collect(found, sorted(yardsticks), out, number)
+    summary = report.summary.copy()
+    limits = [evidence.interval(method) for method in summary["method"]]
+    at = summary.columns.get_loc("pearson_sd") + 1
+    summary.insert(at, "pearson_low", [low for low, _ in limits])
+    summary.insert(at + 1, "pearson_high", [high for _, high in limits])
+    means = evidence.intervals[(evidence.intervals["target"] == "mean") & (evidence.intervals["over"] == "all")]
+    wide = means.pivot(index="method", columns="measure", values="estimate").reindex(summary["method"])
+    at = summary.columns.get_loc("scored")
+    for i, measure in enumerate(("partial", *supporting.SELECTION)):
+        summary.insert(at + i, measure, wide[measure].to_numpy())
+    notes = (*report.notes, *evidence.sentences)
+    return replace(report, summary=summary, evidence=evidence, notes=notes)
 
 
 def with_yardsticks(scores: pd.DataFrame, truth: pd.DataFrame, exclude_sources: Iterable[str] = ()) -> pd.DataFrame:
@@ -137,6 +162,7 @@ def write(
     scores.csv, truth.csv      the paper's columns, as the official evaluator reads them; *.parquet everything
     correlations.csv           every measure; table.{csv,md,tex} the summary; targets.csv; scatter-<method>.png
     times.{csv,md,tex}, timings.csv, provenance.json   what differs from run to run
+    intervals.csv, tests.csv, regret.csv, robustness.csv, stability.csv, cd.png   see `benchmark.evidence`
     With `exclude_models` a second table without those models stands beside it: table-without.{csv,md,tex}.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -146,6 +172,7 @@ def write(
         print(f"error: no {which} came out, so there is nothing to correlate. See {out}/status.csv.", file=sys.stderr)
         return 1
     report = build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, inputs, title=title)
+    report = supported(report, out)
     _write_tables(report, out, "table")
     save(report.correlations.table, out / "correlations.csv")
     save(report.correlations.coverage, out / "coverage.csv")
@@ -190,6 +217,8 @@ def summary_grid(report: Report, times: bool = False) -> Grid:
     """Mean over targets: method, input, Pearson, with ℓ, rank measures, the part that is about the target."""
     summary = report.summary
     fields = [("Mean PC", lambda r: spread(r.pearson, r.pearson_sd))]
+    if report.evidence is not None:
+        fields.append(("95 %", lambda r: between(r.pearson_low, r.pearson_high)))
     if "pooled" in summary:
         fields.append(("+ℓ", lambda r: None if r.yardstick else spread(r.pooled, r.pooled_sd)))
         fields.append(("+ℓ per target", lambda r: None if r.yardstick else spread(r.per_target, r.per_target_sd)))
@@ -197,6 +226,9 @@ def summary_grid(report: Report, times: bool = False) -> Grid:
         fields.append((symbol, lambda r, name=name: number(getattr(r, name), 3)))
     fields.append(("specific PC", lambda r: None if r.yardstick else number(r.pearson_specific)))
     fields.append(("specific τ_b", lambda r: None if r.yardstick else number(r.kendall_specific, 3)))
+    if report.evidence is not None:
+        fields.append(("PC∣static", lambda r: None if r.yardstick else number(r.partial)))
+        fields.append(("regret@1", lambda r: number(r.regret1)))
     if (summary["scored"] < summary["cells"]).any() or summary["undefined"].any():
         fields.append(("scored", lambda r: f"{r.scored}/{r.cells}"))
     if times and report.times is not None:
@@ -238,6 +270,11 @@ def legend(report: Report) -> list[str]:
         "specific: after each model's mean over the other targets is taken out of score and accuracy. "
         "static_list: each model's mean standardised accuracy on the other targets.",
     ]
+    if report.evidence is not None:
+        lines.append(
+            "95 %: bootstrap over models, targets and draws. PC∣static: partial correlation given the static list. "
+            "regret@1: points lost by taking the top-scored model."
+        )
     if "pooled" in report.summary:
         lines.append(
             "+ℓ: layers/50 added to the score, standardised over all rows (the paper's release) or per target."
@@ -320,6 +357,7 @@ def _targets(cube: np.ndarray, found: Correlations) -> pd.DataFrame:
     count = np.isfinite(cube).sum(0)
     squares = np.where(np.isfinite(cube), (cube - mean) ** 2, 0).sum(0)
     freedom = np.where(count > 1, count - 1, 0).sum(-1)
+    ceiling, halves = bootstrap.noise_ceiling(cube)
     noise = np.divide(squares.sum(-1), freedom, out=np.full(len(mean), np.nan), where=freedom > 0)
     return pd.DataFrame(
         {
@@ -329,6 +367,8 @@ def _targets(cube: np.ndarray, found: Correlations) -> pd.DataFrame:
             "median": np.nanmedian(mean, -1),
             "sd_models": np.nanstd(mean, -1, ddof=1),
             "sd_seeds": np.sqrt(noise),
+            "ceiling": ceiling,
+            "split_half": halves,
         }
     )
 
@@ -364,6 +404,15 @@ def _variance_notes(shares: Mapping[str, float]) -> list[str]:
     else:
         parts += f", model × target and seed {100 * shares['specific']:.0f} % (one seed: not to be told apart)"
     return [f"Variance of standardised accuracy: {parts}."]
+
+
+def _ceiling_notes(targets: pd.DataFrame, cube: np.ndarray) -> list[str]:
+    if not targets["ceiling"].notna().any():
+        return ["Noise ceiling: unknown; the truth has one seed per cell."]
+    return [
+        f"Noise ceiling: a perfect predictor would reach a mean Pearson of {targets['ceiling'].mean():.1f} "
+        f"({len(cube)} fine-tuning seeds); split-half reliability of the truth {targets['split_half'].mean():.1f}."
+    ]
 
 
 def _records(
@@ -422,6 +471,7 @@ def _write_tables(report: Report, out: Path, name: str) -> None:
 
 def _pictures(report: Report, out: Path) -> None:
     aligned = report.correlations.aligned
+    _rank_picture(report, out / "cd.png")
     means = stats.nanmean(aligned.scores["none"], 1)
     per_model = aligned.rows.drop_duplicates(correlate.model_columns(aligned.rows, aligned.rows))
     groups = _in_order(per_model, aligned.models)
@@ -443,6 +493,15 @@ def _pictures(report: Report, out: Path) -> None:
             groups,
             captions,
         )
+
+
+def _rank_picture(report: Report, path: Path) -> None:
+    """Mean ranks by Pearson of the methods that are defined on every target, the static list among them."""
+    shown = report.summary[~report.summary["yardstick"] | (report.summary["method"] == supporting.REFERENCE)]
+    values = shown[list(report.correlations.aligned.targets)].to_numpy(float)
+    full = np.isfinite(values).all(1)
+    if full.sum() >= 3 and values.shape[1] >= 2:
+        ranks.draw(path, shown.loc[full, "method"].tolist(), values[full], "Pearson")
 
 
 def _in_order(per_model: pd.DataFrame, models: Sequence[str]) -> list[str]:

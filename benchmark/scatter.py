@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,8 @@ def draw(
     The picture holds a digest of what it shows and neither date nor version: the same numbers, the same bytes.
     """
     shown = [VERSION, title, *targets, *groups, *captions, scores.round(9).tolist(), truth.round(9).tolist()]
-    digest = hashlib.sha256(json.dumps(shown).encode()).hexdigest()
-    if path.is_file() and _digest(path) == digest:
+    digest = digest_of(shown)
+    if shows(path, digest):
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -86,10 +87,25 @@ def draw(
     figure.suptitle(title, fontsize=11, y=1 - 0.12 / height, va="top")
     marks, labels = panels[0].get_legend_handles_labels()
     figure.legend(marks, labels, loc="lower center", ncols=min(len(names), per_line), fontsize=8, frameon=False)
+    save(figure, path, digest)
+    return True
+
+
+def digest_of(shown: Any) -> str:
+    """SHA-256 of what a picture shows: anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+
+def shows(path: Path, digest: str) -> bool:
+    """Whether an intact picture of the same numbers is there already."""
+    return path.is_file() and _digest(path) == digest
+
+
+def save(figure: Any, path: Path, digest: str) -> None:
+    """A matplotlib figure as PNG that holds its digest and neither date nor version."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None, "Digest": digest})
     path.write_bytes(picture.getvalue())
-    return True
 
 
 def _digest(path: Path) -> str | None:

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import scipy.stats
+from threadpoolctl import threadpool_limits
 
 from benchmark import bootstrap
 
@@ -48,4 +49,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

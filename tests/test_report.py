@@ -131,6 +131,22 @@ def test_files_repeat_to_the_byte_and_hold_no_time(tables, tmp_path):
     assert {"scores.csv", "truth.csv", "correlations.csv", "table.csv", "table.md", "table.tex"} <= set(hashes(first))
 
 
+def test_intervals_ceiling_and_what_is_supported_stand_in_the_table(tables, tmp_path):
+    report.write(tables, tmp_path, quiet=True)
+    table = pd.read_csv(tmp_path / "table.csv").set_index("method")
+    assert (table["pearson_low"] <= table["pearson"]).drop("vacuous").all()
+    assert np.isnan(table.loc["vacuous", "pearson_low"])
+    text = (tmp_path / "table.md").read_text()
+    assert layout.between(table.loc["good", "pearson_low"], table.loc["good", "pearson_high"]) in text
+    assert "- Supported differences (Pearson; paired bootstrap over 12 models, 3 targets, 2 draws" in text
+    assert "Noise ceiling: a perfect predictor would reach" in text
+    assert (tmp_path / "cd.png").is_file()
+    targets = pd.read_csv(tmp_path / "targets.csv")
+    seeds = tables.seeds.pivot(index=["Target Dataset", "Model"], columns="Seed", values="Oracle").loc["leaves"]
+    noise = seeds.var(axis=1).mean() / 2 / seeds.mean(axis=1).var()
+    assert targets.set_index("target").loc["leaves", "ceiling"] == pytest.approx(100 * np.sqrt(1 - noise))
+
+
 def test_written_tables_give_the_same_correlations_again(tables, tmp_path):
     report.write(tables, tmp_path, quiet=True)
     scores, truth = pd.read_csv(tmp_path / "scores.csv"), pd.read_csv(tmp_path / "truth.csv")
