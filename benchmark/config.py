@@ -154,7 +154,9 @@ class DataSpec(Spec):
     parameters: dict[str, Any] = {}
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
-        return super().identity(*leave_out, "name", "task") | {"version": self.function.version}
+        own = {k: v for k, v in self.parameters.items() if k != "path"}  # its bytes enter the key instead
+        facts = {"parameters": _plain(own), "version": self.function.version}
+        return super().identity(*leave_out, "name", "task", "parameters") | facts
 
     @property
     def function(self) -> Callable[..., Any]:
