@@ -28,6 +28,11 @@ def read_rows(file: Path, top: float) -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1].reshape(-1, side, side) / top, table[:, -1].astype(np.int64)
 
 
+def check_range(what: str, wanted: int, there: int) -> None:
+    if wanted > there:
+        raise ValueError(f"{what} must be at most {there}. Got {wanted}. Ask for fewer images.")
+
+
 def balanced_order(labels: np.ndarray, parts: tuple[object, ...]) -> np.ndarray:
     """All images, each class shuffled, the classes taking turns: any run of it is balanced to within one."""
     turns = np.empty(len(labels), np.int64)
@@ -56,10 +61,12 @@ def digits(
 
     noise  standard deviation of what is added to grey levels in [0, 1]
     shift  most pixels off the centre; turn  most degrees of rotation
+    seed   of the choice of images and of their noise, shifts and turns
 
     Train and test writers are not told apart by the file, so neither here.
     """
     grey, labels = read_rows(digits_file()[0], 16)
+    check_range("digits: train + test", train + test, len(labels))
     chosen = balanced_order(labels, ("digits", seed))[: train + test]
     rng = generator("digits", seed, "look")
     return Examples(
@@ -92,10 +99,7 @@ def mnist(
     """
     grey, labels = read_rows(mnist_file()[0], 255)
     last = first + train + test
-    if first < 0 or last > len(labels):
-        raise ValueError(
-            f"mnist: first + train + test must be at most {len(labels)}. Got {last}. Ask for fewer images."
-        )
+    check_range("mnist: first + train + test", last, len(labels))
     chosen = balanced_order(labels, ("mnist",))[first:last]
     rng = generator("mnist", seed, first, "look")
     return Examples(

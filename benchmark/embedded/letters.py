@@ -80,7 +80,7 @@ def glyphs(
         labels=np.concatenate([labels for _, labels in parts]),
         split=splits(train, test),
         class_names=list(alphabet),
-        licence="fonts: Bitstream Vera / DejaVu, STIX (SIL OFL 1.1), Computer Modern (public domain, BaKoMa terms)",
+        licence="fonts: Bitstream Vera and DejaVu; STIX Font License; Computer Modern: BaKoMa Fonts Licence",
         origin="rendered from the fonts that matplotlib ships",
         flip=False,
     )
