@@ -39,7 +39,8 @@ def ncti(features: ArrayLike | Features, labels: ArrayLike, n_dims: int = 64) ->
 
     Shrinkage t = max(exp(-sum of the 32 largest variances), 1e-10). At the floor LDA whitens by the
     within-class covariance with 1/(n-c) without shrinkage, and drops directions whose standardised spread
-    is below 1e-4; above it, S_W and S_T are shrunk by t. The switch makes a jump in the features' scale.
+    is below 1e-4; above it, S_W and S_T (1/n) are shrunk by t. The switch makes a jump in the features'
+    scale. Both are scikit-learn's discriminant as of 2023; later versions whiten with 1/n.
     Cost O(n k² + n k c), k = n_dims. Deterministic. Needs two classes and more images than classes.
     Degenerate where features are constant, or classes have no spread.
     Source: Wang et al., ICCV 2023, "How far pre-trained models are from neural collapse on the target

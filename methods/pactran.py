@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from methods.capabilities import estimator
 from methods.checks import choice, probabilities, whole
@@ -83,6 +83,8 @@ def fitted_head(
     rows  (n, r), centred; without `released` their columns are orthogonal, and are scaled for the descent by
           the curvature that each has at W = 0
     """
+    from scipy import optimize
+
     (n, r), c = rows.shape, classes.c
     hot = np.zeros((n, c))
     hot[np.arange(n), classes.codes] = 1.0

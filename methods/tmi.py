@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
-from scipy.spatial import distance
 
 from methods.capabilities import estimator
 from methods.checks import whole
@@ -44,6 +43,8 @@ def tmi(
     distance is at the floor.
     Source: Xu and Kang, ICCV 2023, arXiv 2308.05986. Released code fails for classes of at most k images.
     """
+    from scipy.spatial import distance
+
     k = whole("k", k)
     if not floor > 0:
         raise ValueError(f"floor must be above 0. Got {floor!r}.")
