@@ -150,7 +150,9 @@ def test_fuse_averages_what_there_is():
 
 
 def test_capacity_is_the_z_score_and_depth():
-    np.testing.assert_allclose(bank.with_capacity([1, 2, 3], [50, 100, 18]), stats.zscore([1, 2, 3]) + [1, 2, 0.36])
+    np.testing.assert_allclose(
+        bank.with_capacity([1, 2, 3], [50, 100, 18]), stats.zscore([1, 2, 3]) + np.array([1, 2, 0.36])
+    )
 
 
 def test_finished_combines_the_parts_of_those_that_declare_them_and_leaves_others():
