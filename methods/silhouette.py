@@ -7,6 +7,7 @@ from methods.capabilities import estimator
 from methods.checks import choice
 from methods.classes import Classes, read_classes
 from methods.knn import Metric
+from methods.labels import multi_hot
 from methods.linalg import PCA, Features, reduced
 from methods.score import Score, degenerate, insufficient
 
@@ -58,7 +59,8 @@ def silhouette(
         norms = np.linalg.norm(x, axis=1, keepdims=True)
         directions = x / np.where(norms > 0, norms, 1.0)
         blocks = (np.maximum(1.0 - directions[at] @ directions.T, 0.0) for at in _blocks(features.n))
-    values = [_silhouettes(block, at, classes) for block, at in zip(blocks, _blocks(features.n), strict=True)]
+    hot = multi_hot(classes.codes)
+    values = [_silhouettes(block, at, classes, hot) for block, at in zip(blocks, _blocks(features.n), strict=True)]
     return Score(float(np.concatenate(values).mean()))
 
 
@@ -71,10 +73,10 @@ def _euclidean(gram: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(norms[at, None] + norms - 2.0 * gram[at], 0.0))
 
 
-def _silhouettes(distances: np.ndarray, at: np.ndarray, classes: Classes) -> np.ndarray:
+def _silhouettes(distances: np.ndarray, at: np.ndarray, classes: Classes, hot: np.ndarray) -> np.ndarray:
     """Silhouettes of the images `at` from their distances (m, n) to all."""
     distances[np.arange(len(at)), at] = 0.0
-    sums = classes.sums(np.ascontiguousarray(distances.T)).T  # (m, c)
+    sums = distances @ hot  # (m, c)
     mine = np.arange(len(at)), classes.codes[at]
     counts = classes.counts[classes.codes[at]]
     a = sums[mine] / np.maximum(counts - 1, 1)
