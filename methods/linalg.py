@@ -26,6 +26,7 @@ __all__ = [
     "class_index",
     "class_sums",
     "condensed",
+    "from_gram",
     "inverse_norms",
     "multi_hot",
     "multilabel",
@@ -140,7 +141,7 @@ class Features:
         # Subtracting a mean leaves its rounding behind, which is not a direction of the features.
         floor = 8 * np.finfo(float).eps * np.sqrt(self.n) * float(np.linalg.norm(self.mean))
         found = (
-            _from_gram(self.centred_gram, self.d, floor) if self.n <= self.d else _from_rows(self.x - self.mean, floor)
+            from_gram(self.centred_gram, self.d, floor) if self.n <= self.d else _from_rows(self.x - self.mean, floor)
         )
         # The mean takes one direction: what the decomposition finds there is rounding.
         keep = min(found.rank, self.n - 1)
@@ -149,7 +150,7 @@ class Features:
     @cached_property
     def uncentred(self) -> Factorisation:
         """Of the features as they are."""
-        return _from_gram(self.gram, self.d) if self.n <= self.d else _from_rows(self.x)
+        return from_gram(self.gram, self.d) if self.n <= self.d else _from_rows(self.x)
 
     @property
     def interpolates(self) -> bool:
@@ -293,7 +294,8 @@ def inverse_norms(own: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, int
     return np.where(defined, 1.0 / np.sqrt(np.where(defined, own, 1.0)), 0.0), int((~defined).sum())
 
 
-def _from_gram(gram: np.ndarray, d: int, floor: float = 0.0) -> Factorisation:
+def from_gram(gram: np.ndarray, d: int, floor: float = 0.0) -> Factorisation:
+    """The factorisation of rows in d dimensions from their inner products (n, n); floor: least singular value."""
     values, vectors = linalg.eigh(gram, driver="evd", check_finite=False)
     values, vectors = values[::-1], vectors[:, ::-1]
     # Squared singular values: the relative threshold on s becomes the one that a Gram can resolve.

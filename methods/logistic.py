@@ -1,24 +1,28 @@
 """Logistic probe: train a linear classifier on half of the probe, test it on the other half."""
 
-import warnings
-
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from methods.capabilities import estimator
+from methods.checks import choice
 from methods.labels import class_index, multilabel
-from methods.linalg import PCA, Features, reduced
+from methods.linalg import PCA, Features, from_gram, reduced
 from methods.score import Score, degenerate, insufficient, not_applicable
 
 
 @estimator(
     ordered=True,
     min_samples=4,
-    cost="O(20 n d c)",
+    cost="O(20 n min(n, d) c)",
     source="Bolya et al., NeurIPS 2021, arXiv 2111.06977",
 )
 def logistic(
-    features: ArrayLike | Features, labels: ArrayLike, n_dims: int | None = None, pca: PCA = "randomised"
+    features: ArrayLike | Features,
+    labels: ArrayLike,
+    n_dims: int | None = None,
+    pca: PCA = "randomised",
+    compat: str | None = None,
 ) -> Score:
     """Accuracy, in percent, of multinomial logistic regression trained on the first half of the images.
 
@@ -27,12 +31,17 @@ def logistic(
     labels       class ids (n,); classes unseen in the first half count as errors; multi-label is not
                  applicable
     n_dims, pca  principal components kept first, of the whole probe
+    compat       "scikit-learn": the tolerance as scikit-learn 1.4 and later read it, of the mean loss, not the
+                 summed one: with many classes the first gradient is below it, and nothing is learnt
     returns      accuracy on the second half in [0, 100]; higher predicts better
-    Scikit-learn's lbfgs with C=1, max_iter=20, tol=0.1, as the paper's: stopped early on purpose, so the
-    value moves a little with scikit-learn's version. Deterministic. Cost O(20 n d c). Needs two classes in
-    the first half. Degenerate where features are constant.
+
+    The penalised fit of scikit-learn's lbfgs with C = 1, at most 20 iterations, stopped where no entry of the
+    summed loss's gradient exceeds 0.1, as the paper's version did; in the row space of the first half, where
+    its steps are the same. Deterministic. Cost O(20 n min(n, d) c). Needs two classes in the first half.
+    Degenerate where features are constant.
     Source: Bolya et al., NeurIPS 2021, section 3 ("Logistic").
     """
+    choice("compat", compat, (None, "scikit-learn"))
     features = reduced(features, n_dims, pca)
     if multilabel(labels):
         return not_applicable("logistic takes one label an image")
@@ -40,13 +49,84 @@ def logistic(
     half = features.n // 2
     if len(np.unique(codes[:half])) < 2:
         return insufficient("needs at least two classes in the first half of the images")
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=1.0, solver="lbfgs", max_iter=20, tol=0.1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # twenty steps are the protocol
-        warnings.simplefilter("ignore", UserWarning)  # few images a class look like regression to it
-        model.fit(features.x[:half], codes[:half])
-    value = 100.0 * float((model.predict(features.x[half:]) == codes[half:]).mean())
+    tolerance = 0.1 if compat else 0.1 / half
+    if features.n <= features.d:
+        train, test, basis = _row_space(features, half)
+    else:
+        train, test, basis = features.x[:half], features.x[half:], None
+    classes, y = np.unique(codes[:half], return_inverse=True)
+    weights, offsets = _fitted(train, y, len(classes), tolerance, basis)
+    value = 100.0 * float((classes[_decided(test @ weights + offsets)] == codes[half:]).mean())
     return Score(value) if features.sd.any() else degenerate("features are constant", value)
+
+
+def _row_space(features: Features, half: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both halves in an orthonormal basis of the first half's rows, and that basis (d, r).
+
+    The penalised weights never leave that space, and L-BFGS turns with the basis: the same fit in r dimensions.
+    """
+    own = from_gram(features.gram[:half, :half], features.d)
+    dual = own.U / own.s
+    return own.R, features.gram[half:, :half] @ dual, features.x[:half].T @ dual
+
+
+def _fitted(
+    x: np.ndarray, y: np.ndarray, c: int, tolerance: float, basis: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (r, k) and offsets (k,) of the penalised mean log-loss; k = 1 for two classes, else c.
+
+    basis  (d, r) orthonormal: the stopping rule looks at the gradient's largest entry in the original columns
+    """
+    from scipy import optimize
+
+    n, r = x.shape
+    k = 1 if c == 2 else c
+    hot = y[:, None].astype(np.float64) if c == 2 else np.eye(c)[y]
+    last: dict[str, np.ndarray] = {}
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        w = flat.reshape(r + 1, k)
+        z = x @ w[:-1] + w[-1]
+        if c == 2:
+            p = special.expit(z)
+            total = float((np.logaddexp(0.0, z) - hot * z).sum())
+        else:
+            top = z.max(axis=1, keepdims=True)
+            p = np.exp(z - top)
+            mass = p.sum(axis=1, keepdims=True)
+            total = float((np.log(mass) + top).sum() - np.vdot(hot, z))
+            p /= mass
+        p -= hot
+        gradient = np.empty((r + 1, k))
+        gradient[:-1] = (x.T @ p + w[:-1]) / n
+        gradient[-1] = p.sum(axis=0) / n
+        last.update(at=flat.copy(), gradient=gradient)
+        return (total + 0.5 * float(np.vdot(w[:-1], w[:-1]))) / n, gradient.ravel()
+
+    def small(gradient: np.ndarray) -> bool:
+        if np.abs(gradient[-1]).max() > tolerance:
+            return False
+        if basis is None:
+            return bool(np.abs(gradient[:-1]).max() <= tolerance)
+        # An entry lies between a column's length over sqrt(d) and that length: seldom need all be formed.
+        length = float(np.sqrt(np.einsum("rk,rk->k", gradient[:-1], gradient[:-1]).max()))
+        if length <= tolerance or length > tolerance * np.sqrt(len(basis)):
+            return length <= tolerance
+        return bool(np.abs(basis @ gradient[:-1]).max() <= tolerance)
+
+    def stop(at: np.ndarray) -> None:
+        gradient = last["gradient"] if np.array_equal(at, last["at"]) else loss(at)[1].reshape(r + 1, k)
+        if small(gradient):
+            raise StopIteration
+
+    found = np.zeros((r + 1) * k)
+    loss(found)
+    if not small(last["gradient"]):
+        options = {"maxiter": 20, "maxls": 50, "gtol": 0.0, "ftol": 64 * np.finfo(float).eps}
+        found = optimize.minimize(loss, found, jac=True, method="L-BFGS-B", callback=stop, options=options).x
+    w = found.reshape(r + 1, k)
+    return w[:-1], w[-1]
+
+
+def _decided(z: np.ndarray) -> np.ndarray:
+    return (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else z.argmax(axis=1)

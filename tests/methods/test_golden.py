@@ -35,7 +35,7 @@ SCORES = {
     "knn_k1_f32": lambda p: methods.knn(p["features"], p["labels"], n_dims=32),
     "knn_k5": lambda p: methods.knn(p["features"], p["labels"], k=5, compat="parc"),
     "split_knn_k1": lambda p: methods.knn(p["features"], p["labels"], split=True),
-    "split_logistic": lambda p: methods.logistic(p["features"], p["labels"]),
+    "split_logistic": lambda p: methods.logistic(p["features"], p["labels"], compat="scikit-learn"),
     "leep": lambda p: methods.leep(p["probs"], p["labels"]),
     "nce": lambda p: methods.nce(p["probs"], p["labels"]),
     "nce_compat_parc": lambda p: methods.nce(p["probs"], p["labels"], compat="parc"),

@@ -132,7 +132,7 @@ def test_degenerate_and_malformed_cases_are_named():
     hot = np.ones((60, 2), dtype=int)
     assert knn(x, hot, k=3, compat="parc").status == "not_applicable"
     # All images in one place: every other image is the nearest, the vote is the commonest other label's.
-    assert knn(np.ones((60, 3)), labels).status == "ok"
+    assert knn(np.ones((60, 3)), labels).status == "degenerate"
     for wrong in ({"k": 0}, {"k": 1.5}, {"metric": "l1"}, {"vote": "all"}, {"compat": "logme"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             knn(x, labels, **wrong)

@@ -1,6 +1,7 @@
 """The logistic probe's protocol, on cases whose accuracy is known."""
 
 import numpy as np
+import pytest
 
 from methods import Features, logistic
 
@@ -41,4 +42,31 @@ def test_degenerate_cases_are_named():
     assert logistic(x, np.zeros(80, dtype=int)).status == "insufficient"
     assert logistic(x, np.repeat([0, 1], 40)).status == "insufficient"
     assert logistic(x, np.ones((80, 2), dtype=int)).status == "not_applicable"
-    assert logistic(np.ones((80, 3)), labels).status == "ok"
+    constant = logistic(np.ones((80, 3)), labels)
+    assert (constant, constant.status) == (25.0, "degenerate")  # one class is predicted for all
+
+
+@pytest.mark.parametrize("compat", [None, "scikit-learn"])
+@pytest.mark.parametrize(("n", "d", "c"), [(80, 30, 4), (60, 150, 6), (60, 150, 2), (80, 10, 2), (120, 400, 40)])
+@pytest.mark.filterwarnings("ignore")
+def test_the_fit_is_scikit_learns(n, d, c, compat):
+    """The library itself on the same half, its tolerance put to the summed loss; the same images are right."""
+    from sklearn.linear_model import LogisticRegression
+
+    labels = np.arange(n) % c
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = np.maximum(0.4 * rng.normal(size=(c, d))[labels] + rng.normal(size=(n, d)), 0)
+        model = LogisticRegression(C=1.0, max_iter=20, tol=0.1 if compat else 0.1 / (n // 2))
+        model.fit(x[: n // 2], labels[: n // 2])
+        expected = (model.predict(x[n // 2 :]) == labels[n // 2 :]).mean()
+        assert logistic(x, labels, compat=compat) == pytest.approx(100 * expected)
+
+
+def test_stops_by_the_summed_loss():
+    """Forty classes, two images each to learn from: the first gradient of the mean loss is below 0.1 already."""
+    labels = np.arange(160) % 40
+    rng = np.random.default_rng(3)
+    x = 0.4 * (rng.normal(size=(40, 200))[labels] + 0.1 * rng.normal(size=(160, 200)))
+    assert logistic(x, labels) == 100.0
+    assert logistic(x, labels, compat="scikit-learn") == 2.5  # all images called the same
