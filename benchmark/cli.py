@@ -111,12 +111,13 @@ def _refuse_double_entries(overrides: list[str]) -> None:
 
     loader = GlobalHydra.instance().config_loader()
     chosen = loader.compute_defaults_list("config", overrides, RunMode.RUN)
+    _, repository = loader._parse_overrides_and_create_caching_repo("config", overrides)  # with hydra.searchpath
     seen: dict[tuple[str, str], tuple[str, Any]] = {}
     for default in chosen.defaults:
         group = (default.config_path or "").split("/")[0]
         if group not in ("bank", "target", "method"):
             continue
-        loaded = loader.repository.load_config(default.config_path)
+        loaded = repository.load_config(default.config_path)
         entries = OmegaConf.to_container(loaded.config) if loaded is not None else {}
         for name, entry in entries.items():
             first, known = seen.setdefault((default.package or group, name), (default.config_path, entry))
@@ -139,13 +140,18 @@ def _groups() -> str:
 def _explain(error: Exception, overrides: list[str]) -> str:
     """Hydra's complaint as a sentence of the house's form."""
     text = str(error)
+    if override := getattr(error, "override", None):
+        return f"{override} must be <key>=<value>. Write a list as [a,b], and text with special characters in quotes."
     if found := re.search(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<option>[^']+)'", text):
         group, option = found["group"], found["option"]
         return f"{group} must be one of its options. Got '{option}'. {did_you_mean(option, _options(group))}"
     if found := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return _unknown(found["key"], overrides)
-    if found := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
-        return f"{found['key']} must be given. Got nothing. Add {found['key']}=<value>."
+    if "Missing mandatory value" in text:
+        key = getattr(error, "full_key", None) or text.split()[-1]
+        return f"{key} must be given. Got nothing. Add {key}=<value>."
+    if found := re.search(r"Ambiguous value for argument '(?P<given>[^']+)'", text):
+        return f"{found['given']} must be one value. Got several. Write a list as [a,b], or add -m to sweep over them."
     if found := re.search(r"Could not append to config\. An item is already at '(?P<key>[^']+)'", text):
         return f"{found['key']} is in the configuration already. Drop the '+'."
     return " ".join(text.split())

@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
+DATA, METHOD = ("name", "_target_", "task", "size"), ("name", "_target_")
+"""The keys of an entry that are the harness's; all others are its function's parameters."""
+
 S = TypeVar("S", bound=BaseModel)
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -180,6 +183,13 @@ class MethodSpec(Spec):
         names = inspect.signature(self.function).parameters
         return tuple(a for a in ARRAYS if a in names and a not in self.parameters)
 
+    def takes(self, array: str) -> bool:
+        """Whether the function takes an array; False also for one that cannot be imported, which is said elsewhere."""
+        try:
+            return array in self.needs
+        except ConfigError:
+            return False
+
 
 class RecipeSpec(Spec):
     """How a model is fine-tuned on a target for its ground truth."""
@@ -278,7 +288,7 @@ class Experiment(Spec):
                 problems.append(
                     f"exclude_models must name models of the bank. Got '{name}'. {did_you_mean(name, self.bank)}"
                 )
-        needing = [m.name for m in self.method.values() if "reference_features" in m.needs]
+        needing = [m.name for m in self.method.values() if m.takes("reference_features")]
         if needing and self.reference is None:
             problems.append(f"reference must be set for {', '.join(needing)}. Got null. Name an architecture.")
         if problems:
@@ -327,6 +337,8 @@ def check_parameters(
     for name in given:
         if name not in own and not open_ended:
             problems.append(f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}")
+        elif name in supplied and name != "seed":
+            problems.append(f"{where}.{name} must be left out: the runner supplies it. Got {given[name]!r}.")
     for name, parameter in own.items():
         if parameter.default is parameter.empty and name not in given and name not in set(supplied):
             problems.append(f"{where}.{name} must be given: {function.__name__} needs it.")
@@ -395,17 +407,19 @@ def validate(schema: type[S], data: Mapping[str, Any]) -> S:
         raise ConfigError("\n".join(sentences)) from None
 
 
-def _named(group: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
-    """{name: spec} with each entry's name inside, and a parameterised entry's free keys under `parameters`."""
+def _named(group: Mapping[str, Any] | None, where: str, problems: list[str]) -> dict[str, Any]:
+    """{name: entry} with each entry's name inside; entries that are no mapping become problems."""
     named = {}
     for name, entry in (group or {}).items():
-        if not isinstance(entry, Mapping):
-            raise ConfigError(f"{where}.{name} must be a mapping with its settings. Got {entry!r}.")
-        named[name] = {**entry, "name": name}
+        if isinstance(entry, Mapping):
+            named[name] = {**entry, "name": name}
+        else:
+            problems.append(f"{where}.{name} must be a mapping with its settings. Got {entry!r}.")
     return named
 
 
 def _parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
+    """The entries with their free keys under `parameters`."""
     return {
         name: {k: v for k, v in e.items() if k in own} | {"parameters": {k: v for k, v in e.items() if k not in own}}
         for name, e in entries.items()
@@ -414,26 +428,36 @@ def _parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, A
 
 def experiment(data: Mapping[str, Any]) -> Experiment:
     """A composed configuration as a validated Experiment; raises ConfigError with every complaint at once."""
-    data = dict(data)
-    data["bank"] = _named(data.get("bank"), "bank")
-    for group in ("target", "source"):
-        data[group] = _parameterised(_named(data.get(group), group), ("name", "_target_", "task", "size"))
-    data["method"] = _parameterised(_named(data.get("method"), "method"), ("name", "_target_"))
+    data, problems = dict(data), []
+    data["bank"] = _named(data.get("bank"), "bank", problems)
+    for group, own in (("target", DATA), ("source", DATA), ("method", METHOD)):
+        data[group] = _parameterised(_named(data.get(group), group, problems), own)
     if isinstance(data.get("reference"), Mapping):
         data["reference"] = {"name": "reference", **data["reference"]}
-    spec = validate(Experiment, data)
-    problems = []
-    for method in spec.method.values():
-        problems += check_parameters(method.function, method.parameters, f"method.{method.name}", ARRAYS)
-    for group, entries in (("target", spec.target), ("source", spec.source)):
-        for entry in entries.values():
-            if not hasattr(entry.function, "version"):
-                problems.append(
-                    f"{group}.{entry.name}._target_ must be a data set adapter (see benchmark.packs.adapter). "
-                    f"Got '{entry.adapter}'."
-                )
-            else:
-                problems += check_parameters(entry.function, entry.parameters, f"{group}.{entry.name}")
+    try:
+        spec = validate(Experiment, data)
+    except ConfigError as error:
+        problems += str(error).splitlines()
+    for group in ("target", "source", "method"):
+        for name, entry in data[group].items():
+            problems += _function_problems(entry, f"{group}.{name}", is_method=group == "method")
     if problems:
         raise ConfigError("\n".join(problems))
     return spec
+
+
+def _function_problems(entry: Mapping[str, Any], where: str, is_method: bool) -> list[str]:
+    """Complaints about the function that an entry names, and about the parameters that it gives it."""
+    if not isinstance(entry.get("_target_"), str):  # the specification complains
+        return []
+    try:
+        function = resolve(entry["_target_"], f"{where}._target_")
+    except ConfigError as error:
+        return [str(error)]
+    if is_method:
+        return check_parameters(function, entry["parameters"], where, ARRAYS)
+    if not hasattr(function, "version"):
+        return [
+            f"{where}._target_ must be a data set adapter (see benchmark.packs.adapter). Got '{entry['_target_']}'."
+        ]
+    return check_parameters(function, entry["parameters"], where)
