@@ -283,7 +283,7 @@ def _partial(counts: np.ndarray, x: np.ndarray, y: np.ndarray, z: np.ndarray) ->
 def _kendall(counts: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """τ_b (b, q). Pairs of models as columns: numerators and tie counts are products of small integers, so exact."""
     first, second = np.triu_indices(x.shape[1], 1)
-    sx, sy = (np.sign(np.nan_to_num(part[:, first] - part[:, second])).astype(np.float32) for part in (x, y))
+    sx, sy = (_pair_signs(part, first, second) for part in (x, y))
     there = np.isfinite(x)
     both = there[:, first] & there[:, second]
     agree = sx * sy
@@ -291,7 +291,7 @@ def _kendall(counts: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     uy, which_y = np.unique(np.packbits((sy != 0) & both, axis=1), axis=0, return_inverse=True)
     untied_x, untied_y = (np.unpackbits(u, axis=1, count=len(first)).astype(np.float32) for u in (ux, uy))
     out = np.empty((len(counts), len(x)))
-    step = max(1, 8 * _SLAB // max(1, len(first)))
+    step = max(1, _SLAB // max(1, len(first)))
     for i in range(0, len(counts), step):
         weight = counts[i : i + step]
         pairs = weight[:, first] * weight[:, second]
@@ -303,6 +303,11 @@ def _kendall(counts: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         ok = (distinct >= stats.FEWEST) & (left > 0) & (right > 0)
         out[i : i + step] = np.where(ok, np.clip(tau, -1, 1), np.nan)
     return out
+
+
+def _pair_signs(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    left, right = x[:, first], x[:, second]
+    return (left > right).astype(np.float32) - (left < right).astype(np.float32)
 
 
 def _row(counts: np.ndarray, x: np.ndarray, y: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray]:
