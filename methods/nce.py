@@ -34,10 +34,11 @@ def nce(source_probs: ArrayLike, labels: ArrayLike, compat: str | None = None) -
     if len(counts) < 2:
         return insufficient("needs at least two classes; got one")
     n, z = probs.shape
-    joint = np.bincount(codes * z + probs.argmax(axis=1), minlength=len(counts) * z).reshape(-1, z) / n
-    marginal = joint.sum(axis=0)
+    decided = probs.argmax(axis=1)
     if compat == "parc":
-        joint, marginal = joint + 1e-5, marginal + 1e-5
-    y, source = np.nonzero(joint)
-    cells = joint[y, source]
-    return Score(float(cells @ np.log(cells / marginal[source])))
+        joint = np.bincount(codes * z + decided, minlength=len(counts) * z).reshape(-1, z) / n
+        return Score(float(((joint + 1e-5) * np.log((joint + 1e-5) / (joint.sum(axis=0) + 1e-5))).sum()))
+    # Few cells of the joint distribution hold an image: only those are looked at.
+    cells, held = np.unique(codes * z + decided, return_counts=True)
+    mass = np.bincount(decided, minlength=z)[cells % z]
+    return Score(float(held @ np.log(held / mass)) / n)

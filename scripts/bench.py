@@ -1,0 +1,342 @@
+"""Speed and memory of the estimators, as ratios and limits that hold on any machine.
+
+    python scripts/bench.py                              # ratios against textbook forms (what `make bench` runs)
+    python scripts/bench.py ratios growth memory --out results/bench --jobs 8
+
+ratios  500 × 2048 float32 features, 200 classes, 1000 source classes: eleven methods on one `Features` against the
+        textbook forms of the same (scripts/textbook.py), and everything in units of one float64 Gram product
+growth  time over n at d = 512 and over d at n = 500, each call on fresh features, with the exponents expected
+memory  peak resident memory of a process that scores 10,000 × 2048 features, a process a method
+
+Times are the least of several repetitions, single-threaded. Exit code 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import inspect
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"  # before numpy is loaded
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+import numpy as np  # noqa: E402
+import textbook  # noqa: E402
+
+import methods  # noqa: E402
+from methods.capabilities import estimators  # noqa: E402
+
+ELEVEN = {name: (name.removesuffix("_f32"), {"n_dims": 32} if name.endswith("_f32") else {}) for name in textbook.FORMS}
+NINE = ("parc", "parc_f32", "knn", "hscore", "logme", "leep", "nce", "rsa", "dds")
+ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "tmi", "logistic", "silhouette")
+PAIRS = ("parc", "knn", "rsa", "dds", "silhouette", "tmi")  # quadratic in n; the rest linear beyond d
+TOGETHER, OF_NINE, OF_ALL, GIB = 20.0, 20.0, 60.0, 4.0
+SECONDS = 15.0  # a method that takes longer at one size is not tried at the next
+
+
+def probe(n: int = 500, d: int = 2048, c: int = 200, z: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Rectified Gaussian classes, a source head that knows something of them, a reference that knows more."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % c
+    logits = rng.standard_normal((n, z), dtype=np.float32)
+    logits += 2 * rng.standard_normal((c, z), dtype=np.float32)[labels]
+    exp = np.exp(logits.astype(np.float64))
+    return {
+        "features": _rectified(rng, n, d, labels, c, 0.5),
+        "labels": labels,
+        "source_logits": logits,
+        "source_probs": exp / exp.sum(axis=1, keepdims=True),
+        "reference_features": _rectified(rng, n, d, labels, c, 1.0),
+        "model": {"name": "m", "layers": 50, "params": 1, "source_size": 1, "target_size": n, "source_accuracy": 1.0},
+        "seed": 0,
+    }
+
+
+def _rectified(rng: np.random.Generator, n: int, d: int, labels: np.ndarray, c: int, gap: float) -> np.ndarray:
+    x = rng.standard_normal((n, d), dtype=np.float32)
+    x += gap * rng.standard_normal((c, d), dtype=np.float32)[labels]
+    return np.maximum(x, 0, out=x)
+
+
+def wrapped(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The same probe with features that are shared between methods from here on."""
+    return arrays | {k: methods.Features(arrays[k]) for k in ("features", "reference_features")}
+
+
+def call(function: Callable[..., Any], arrays: dict[str, Any], **parameters: Any) -> Any:
+    names = inspect.signature(function).parameters
+    return function(**{k: v for k, v in arrays.items() if k in names}, **parameters)
+
+
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = function()
+    return time.perf_counter() - start, result
+
+
+# --- ratios -----------------------------------------------------------------------------------------------------------
+
+
+def ratios(repeats: int = 7) -> tuple[str, bool]:
+    """Eleven methods against their textbook forms; nine, and all that need no iteration, in Gram products."""
+    arrays = probe()
+    x = arrays["features"].astype(np.float64)
+    every = {n: f for n, f in estimators().items() if n not in ITERATIVE}
+    shared: dict[str, list[float]] = {n: [] for n in ELEVEN}
+    alone: dict[str, list[float]] = {n: [] for n in ELEVEN}
+    nine, everything, grams = [], [], []
+    run = {n: partial(call, getattr(methods, own), **extra) for n, (own, extra) in ELEVEN.items()}
+    for method in run.values():  # imports and caches first
+        method(wrapped(arrays))
+    for _ in range(repeats):
+        grams.append(timed(lambda: x @ x.T)[0])
+        one = wrapped(arrays)
+        for name, method in run.items():
+            shared[name].append(timed(partial(method, one))[0])
+        for name, method in run.items():
+            alone[name].append(timed(partial(method, wrapped(arrays)))[0])
+        one = wrapped(arrays)
+        nine.append(timed(lambda a=one: [run[n](a) for n in NINE])[0])
+        one = wrapped(arrays)
+        everything.append(timed(lambda a=one: [call(f, a) for f in every.values()])[0])
+        grams.append(timed(lambda: x @ x.T)[0])
+    slow: dict[str, list[float]] = {n: [] for n in ELEVEN}
+    for repeat in range(3):
+        for name, form in textbook.FORMS.items():
+            if repeat == 0 or min(slow[name]) < 1.0:
+                slow[name].append(timed(lambda f=form: call(f, arrays))[0])
+    gram = min(grams)
+    total, baseline = sum(map(min, shared.values())), sum(map(min, slow.values()))
+    lines = [
+        "## Against textbook forms",
+        "",
+        "500 × 2048 float32 features, 200 classes, 1000 source classes, one thread. `shared`: in this order on one "
+        "`Features`, the first to need a factorisation pays for it; `alone`: on features that nothing has used; "
+        "milliseconds.",
+        "",
+        "| method | textbook | shared | alone | textbook / shared | textbook / alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    good = True
+    for name in ELEVEN:
+        a, b, s = min(slow[name]), min(shared[name]), min(alone[name])
+        good &= a >= b
+        lines.append(f"| {name} | {1000 * a:.2f} | {1000 * b:.2f} | {1000 * s:.2f} | {a / b:.1f} | {a / s:.1f} |")
+    lines.append(f"| together | {1000 * baseline:.1f} | {1000 * total:.1f} | | {baseline / total:.1f} | |")
+    without = baseline - min(slow["hscore"]), total - min(shared["hscore"])
+    lines += [
+        "",
+        f"- together {baseline / total:.1f} times faster than the textbook forms (limit {TOGETHER:.0f}); without the "
+        f"pseudo-inverse of hscore {without[0] / without[1]:.1f} times",
+        f"- {'none' if good else 'some'} slower than its own textbook form",
+        f"- one float64 Gram product {1000 * gram:.2f} ms; {', '.join(NINE)} together, the reference model's ranks "
+        f"included, {min(nine) / gram:.1f} Gram products (limit {OF_NINE:.0f})",
+        f"- all {len(every)} methods that need no iteration, together, {min(everything) / gram:.1f} Gram products "
+        f"(limit {OF_ALL:.0f})",
+    ]
+    good &= baseline / total >= TOGETHER and min(nine) / gram <= OF_NINE and min(everything) / gram <= OF_ALL
+    return "\n".join(lines), good
+
+
+# --- growth -----------------------------------------------------------------------------------------------------------
+
+NS, DS = (100, 200, 500, 1000, 2000, 5000), (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+
+
+def growth(out: Path | None, jobs: int) -> tuple[str, bool]:
+    """Seconds of each method on fresh features over n and d; fitted exponents beside those expected."""
+    names = [n for n, f in estimators().items() if "model" not in f.capabilities.needs]
+    with ThreadPoolExecutor(jobs) as pool:
+        rows = [row for found in pool.map(lambda n: _child("growth", n), names) for row in found["rows"]]
+    if out:
+        with (out / "growth.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["method", "axis", "n", "d", "seconds"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        _plot(rows, out / "growth.png")
+    lines = [
+        "## Growth",
+        "",
+        "Exponents fitted to the times of growth.csv: over n for n ≥ 1000 at d = 512, over d for d ≥ 2048 at "
+        "n = 500; each call on fresh features, 20 classes, 100 source classes. Expected: at most 1 in n beyond d (one "
+        "decomposition, n d²), 2 for what compares all pairs of images (and a log factor); at most 1 in d (the Gram "
+        "product), and for the source head's 0. A dash: too few sizes within the time.",
+        "",
+        "| method | n: expected | n: measured | d: expected | d: measured |",
+        "|---|---|---|---|---|",
+    ]
+    for name in names:
+        over_features = "features" in estimators()[name].capabilities.needs
+        expected = (2 if name in PAIRS else 1, 1 if over_features else 0)
+        fitted = [_slope([r for r in rows if r["method"] == name and r["axis"] == a], a) for a in ("n", "d")]
+        shown = [f"{s:.2f}" if s is not None else "–" for s in fitted]
+        lines.append(f"| {name} | {expected[0]} | {shown[0]} | {expected[1]} | {shown[1]} |")
+    return "\n".join(lines), True
+
+
+def growth_of(name: str) -> dict[str, Any]:
+    """In a process of its own: the times of one method."""
+    function, rows = estimators()[name], []
+    call(function, probe(100, 64, 20, 100))
+    sizes = [("n", n, 512) for n in NS] + [("d", 500, d) for d in DS]
+    spent = {"n": 0.0, "d": 0.0}
+    for axis, n, d in sizes:
+        if spent[axis] > SECONDS:
+            continue
+        arrays = probe(n, d, 20, 100)
+        seconds = min(timed(lambda a=arrays: call(function, wrapped(a)))[0] for _ in range(3 if spent[axis] < 2 else 1))
+        spent[axis] = seconds
+        rows.append({"method": name, "axis": axis, "n": n, "d": d, "seconds": round(seconds, 6)})
+    return {"rows": rows}
+
+
+def _slope(rows: list[dict[str, Any]], axis: str) -> float | None:
+    points = [(r[axis], r["seconds"]) for r in rows if r[axis] >= (1000 if axis == "n" else 2048)]
+    if len(points) < 3:
+        return None
+    x, y = np.log(np.array(points)).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def _plot(rows: list[dict[str, Any]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(r["method"] for r in rows))
+    colours = plt.get_cmap("tab20")(np.linspace(0, 1, 20))
+    figure, panels = plt.subplots(1, 2, figsize=(13, 6.5), sharey=True)
+    for panel, axis, exponents in zip(panels, ("n", "d"), ((1, 2), (0, 1)), strict=True):
+        for i, name in enumerate(names):
+            line = [(r[axis], 1000 * r["seconds"]) for r in rows if r["method"] == name and r["axis"] == axis]
+            style = {"color": colours[i % 20], "marker": "o" if i < 20 else "s", "markersize": 3, "linewidth": 1}
+            panel.loglog(*zip(*line, strict=True), label=name, **style)
+        sizes = np.array(NS[2:] if axis == "n" else DS[4:], dtype=float)
+        for exponent in exponents:
+            guide = 300.0 * (sizes / sizes[-1]) ** exponent
+            panel.loglog(sizes, guide, color="black", linestyle="--", linewidth=1.5)
+            panel.annotate(f"{axis}^{exponent}" if exponent else "constant", (sizes[0], guide[0]), fontsize=9)
+        panel.set_xlabel("images n, at d = 512" if axis == "n" else "features d, at n = 500")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("milliseconds on fresh features, one thread")
+    panels[1].legend(fontsize=7, ncol=2, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def memory(jobs: int) -> tuple[str, bool]:
+    """Peak memory of each method on 10,000 × 2048 float32 features, 100 classes, 1000 source classes."""
+    names = [n for n, f in estimators().items() if "model" not in f.capabilities.needs]
+    with ThreadPoolExecutor(jobs) as pool:
+        found = dict(zip(names, pool.map(lambda n: _child("memory", n), names), strict=True))
+    lines = [
+        "## Memory",
+        "",
+        "Peak resident memory of a process that makes a probe of 10,000 × 2048 float32 features, 100 classes and 1000 "
+        f"source classes and scores it with one method (limit {GIB:.0f} GiB); `before` is the peak without the "
+        "method. Seconds on one thread, several processes beside each other.",
+        "",
+        "| method | before, GiB | peak, GiB | seconds | status |",
+        "|---|---|---|---|---|",
+    ]
+    good = True
+    for name, row in found.items():
+        if "error" in row:
+            good = False
+            lines.append(f"| {name} | | | | {row['error']} |")
+            continue
+        good &= row["peak"] <= GIB
+        status = row["status"] + (f": {row['reason']}" if row["status"] != "ok" else "")
+        lines.append(f"| {name} | {row['before']:.2f} | {row['peak']:.2f} | {row['seconds']:.1f} | {status} |")
+    return "\n".join(lines), good
+
+
+def memory_of(name: str) -> dict[str, Any]:
+    """In a process of its own: peak memory before and after one call, in GiB."""
+    arrays = probe(10_000, 2048, 100, 1000)
+    function = estimators()[name]
+    arrays = {k: v for k, v in arrays.items() if k in inspect.signature(function).parameters}
+    given = arrays | {k: methods.Features(v) for k, v in arrays.items() if k.endswith("features")}
+    before = _peak()
+    seconds, score = timed(lambda: call(function, given))
+    status, reason = getattr(score, "status", "ok"), getattr(score, "reason", "")
+    return {"before": before, "peak": _peak(), "seconds": seconds, "status": status, "reason": reason}
+
+
+def _peak() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _child(section: str, name: str) -> dict[str, Any]:
+    command = [sys.executable, str(Path(__file__).resolve()), section, "--only", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=560, cwd=ROOT)
+    except subprocess.TimeoutExpired:
+        return {"rows": [], "error": "took longer than 560 s"}
+    if done.returncode:
+        return {"rows": [], "error": done.stderr.strip().splitlines()[-1] if done.stderr else f"exit {done.returncode}"}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# --- command ----------------------------------------------------------------------------------------------------------
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", default=["ratios"], help="ratios, growth, memory")
+    parser.add_argument("--out", type=Path, help="folder for estimators.md, growth.csv and growth.png")
+    parser.add_argument("--jobs", type=int, default=1, help="processes beside each other, for growth and memory")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    given = parser.parse_args(argv)
+    if strange := set(given.sections) - {"ratios", "growth", "memory"}:
+        parser.error(f"sections must be of ratios, growth, memory. Got {', '.join(sorted(strange))}.")
+    if given.only:
+        print(json.dumps({"growth": growth_of, "memory": memory_of}[given.sections[0]](given.only)))
+        return 0
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+    pages, good = [], True
+    for section in given.sections:
+        made = {"ratios": ratios, "growth": lambda: growth(given.out, given.jobs), "memory": lambda: memory(given.jobs)}
+        page, met = made[section]()
+        print(page + "\n", flush=True)
+        pages.append(page)
+        good &= met
+    if given.out:
+        (given.out / "estimators.md").write_text("\n\n".join([_heading(argv), *pages]) + "\n")
+    print("all limits are met" if good else "error: a limit is missed", file=sys.stdout if good else sys.stderr)
+    return 0 if good else 1
+
+
+def _heading(argv: list[str]) -> str:
+    from benchmark.provenance import commit, hardware, versions
+
+    packages = ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "numpy", "scipy", "scikit-learn"))
+    return (
+        "# Speed and memory of the estimators\n\n"
+        f"`python scripts/bench.py {' '.join(argv)}`, one thread a process, {hardware()['processor']}, "
+        f"{hardware()['cores']} cores, {packages}, commit {os.environ.get('BENCHMARK_COMMIT') or commit()}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
