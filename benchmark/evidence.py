@@ -189,7 +189,7 @@ def _robust(aligned: Aligned, left: pd.DataFrame, stable: dict, pools: np.ndarra
     order = np.argsort(-share, kind="stable")[:3]
     first = ", ".join(f"{names[k]} {100 * share[k]:.0f} %" for k in order if share[k] > 0)
     parts = [f"Highest mean Pearson in {len(pools)} random sub-pools of {int(pools[0].sum())} models: {first}."]
-    rows = left[(left["measure"] == "pearson") & left["method"].isin(names)]
+    rows = left[(left["measure"] == "pearson") & left["method"].isin(names) & left["value"].notna()]
     best = rows.loc[rows.groupby(["factor", "left_out"])["value"].idxmax().dropna()]
     whole = best.loc[best["factor"] == "none", "method"]
     other = best[(best["factor"] != "none") & (best["method"] != whole.iloc[0])] if len(whole) else best[:0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmark import cli
 from benchmark.config import ConfigError, Experiment
@@ -77,8 +77,21 @@ def _complete(
             failed |= execute(missing, made.cells, store, first.executor, display)
         try:
             return failed, gather(made, store, failed, columns)
-        except Damaged as error:
-            print(f"damaged: {made.cells[error.key].label}: {error}", file=sys.stderr)
+        except Damaged as first_found:
+            for error in (first_found, *_damaged(made, store)):
+                print(f"damaged: {made.cells[error.key].label}: {error}", file=sys.stderr)
+
+
+def _damaged(made: Plan, store: Store) -> Iterator[Damaged]:
+    """All damaged cells that the tables read, so that they are made again in one go."""
+    for transfer in made.transfers:
+        wanted = [("truth", key) for key in transfer.truth] + [("score", key) for key in transfer.scores.values()]
+        for stage, key in wanted:
+            try:
+                if store.has(stage, key):
+                    store.read(stage, key)
+            except Damaged as error:
+                yield error
 
 
 def _report(experiments: Sequence[Experiment], tables: Tables, columns: Sequence[Mapping[str, str]]) -> int:
