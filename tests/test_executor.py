@@ -1,0 +1,238 @@
+"""The schedule: needs before cells, repairs before retries, failures where they belong, nothing twice."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from benchmark import executor, stages
+from benchmark.config import ExecutorSpec, MethodSpec
+from benchmark.executor import Outcome, Progress, Schedule, attempt, resolve_devices, worker_count
+from benchmark.plan import Cell, plan
+from benchmark.store import Store, key_of
+from tests.test_plan import tiny
+
+
+def cell(name: str, *needs: Cell, stage: str = "pack", weight: float = 1.0, **work) -> Cell:
+    identity = {"stage": stage, "name": name}
+    of = tuple((n.stage, n.key) for n in needs)
+    return Cell(stage, key_of(identity), identity, of, work, name, weight)
+
+
+class Log(list):
+    """A stand-in for the stages: notes what is computed, reads what is needed, fails where it is told to."""
+
+    def __init__(self, failing: tuple[str, ...] = ()):
+        self.failing = failing
+
+    def __call__(self, cells, store, device):
+        for one in cells:
+            for stage, key in one.needs:
+                store.read(stage, key)
+            if one.label in self.failing:
+                raise stages.Failed("it is broken")
+            self.append(one.label)
+            store.write(one.stage, one.key, one.identity, {"made": one.label}, {})
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Run cells in this process; returns (what was computed, failed, statuses reported)."""
+
+    def run(cells: list[Cell], everything: list[Cell], failing: tuple[str, ...] = ()):
+        log, said = Log(failing), []
+        monkeypatch.setattr(stages, "compute", log)
+        failed = executor.run(
+            cells,
+            {c.key: c for c in everything},
+            Store(tmp_path),
+            ExecutorSpec(workers=0, device="cpu"),
+            lambda c, outcome, progress: said.append((c.label, outcome.status)),
+        )
+        by_label = {c.key: c.label for c in everything}
+        return list(log), {by_label[k]: reason for k, reason in failed.items()}, said
+
+    return run
+
+
+def harm(store: Store, one: Cell) -> None:
+    (store.cache / one.stage / one.key / "values.json").write_text("{}")
+
+
+def test_needs_come_first_and_the_costliest_chain_of_what_is_left(execute):
+    base, cheap = cell("base"), cell("cheap", weight=3)
+    dear = cell("dear", base, weight=9)
+    both = cell("both", base, cheap)
+    computed, failed, _ = execute([base, cheap, dear, both], [base, cheap, dear, both])
+    assert computed == ["base", "dear", "cheap", "both"]  # chains of 30, 27, 12 and 3 seconds
+    assert failed == {}
+
+
+def test_a_failure_takes_what_depends_on_it_and_no_more(execute):
+    bad, good = cell("bad"), cell("good")
+    child = cell("child", bad)
+    grandchild = cell("grandchild", child, good)
+    every = [bad, good, child, grandchild]
+    computed, failed, said = execute(every, every, failing=("bad",))
+    assert computed == ["good"]
+    assert failed == {
+        "bad": "it is broken",
+        "child": "needs bad, which failed: it is broken",
+        "grandchild": "needs child, which failed: needs bad, which failed: it is broken",
+    }
+    assert sorted(said) == [("bad", "failed"), ("good", "done")]
+    assert execute(every, every)[0] == ["bad", "child", "grandchild"]  # the next run does just these
+
+
+def test_a_damaged_need_is_made_again_once_for_all_that_read_it(execute, tmp_path):
+    base = cell("base")
+    top = cell("top", base)
+    children = [cell(f"child {i}", top) for i in range(3)]
+    every = [base, top, *children]
+    execute([base, top], every)
+    harm(Store(tmp_path), base)
+    harm(Store(tmp_path), top)
+    computed, failed, said = execute(children, every)
+    assert computed == ["base", "top", "child 0", "child 1", "child 2"]
+    assert failed == {}
+    assert ("child 0", "damaged") in said
+    assert ("top", "damaged") in said
+
+
+def test_a_need_that_vanishes_is_made_again(execute, tmp_path):
+    import shutil
+
+    base = cell("base")
+    child = cell("child", base)
+    execute([base], [base, child])
+    shutil.rmtree(tmp_path / "pack" / base.key)
+    assert execute([child], [base, child])[0] == ["base", "child"]
+
+
+def test_a_damaged_need_that_cannot_be_made_again_ends_the_run(execute, tmp_path):
+    base = cell("base")
+    child = cell("child", base)
+    execute([base], [base, child])
+    harm(Store(tmp_path), base)
+    computed, failed, _ = execute([child], [base, child], failing=("base",))
+    assert computed == []
+    assert failed == {"base": "it is broken", "child": "needs base, which failed: it is broken"}
+
+
+def scores_of(probe: Cell, *names: str) -> list[Cell]:
+    return [cell(n, probe, stage="score", probe=probe.key, reference=None) for n in names]
+
+
+def test_scores_of_one_probe_go_together_and_wait_together(tmp_path):
+    """After damage none of them starts again before the probe is there, also not from an old place in the queue."""
+    probe = cell("probe", stage="probe")
+    one, two = scores_of(probe, "one", "two")
+    schedule = Schedule([one, two], {c.key: c for c in (probe, one, two)}, Store(tmp_path), 2)
+    task = schedule.next()
+    assert {c.label for c in task} == {"one", "two"}
+    schedule.settle(task, Outcome("damaged", damaged=("probe", probe.key)))
+    assert schedule.next() == (probe,)
+    assert schedule.next() is None
+    schedule.settle((probe,), Outcome("done"))
+    assert {c.label for c in schedule.next()} == {"one", "two"}
+    assert schedule.next() is None
+
+
+def test_what_another_run_computes_is_looked_at_again(tmp_path, monkeypatch):
+    """A group of which another run holds one cell gives all its claims back, waits, and then does the rest."""
+    probe = cell("probe", stage="probe")
+    one, two = scores_of(probe, "one", "two")
+    log, store = Log(), Store(tmp_path)
+    monkeypatch.setattr(stages, "compute", log)
+    store.write("probe", probe.key, probe.identity, {}, {})
+    schedule = Schedule([one, two], {c.key: c for c in (probe, one, two)}, store, 1)
+    other = Store(tmp_path)
+    with other.claim(two.key):
+        task = schedule.next()
+        outcome = attempt(task, store, "cpu")
+        assert (outcome.status, log) == ("busy", [])
+        with other.claim(one.key):  # was given back
+            pass
+        schedule.settle(task, outcome)
+        other.write("score", two.key, two.identity, {"made": "elsewhere"}, {})
+    schedule.sleeping = type(schedule.sleeping)((0.0, t) for _, t in schedule.sleeping)
+    schedule.wake()
+    task = schedule.next()
+    assert attempt(task, store, "cpu").status == "done"
+    assert log == ["one"]
+    assert store.read("score", two.key).values == {"made": "elsewhere"}
+
+
+def test_a_crash_is_told_by_its_kind_and_a_known_failure_by_its_words(tmp_path, monkeypatch):
+    def crash(*_):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(stages, "compute", crash)
+    assert attempt((cell("a"),), Store(tmp_path), "cpu").reason == "ZeroDivisionError: by zero"
+    monkeypatch.setattr(stages, "compute", Log(failing=("a",)))
+    assert attempt((cell("a"),), Store(tmp_path), "cpu").reason == "it is broken"
+
+
+def mean_difference(features, reference_features) -> float:
+    return float(np.asarray(features).mean() - np.asarray(reference_features).mean())
+
+
+def test_scores_with_different_references_in_one_task_each_use_their_own(tmp_path):
+    store, keys = Store(tmp_path), {}
+    for name, level in (("probe", 5.0), ("small", 1.0), ("large", 2.0)):
+        arrays = {"features": np.full((4, 3), level, np.float32), "labels": np.arange(4), "draw_0": np.arange(4)}
+        facts = {"images": [4], "parameters": 7, "feature_dim": 3, "target_size": 9}
+        keys[name] = key_of({"probe": name})
+        store.write("probe", keys[name], {}, facts, {}, arrays)
+    method = MethodSpec(name="m", _target_=f"{__name__}.mean_difference")
+    cells = [
+        cell(r, stage="score", probe=keys["probe"], reference=keys[r], method=method, model={})
+        for r in ("small", "large")
+    ]
+    stages.compute(cells, store, "cpu")
+    found = {c.label: store.read("score", c.key).values for c in cells}
+    assert found["small"]["scores"] == [4.0]
+    assert found["large"]["scores"] == [3.0]
+    assert (found["small"]["images"], found["small"]["parameters"]) == ([4], 7)
+
+
+def test_the_estimate_corrects_itself():
+    progress = Progress(total=3, workers=2)
+    progress.remaining["truth"] = 20.0
+    assert progress.eta_seconds == 10.0
+    progress.spent["truth"], progress.guessed["truth"] = 30.0, 10.0  # three times slower than guessed
+    assert progress.eta_seconds == 30.0
+
+
+def test_workers_by_cores_threads_and_devices(monkeypatch):
+    cores = len(os.sched_getaffinity(0))
+    assert worker_count(ExecutorSpec(), 0) == cores
+    assert worker_count(ExecutorSpec(threads=10 * cores), 0) == 1
+    assert worker_count(ExecutorSpec(workers=7), 0) == 7
+    assert worker_count(ExecutorSpec(), 4) == 4
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert resolve_devices(ExecutorSpec()) == ("cpu", 0)
+    assert resolve_devices(ExecutorSpec(device="cpu")) == ("cpu", 0)
+    assert resolve_devices(ExecutorSpec(device="cuda")) == ("cuda", 1)  # asked for: its absence is said by torch
+
+
+def test_a_worker_that_died_idle_is_replaced(tmp_path):
+    store = Store(tmp_path)
+    packs = [c for c in plan(tiny()).cells.values() if c.stage == "pack"]
+    with executor._workers(store, "cpu", 0, 1, 1) as (worker,):
+        first = worker.process
+        os.kill(first.pid, signal.SIGKILL)
+        first.join()
+        worker.start((packs[0],))
+        task, outcome = worker.finish()
+        assert (task, outcome.status) == ((packs[0],), "done")
+        assert worker.process.pid != first.pid
+        os.kill(worker.process.pid, signal.SIGKILL)
+        worker.process.join()
+        worker.task = (packs[1],)  # died at work
+        assert "killed, perhaps for want of memory" in worker.finish()[1].reason
+        assert worker.idle
+    made = json.loads((tmp_path / "pack" / packs[0].key / "values.json").read_text())
+    assert made == store.read("pack", packs[0].key).values
