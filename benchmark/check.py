@@ -70,7 +70,7 @@ def run(chosen: Settings) -> int:
         _print(console, name, found)
     if chosen.out:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(markdown(verdicts))
+        chosen.out.write_text(markdown(verdicts, chosen.methods))
     counts = [overall(found) for found in verdicts.values()]
     summary = ", ".join(f"{counts.count(v)} {v}" for v in COLOURS if v in counts)
     console.print(f"{len(counts)} estimators: {summary}" if len(counts) > 1 else f"verdict: {summary[2:]}")
@@ -98,7 +98,7 @@ def find(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
     return found
 
 
-def markdown(verdicts: dict[str, list[Any]]) -> str:
+def markdown(verdicts: dict[str, list[Any]], named: tuple[str, ...]) -> str:
     """The verdicts as a page: a row an estimator, and every finding that is not ok in words."""
     from benchmark.conformance import overall
     from benchmark.provenance import commit, hardware, versions
@@ -107,7 +107,7 @@ def markdown(verdicts: dict[str, list[Any]]) -> str:
     lines = [
         "# Conformance of the estimators",
         "",
-        f"`python -m benchmark.check {' '.join(verdicts) if len(verdicts) < 4 else 'all'} out=…`, one thread, "
+        f"`python -m benchmark.check {' '.join(named)} out=…`, one thread, "
         f"{hardware()['processor']}, {packages}, commit {commit() or 'unknown'}. Time is in factorisations of a "
         "500 × 1024 probe, after the shared one.",
         "",

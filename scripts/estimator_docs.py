@@ -1,0 +1,109 @@
+"""docs/estimators.md from the estimators' docstrings and declared capabilities.
+
+python scripts/estimator_docs.py            # writes the page
+python scripts/estimator_docs.py --check    # exit code 1 where the page is not up to date
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from methods.capabilities import Capabilities, estimators  # noqa: E402
+
+PAGE = ROOT / "docs" / "estimators.md"
+HEAD = """# Estimators
+
+Made by `python scripts/estimator_docs.py` from the docstrings in `methods/`; change those, not this page.
+
+Every estimator is a function `methods.<name>` of the arrays that it needs, by name, and returns a `Score`: a float
+with a status, of which higher predicts a better accuracy after fine-tuning. Features may be an array or a
+`methods.Features`, which many estimators share. Letters: n images, d features, r their rank, c target classes,
+z source classes. `insufficient` says that there are too few images or classes, `not_applicable` that the method does
+not take such labels or lacks an input, `degenerate` that the value says nothing about the model.
+`python -m benchmark.check <name>` examines any of them, and any function of your own.
+
+Cost is time after what the estimators share: one Gram product and one decomposition of the features. What was measured
+is in [results/bench/estimators.md](../results/bench/estimators.md) and
+[results/bench/conformance.md](../results/bench/conformance.md).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    found = sorted(estimators().items())
+    return "\n".join([HEAD, *table(found), "", *(section(name, f) for name, f in found)])
+
+
+def table(found: list[tuple[str, Callable[..., Any]]]) -> list[str]:
+    lines = [
+        "| estimator | needs | labels | invariant under | draws | per bank | cost |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, function in found:
+        own: Capabilities = function.capabilities
+        cells = [
+            f"[{name}](#{name})",
+            ", ".join(f"({n})" if n in own.optional else n for n in own.needs),
+            ", ".join(own.labels) or "none",
+            ", ".join(own.invariant) or "",
+            "" if own.deterministic else "by seed",
+            "yes" if own.bank else "",
+            own.cost,
+        ]
+        lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    return [*lines, "", "In parentheses: an input that may be missing."]
+
+
+def section(name: str, function: Callable[..., Any]) -> str:
+    """One estimator: its sentence, facts, and the rest of the docstring as it is written."""
+    own: Capabilities = function.capabilities
+    sentence, _, rest = inspect.getdoc(function).partition("\n")
+    facts = [f"- needs: {', '.join(own.needs)}", f"- labels: {', '.join(own.labels) or 'not looked at'}"]
+    facts += [f"- at least {own.min_samples} images, {own.min_classes} classes"] if own.labels else []
+    facts += [f"- classes of fewer than {own.min_per_class} images add little or nothing"] * (own.min_per_class > 1)
+    facts += ["- goes by the order of the images"] * own.ordered
+    facts += [] if own.deterministic else ["- depends on the seed"]
+    facts += [f"- parts, normalised over the bank: {_weights(own)}"] if own.bank else []
+    facts += [f"- cost: {own.cost}"] * bool(own.cost) + [f"- source: {own.source}"] * bool(own.source)
+    body = f"```\n{rest.strip()}\n```\n" if rest.strip() else ""
+    return f"## {name}\n\n{sentence}\n\n`{name}({_parameters(function)})`\n\n" + "\n".join(facts) + f"\n\n{body}"
+
+
+def _parameters(function: Callable[..., Any]) -> str:
+    shown = [
+        name if p.default is inspect.Parameter.empty else f"{name}={_default(p.default)}"
+        for name, p in inspect.signature(function).parameters.items()
+    ]
+    return ", ".join(shown)
+
+
+def _default(value: Any) -> str:
+    return value.__name__ if callable(value) else re.sub(r"\s+", " ", repr(value))
+
+
+def _weights(own: Capabilities) -> str:
+    return ", ".join(f"{weight:+g} · {part}" for part, weight in own.bank.items())
+
+
+def main(argv: list[str]) -> int:
+    made = page()
+    if argv == ["--check"]:
+        current = PAGE.exists() and PAGE.read_text() == made
+        print("up to date" if current else f"error: run python {Path(__file__).relative_to(ROOT)}")
+        return int(not current)
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(made)
+    print(f"{PAGE.relative_to(ROOT)}: {len(estimators())} estimators")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
