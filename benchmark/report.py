@@ -156,6 +156,7 @@ def write(
     inputs: Mapping[str, Sequence[str]] | None = None,
     provenance: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    html: bool = False,
 ) -> int:
     """Write the report on `benchmark.tables.Tables` into a folder and print it; returns 0, or 1 without a result.
 
@@ -163,6 +164,7 @@ def write(
     correlations.csv           every measure; table.{csv,md,tex} the summary; targets.csv; scatter-<method>.png
     times.{csv,md,tex}, timings.csv, provenance.json   what differs from run to run
     intervals.csv, tests.csv, regret.csv, robustness.csv, stability.csv, cd.png   see `benchmark.evidence`
+    report.html with `html`: everything on one page that needs no network (`benchmark.page`)
     With `exclude_models` a second table without those models stands beside it: table-without.{csv,md,tex}.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -183,6 +185,10 @@ def write(
         put(out / "times.md", layout.markdown(times_grid(report)))
         put(out / "times.tex", layout.latex(times_grid(report)))
     _pictures(report, out)
+    if html:
+        from benchmark import page
+
+        page.write(report, out / "report.html", provenance)
     shown = [report]
     gone = [m for m in exclude_models if m in set(tables.truth["Model"])]
     if gone:
@@ -205,27 +211,34 @@ def show(report: Report, *others: Report, console: Any = None) -> None:
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, 160)
-    console.print(layout.terminal(summary_grid(report, times=True)))
+    brief = console.width < 200
+    console.print(layout.terminal(summary_grid(report, times=True, brief=brief)))
     console.print(layout.terminal(target_grid(report)))
     for other in others:
-        console.print(layout.terminal(summary_grid(other)))
+        console.print(layout.terminal(summary_grid(other, brief=brief)))
     for note in [*legend(report), *report.notes]:
         console.print(Text(note, "dim"))
 
 
-def summary_grid(report: Report, times: bool = False) -> Grid:
-    """Mean over targets: method, input, Pearson, with ℓ, rank measures, the part that is about the target."""
+def summary_grid(report: Report, times: bool = False, brief: bool = False) -> Grid:
+    """Mean over targets: method, input, Pearson, with ℓ, rank measures, the part that is about the target.
+
+    `brief` leaves out what a narrow terminal has no room for; the files have every column.
+    """
     summary = report.summary
     fields = [("Mean PC", lambda r: spread(r.pearson, r.pearson_sd))]
     if report.evidence is not None:
         fields.append(("95 %", lambda r: between(r.pearson_low, r.pearson_high)))
     if "pooled" in summary:
         fields.append(("+ℓ", lambda r: None if r.yardstick else spread(r.pooled, r.pooled_sd)))
-        fields.append(("+ℓ per target", lambda r: None if r.yardstick else spread(r.per_target, r.per_target_sd)))
-    for name, symbol in (("kendall", "τ_b"), ("weighted_kendall", "τ_w"), ("spearman", "ρ")):
+        if not brief:
+            fields.append(("+ℓ per target", lambda r: None if r.yardstick else spread(r.per_target, r.per_target_sd)))
+    ranked = (("kendall", "τ_b"), ("weighted_kendall", "τ_w"), ("spearman", "ρ"))
+    for name, symbol in ranked[: 2 if brief else 3]:
         fields.append((symbol, lambda r, name=name: number(getattr(r, name), 3)))
     fields.append(("specific PC", lambda r: None if r.yardstick else number(r.pearson_specific)))
-    fields.append(("specific τ_b", lambda r: None if r.yardstick else number(r.kendall_specific, 3)))
+    if not brief:
+        fields.append(("specific τ_b", lambda r: None if r.yardstick else number(r.kendall_specific, 3)))
     if report.evidence is not None:
         fields.append(("PC∣static", lambda r: None if r.yardstick else number(r.partial)))
         fields.append(("regret@1", lambda r: number(r.regret1)))
@@ -235,7 +248,7 @@ def summary_grid(report: Report, times: bool = False) -> Grid:
         spent = report.times.set_index("method")
         fields.append(("ms", lambda r: _time(spent, r.method)))
     lead = [("method", lambda r: r.method)]
-    if summary["input"].notna().any():
+    if summary["input"].notna().any() and not (brief and report.evidence is not None and times):
         lead.append(("input", lambda r: r.input if isinstance(r.input, str) else None))
     return _grid(report.title, summary, lead, fields)
 
@@ -558,13 +571,14 @@ def main(argv: list[str] | None = None) -> int:
 
     class Settings(Spec):
         path: Path = Field(Path("outputs/run"), description="folder of a run")
+        html: bool = Field(False, description="write report.html as well: one page that needs no network")
 
     def run(settings: Settings) -> int:
         try:
             tables, arguments = read(settings.path)
+            return write(tables, settings.path, **arguments, html=settings.html)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
-        return write(tables, settings.path, **arguments)
 
     return cli.settings(run, Settings, "python -m benchmark.report path=<folder>: a run's report again", argv)
 

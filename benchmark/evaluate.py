@@ -1,0 +1,307 @@
+"""A stranger's own features and accuracies, given the same treatment: scores, correlations, intervals, report.
+
+    python -m benchmark.evaluate features=mine.npz truth=mine.csv method=[parc_f32,logme,knn] out=outputs/mine
+
+No PyTorch is needed. `features` is one file (.npz or .safetensors) or a folder of such files (`<name>` below a target's
+folder is the model: `pets/resnet50.npz` holds the keys that follow `pets/resnet50/`). Its arrays, n images of a target:
+
+    <target>/labels               (n,) class ids, or (n, c) multi-hot; the same images for all models of the target
+    <target>/<model>/features     (n, d) penultimate activations
+    <target>/<model>/probs        (n, z) probabilities of the source's classes; optional
+    <target>/<model>/logits       (n, z) instead of probs; optional
+    <target>/reference_features   (n, d') of a model trained on the target, for rsa and dds; optional
+
+`truth` is a CSV or Parquet table with Model, Target Dataset, Oracle (accuracy after fine-tuning, percent); optional:
+Architecture, Source Dataset, Seed, Layers, Parameters, Source Size, Source Accuracy, Target Size.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import correlate
+from benchmark.config import MethodSpec
+from benchmark.correlate import MODEL, TARGET
+
+FIELDS = ("features", "probs", "logits")
+FACTS = {"Layers": "layers", "Parameters": "params", "Source Size": "source_size", "Source Accuracy": "source_accuracy"}
+_KEYS = ["Model", *MODEL, TARGET]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """labels per target, models per target with their arrays, and reference features per target."""
+
+    labels: dict[str, np.ndarray]
+    models: dict[str, dict[str, dict[str, np.ndarray]]]
+    reference: dict[str, np.ndarray]
+
+
+def read(path: Path) -> Arrays:
+    """The arrays of a file or a folder, their shapes checked; raises ValueError with every complaint's key."""
+    found = Arrays({}, {}, {})
+    for key, array in sorted(_items(path)):
+        target, _, rest = key.partition("/")
+        model, _, field = rest.rpartition("/")
+        if rest == "labels":
+            found.labels[target] = _labels(array, key)
+        elif rest == "reference_features":
+            found.reference[target] = array
+        elif model and field in FIELDS:
+            found.models.setdefault(target, {}).setdefault(model, {})[field] = array
+        elif model and field == "labels":  # a file a model, each with the labels
+            same = found.labels.setdefault(target, _labels(array, key))
+            if not np.array_equal(same, array):
+                raise ValueError(f"{key} must equal the labels of the other models. Got others. Use the same images.")
+        else:
+            raise ValueError(
+                f"features must hold keys <target>/labels and <target>/<model>/{{{','.join(FIELDS)}}}. Got '{key}'."
+            )
+    _check(found, path)
+    return found
+
+
+def read_truth(path: Path) -> pd.DataFrame:
+    """The accuracy table with the columns that name a model filled in: a model's own name where they lack."""
+    truth = correlate.read(path)
+    if "Model" not in truth and set(MODEL) <= set(truth):
+        truth = truth.assign(Model=truth[MODEL[0]].astype(str) + "/" + truth[MODEL[1]].astype(str))
+    lacking = [c for c in ("Model", TARGET, "Oracle") if c not in truth]
+    if lacking:
+        raise ValueError(
+            f"truth must have the columns Model, {TARGET}, Oracle. Got {', '.join(map(str, truth.columns[:8]))}: "
+            f"{', '.join(lacking)} missing."
+        )
+    truth = truth.assign(Model=truth["Model"].astype(str), **{TARGET: truth[TARGET].astype(str)})
+    if MODEL[0] not in truth:
+        truth[MODEL[0]] = truth["Model"]
+    if MODEL[1] not in truth:
+        truth[MODEL[1]] = "unknown"
+    return truth
+
+
+def tables(
+    arrays: Arrays, truth: pd.DataFrame, methods: Sequence[MethodSpec], size: int | None = None, draws: int = 1
+) -> Any:
+    """Scores of every method on every model and target that has an accuracy, as `benchmark.tables.Tables` has them.
+
+    size     images per probe set, drawn as the benchmark draws them (half of them at most from fewer than 1,000);
+             None scores all images, once
+    """
+    from threadpoolctl import threadpool_limits
+
+    facts = truth.drop_duplicates(["Model", TARGET]).set_index(["Model", TARGET])
+    scores, status, timings = [], [], []
+    with threadpool_limits(1):
+        for target, models in arrays.models.items():
+            for run, rows in enumerate(_draws(arrays.labels[target], size, draws)):
+                for model, given in models.items():
+                    if (model, target) not in facts.index:
+                        continue
+                    known = facts.loc[(model, target)]
+                    row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
+                    metadata = _metadata(model, known, given, len(arrays.labels[target]))
+                    held = _held(given, arrays.labels[target], arrays.reference.get(target), rows)
+                    values, problems, spent = _scores(methods, held, metadata, run)
+                    extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
+                    scores.append({**row, **extra, "Images": len(rows), **values})
+                    status += [{**row, **p} for p in problems]
+                    timings += [{**row, **t} for t in spent]
+    if not scores:
+        raise ValueError(
+            "features and truth must share models and targets. Got no pair in common: features has "
+            f"{', '.join(sorted(arrays.models))}; truth has {', '.join(sorted(set(truth[TARGET])))}."
+        )
+    per_seed = truth.assign(Seed=truth.get("Seed", 0))
+    plain = [c for c in truth if c not in ("Seed", "Oracle")]
+    mean = truth.drop(columns="Seed", errors="ignore").drop_duplicates(["Model", TARGET])[plain]
+    oracle = truth.groupby(["Model", TARGET])["Oracle"].mean().reset_index()
+    return SimpleNamespace(
+        scores=pd.DataFrame(scores),
+        truth=mean.merge(oracle, on=["Model", TARGET]),
+        seeds=per_seed,
+        status=pd.DataFrame(status, columns=["Run", *_KEYS, "Stage", "Method", "Status", "Reason"]),
+        timings=pd.DataFrame(timings),
+    )
+
+
+def methods_named(names: Sequence[str]) -> list[MethodSpec]:
+    """The methods of conf/method by name, `all` and the other lists among them, parameters checked."""
+    from benchmark import cli
+    from benchmark.config import ARRAYS, ConfigError, check_parameters, validate
+
+    composed, problems = cli.compose([f"method=[{','.join(names)}]"])["method"], []
+    specs = []
+    for name, entry in composed.items():
+        parameters = {k: v for k, v in entry.items() if k != "_target_"}
+        specs.append(validate(MethodSpec, {"name": name, "_target_": entry["_target_"], "parameters": parameters}))
+        problems += check_parameters(specs[-1].function, parameters, f"method.{name}", ARRAYS)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return specs
+
+
+def _items(path: Path) -> list[tuple[str, np.ndarray]]:
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix in (".npz", ".safetensors"))
+        if not files:
+            raise ValueError(f"features must be a folder with .npz or .safetensors files. Got none in {path}.")
+        return [item for file in files for item in _of_folder(path, file)]
+    if not path.is_file():
+        raise ValueError(f"features must be a file or a folder. Got {path}: nothing there.")
+    return _of_file(path)
+
+
+def _of_folder(folder: Path, file: Path) -> list[tuple[str, np.ndarray]]:
+    prefix = file.relative_to(folder).with_suffix("").as_posix()  # <target> or <target>/<model>
+    return [(f"{prefix}/{key}", array) for key, array in _of_file(file)]
+
+
+def _of_file(path: Path) -> list[tuple[str, np.ndarray]]:
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return list(load_file(path).items())
+    if path.suffix != ".npz":
+        raise ValueError(f"features must be .npz or .safetensors. Got {path.name}.")
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return [(key, held[key]) for key in held.files]
+    except ValueError as error:
+        raise ValueError(f"{path} must hold plain arrays. Got an object array, which is not read: {error}") from None
+
+
+def _labels(array: np.ndarray, key: str) -> np.ndarray:
+    if array.ndim not in (1, 2) or not len(array):
+        raise ValueError(f"{key} must be (n,) class ids or (n, c) multi-hot. Got shape {array.shape}.")
+    return array
+
+
+def _check(found: Arrays, path: Path) -> None:
+    problems = []
+    for target, models in found.models.items():
+        if target not in found.labels:
+            problems.append(f"{target}/labels must be given. Got none in {path}.")
+            continue
+        n = len(found.labels[target])
+        for model, given in models.items():
+            for field, array in given.items():
+                if array.ndim != 2 or len(array) != n:
+                    problems.append(f"{target}/{model}/{field} must be ({n}, …), a row a label. Got {array.shape}.")
+                elif not np.isfinite(array).all():
+                    problems.append(f"{target}/{model}/{field} must be finite. Got NaN or infinity.")
+            if "features" not in given:
+                problems.append(f"{target}/{model}/features must be given. Got {', '.join(given)} alone.")
+        if target in found.reference and len(found.reference[target]) != n:
+            problems.append(f"{target}/reference_features must have {n} rows. Got {len(found.reference[target])}.")
+    if not found.models:
+        problems.append(f"features must hold <target>/<model>/features. Got none in {path}.")
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]:
+    from benchmark.probe import draw, seed_of_draw
+
+    if size is None:
+        return [np.arange(len(labels))]
+    return [draw(labels, size, seed_of_draw(r), labels.ndim == 2) for r in range(draws)]
+
+
+def _held(
+    given: Mapping[str, np.ndarray], labels: np.ndarray, reference: np.ndarray | None, rows: np.ndarray
+) -> dict[str, Any]:
+    from methods.linalg import Features
+
+    held: dict[str, Any] = {"features": Features(given["features"][rows]), "labels": labels[rows]}
+    if "logits" in given:
+        logits = given["logits"][rows].astype(np.float64)
+        exp = np.exp(logits - logits.max(1, keepdims=True))
+        held |= {"source_logits": logits, "source_probs": exp / exp.sum(1, keepdims=True)}
+    if "probs" in given:
+        probs = given["probs"][rows].astype(np.float64)
+        held["source_probs"] = probs / probs.sum(1, keepdims=True)
+    if reference is not None:
+        held["reference_features"] = Features(reference[rows])
+    return held
+
+
+def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int) -> dict[str, Any]:
+    named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]])}
+    facts = {word: float(known[c]) for c, word in FACTS.items() if c in known and pd.notna(known[c])}
+    size = known.get("Target Size", images)
+    return {**named, **facts, "target_size": int(size), "feature_dim": given["features"].shape[1]}
+
+
+def _scores(
+    methods: Sequence[MethodSpec], held: dict[str, Any], metadata: Mapping[str, Any], run: int
+) -> tuple[dict[str, float], list[dict], list[dict]]:
+    from benchmark.plan import scoring_seed
+    from benchmark.score import call
+
+    values, problems, spent = {}, [], []
+    for method in methods:
+        start = time.perf_counter()
+        value, status, reason = call(method, {**held, "model": metadata, "seed": scoring_seed(run)})
+        milliseconds = round(1000 * (time.perf_counter() - start), 4)
+        values[method.name] = np.nan if value is None else value
+        spent.append({"Stage": "score", "Method": method.name, "Milliseconds": milliseconds, "Seconds": None})
+        if status != "ok":
+            problems.append({"Stage": "score", "Method": method.name, "Status": status, "Reason": reason})
+    return values, problems, spent
+
+
+def main(argv: list[str] | None = None) -> int:
+    from pydantic import Field, field_validator
+
+    from benchmark import cli, provenance, report
+    from benchmark.config import ConfigError, Spec
+
+    class Settings(Spec):
+        features: Path = Field(description=".npz, .safetensors, or a folder of them; keys: see benchmark/evaluate.py")
+        truth: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, further facts")
+        method: tuple[str, ...] = Field(("paper",), description="names of conf/method, e.g. [parc_f32,logme] or all")
+        out: Path = Field(Path("outputs/evaluate"), description="folder for the report")
+        size: int | None = Field(None, ge=4, description="images per probe set, null for all of them once")
+        draws: int = Field(5, ge=1, description="probe sets of that size")
+        html: bool = Field(False, description="write report.html as well")
+        title: str = Field("own features", description="what the report is called")
+
+        @field_validator("method", mode="before")
+        @classmethod
+        def _several(cls, value: object) -> object:
+            return (value,) if isinstance(value, str) else value or ()
+
+    def run(settings: Settings) -> int:
+        specs = methods_named(settings.method)
+        try:
+            truth = read_truth(settings.truth)
+            made = tables(read(settings.features), truth, specs, settings.size, settings.draws)
+        except (ValueError, OSError) as error:
+            raise ConfigError(str(error)) from None
+        return report.write(
+            made,
+            settings.out,
+            title=settings.title,
+            inputs={m.name: m.needs for m in specs},
+            provenance={
+                "command": ["python", "-m", "benchmark.evaluate", *(sys.argv[1:] if argv is None else argv)],
+                **provenance.record(),
+            },
+            html=settings.html,
+        )
+
+    return cli.settings(run, Settings, __doc__.strip(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
