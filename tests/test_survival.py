@@ -30,8 +30,8 @@ def _holds(spec: str, facts: dict) -> bool:
 def test_kill_at_any_moment_and_go_on(finished, tmp_path):
     """Killed while workers start, while models train and while scores are due; then once to the end."""
     done: dict = {}
-    for moment in ("workers", "pretrain trained", "choose rate"):
-        started = Started(tmp_path)
+    for moment, count in (("workers", 2), ("pretrain trained", 1), ("choose rate", 2)):
+        started = Started(tmp_path, f"executor.workers={count}")
         started.until_workers(2) if moment == "workers" else started.until(moment)
         of_this_run = workers(started.process.pid)
         started.process.kill()
@@ -60,8 +60,7 @@ def test_two_runs_at_once_share_the_work(finished, tmp_path):
         "    return float(features.mean())\n"
     )
     counted = {"PYTHONPATH": f"{running.ROOT}:{tmp_path}", "COUNT": str(tmp_path / "count")}
-    wanted = ("+method.mine._target_=counting.count", "executor.workers=1")
-    both = [Started(tmp_path, *wanted, **counted) for _ in range(2)]
+    both = [Started(tmp_path, "+method.mine._target_=counting.count", **counted) for _ in range(2)]
     assert [started.end() for started in both] == [0, 0], both[0].text + both[1].text
     computed, taken = {}, 0
     for started in both:
@@ -113,9 +112,9 @@ def test_damaged_cells_of_every_stage_are_named_and_made_again(finished, copied)
 
 
 @pytest.mark.parametrize("whom", ["group", "main"])
-def test_ctrl_c_ends_cleanly(finished, tmp_path, whom):
+def test_ctrl_c_ends_cleanly(tmp_path, whom):
     """As a terminal sends it, to all processes of the group, workers that are just starting among them."""
-    started = Started(tmp_path)
+    started = Started(tmp_path, "executor.workers=2")
     pids = started.until_workers(2)
     if whom == "main":
         started.until("pretrain")
@@ -126,11 +125,9 @@ def test_ctrl_c_ends_cleanly(finished, tmp_path, whom):
     eventually(lambda: gone(pids))
     assert not list((tmp_path / "cache").glob("unfinished/*"))
     done = records(tmp_path)
-    if whom == "main":
-        last = run(tmp_path)
-        assert last.returncode == 0, last.stderr
-        assert done.items() <= records(tmp_path).items()
-        assert values(tmp_path) == values(finished)
+    going_on = run(tmp_path, "dry_run=true")
+    assert f"{18 - len(done)} cells to do" in going_on.stdout  # what was finished stays
+    assert len(done) >= (1 if whom == "main" else 0)
 
 
 def test_a_worker_that_is_killed_costs_its_cell_only(finished, tmp_path):
