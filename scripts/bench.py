@@ -73,7 +73,7 @@ def _rectified(rng: np.random.Generator, n: int, d: int, labels: np.ndarray, c: 
 
 def wrapped(arrays: dict[str, Any]) -> dict[str, Any]:
     """The same probe with features that are shared between methods from here on."""
-    return arrays | {k: methods.Features(arrays[k]) for k in ("features", "reference_features")}
+    return arrays | {k: methods.Features(v) for k, v in arrays.items() if k.endswith("features")}
 
 
 def call(function: Callable[..., Any], arrays: dict[str, Any], **parameters: Any) -> Any:
@@ -196,7 +196,7 @@ def growth_of(name: str) -> dict[str, Any]:
     for axis, n, d in sizes:
         if spent[axis] > SECONDS:
             continue
-        arrays = probe(n, d, 20, 100)
+        arrays = {k: v for k, v in probe(n, d, 20, 100).items() if k in inspect.signature(function).parameters}
         seconds = min(timed(lambda a=arrays: call(function, wrapped(a)))[0] for _ in range(3 if spent[axis] < 2 else 1))
         spent[axis] = seconds
         rows.append({"method": name, "axis": axis, "n": n, "d": d, "seconds": round(seconds, 6)})
@@ -227,7 +227,7 @@ def _plot(rows: list[dict[str, Any]], path: Path) -> None:
             panel.loglog(*zip(*line, strict=True), label=name, **style)
         sizes = np.array(NS[2:] if axis == "n" else DS[4:], dtype=float)
         for exponent in exponents:
-            guide = 300.0 * (sizes / sizes[-1]) ** exponent
+            guide = 2000.0 * (sizes / sizes[-1]) ** exponent
             panel.loglog(sizes, guide, color="black", linestyle="--", linewidth=1.5)
             panel.annotate(f"{axis}^{exponent}" if exponent else "constant", (sizes[0], guide[0]), fontsize=9)
         panel.set_xlabel("images n, at d = 512" if axis == "n" else "features d, at n = 500")
@@ -272,10 +272,9 @@ def memory_of(name: str) -> dict[str, Any]:
     """In a process of its own: peak memory before and after one call, in GiB."""
     arrays = probe(10_000, 2048, 100, 1000)
     function = estimators()[name]
-    arrays = {k: v for k, v in arrays.items() if k in inspect.signature(function).parameters}
-    given = arrays | {k: methods.Features(v) for k, v in arrays.items() if k.endswith("features")}
+    arrays = wrapped({k: v for k, v in arrays.items() if k in inspect.signature(function).parameters})
     before = _peak()
-    seconds, score = timed(lambda: call(function, given))
+    seconds, score = timed(lambda: call(function, arrays))
     status, reason = getattr(score, "status", "ok"), getattr(score, "reason", "")
     return {"before": before, "peak": _peak(), "seconds": seconds, "status": status, "reason": reason}
 
