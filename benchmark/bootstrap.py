@@ -52,8 +52,8 @@ def under_counts(
     counts   (b, m) non-negative integers; 0 and 1 make sub-pools, ones the plain measure
     scores, truth, static   (q, m); a missing value in scores or truth leaves the model out of that row
     returns  pearson and partial ×100; kendall τ_b, weighted_kendall (scipy's) and spearman in [-1, 1]; regret<k> in
-             points: best - best of the k top-scored; relative<k>: mean accuracy of the k top-scored in percent of
-             the best; near_best: probability that the top-scored model is within half a point of the best
+             points: best - best of the k top-scored; relative<k> (any k): mean accuracy of the k top-scored in percent
+             of the best; near_best: probability that the top-scored model is within half a point of the best
     NaN where fewer than three different models are left or a side is constant; selection needs one model only.
     Ties in the score: for regret1, relative<k>, near_best the expectation over random tie-breaking, for regret3 the
     mean of the luckiest and the unluckiest.
@@ -384,10 +384,10 @@ def _selection(w: np.ndarray, x: np.ndarray, y: np.ndarray, wanted: Sequence[str
         found["regret1"] = best - chosen(y)
         if "near_best" in wanted:
             found["near_best"] = chosen((y >= best[:, None] - NEAR - 1e-9).astype(float))
-        for k in (1, 3):
-            if f"relative{k}" in wanted:
-                share = _top_share(there, group, k) if tied else there & (np.cumsum(there, 1) <= k)
-                found[f"relative{k}"] = 100 * (share * y).sum(1) / np.maximum(share.sum(1), 1e-9) / best
+        for name in (n for n in wanted if n.startswith("relative")):
+            k = int(name.removeprefix("relative"))
+            share = _top_share(there, group, k) if tied else there & (np.cumsum(there, 1) <= k)
+            found[name] = 100 * (share * y).sum(1) / np.maximum(share.sum(1), 1e-9) / best
         if "regret3" in wanted:
             lucky = best - np.where(there & (np.cumsum(there, 1) <= 3), y, -np.inf).max(1)
             if tied:

@@ -143,7 +143,7 @@ def align(
             f"{TARGET}). Compare the spelling of the two tables."
         )
     notes += _join_notes(scores, truth, kept, by)
-    values = scores[list(methods)].to_numpy(float)
+    values = scores[list(methods)].to_numpy(float, copy=True)  # of one column it would be a view
     values[~np.isfinite(values)] = np.nan
     stacks = {"none": values}
     layers = _layers(scores, oracle, notes) if capacity else None

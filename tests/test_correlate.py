@@ -296,3 +296,12 @@ def test_three_hundred_columns_take_a_second():
     assert time.process_time() - start < 5  # 1 s measured on an idle core
     assert np.nanmax(np.abs(found.mean("m7") - np.mean([found.mean("m7", target=t) for t in "abcdefgh"]))) < 1e-10
     assert stats.FEWEST == 3
+
+
+def test_the_callers_tables_are_left_alone():
+    scores, oracle = bank()
+    one = scores.drop(columns="two").astype({"one": float})
+    one.loc[0, "one"] = np.inf
+    before = one.copy()
+    correlate.correlate(one, oracle)
+    pd.testing.assert_frame_equal(one, before)
