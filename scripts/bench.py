@@ -313,28 +313,34 @@ def main(argv: list[str]) -> int:
         return 0
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-    pages, good = [], True
+    good = True
     for section in given.sections:
         made = {"ratios": ratios, "growth": lambda: growth(given.out, given.jobs), "memory": lambda: memory(given.jobs)}
         page, met = made[section]()
         print(page + "\n", flush=True)
-        pages.append(page)
+        if given.out:
+            merge(given.out / "estimators.md", page, argv)
         good &= met
-    if given.out:
-        (given.out / "estimators.md").write_text("\n\n".join([_heading(argv), *pages]) + "\n")
     print("all limits are met" if good else "error: a limit is missed", file=sys.stdout if good else sys.stderr)
     return 0 if good else 1
 
 
-def _heading(argv: list[str]) -> str:
+def merge(path: Path, section: str, argv: list[str]) -> None:
+    """Put a section, with how it was made, into the page in place of the one with its title."""
     from benchmark.provenance import commit, hardware, versions
 
     packages = ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "numpy", "scipy", "scikit-learn"))
-    return (
-        "# Speed and memory of the estimators\n\n"
+    made = (
         f"`python scripts/bench.py {' '.join(argv)}`, one thread a process, {hardware()['processor']}, "
         f"{hardware()['cores']} cores, {packages}, commit {os.environ.get('BENCHMARK_COMMIT') or commit()}."
     )
+    old = path.read_text().split("\n## ")[1:] if path.exists() else []
+    title, _, body = section.removeprefix("## ").partition("\n")
+    new = f"{title}\n\n{made}\n{body}\n"
+    kept = {part.partition("\n")[0]: part for part in old} | {title: new}
+    order = ["Against textbook forms", "Growth", "Memory"]
+    parts = ["## " + kept[t].strip() + "\n" for t in sorted(kept, key=order.index)]
+    path.write_text("\n".join(["# Speed and memory of the estimators\n", *parts]))
 
 
 if __name__ == "__main__":
