@@ -74,6 +74,11 @@ def descended(rows: np.ndarray, classes: Classes, nsig: float, steps: int) -> np
     means = start = classes.means(rows)
     radii = np.sqrt(classes.means((rows - means[classes.codes]) ** 2).sum(axis=1))
     reach = nsig * (radii[:, None] + radii)
+    basis = None
+    if rows.shape[1] > classes.c:
+        # Classes move along lines between their means: c dimensions hold the whole descent.
+        basis, turned = np.linalg.qr((means - means.mean(axis=0)).T)
+        means = start = turned.T
     first = None
     for _ in range(steps):
         gaps = distances(means)
@@ -85,7 +90,7 @@ def descended(rows: np.ndarray, classes: Classes, nsig: float, steps: int) -> np
         if first == 0.0 or (total < first and total <= STOP * first):
             break
         means = means + displacement
-    return means - start
+    return means - start if basis is None else (means - start) @ basis.T
 
 
 def apart(means: np.ndarray, by: np.ndarray, gaps: np.ndarray) -> np.ndarray:
