@@ -378,7 +378,7 @@ def _targets(cube: np.ndarray, found: Correlations) -> pd.DataFrame:
             "models": np.isfinite(mean).sum(-1),
             "best": np.nanmax(mean, -1),
             "median": np.nanmedian(mean, -1),
-            "sd_models": np.nanstd(mean, -1, ddof=1),
+            "sd_models": np.sqrt(stats.variance(mean)),
             "sd_seeds": np.sqrt(noise),
             "ceiling": ceiling,
             "split_half": halves,

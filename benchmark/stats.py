@@ -166,13 +166,13 @@ def variance_shares(truth: np.ndarray) -> dict[str, float]:
     noise = _mean(within)[:, 0]  # per target, in points²
     known = np.where(np.isfinite(noise), noise, 0.0)
     share_lost = 1 - _mean(np.where(seeds > 0, 1 / np.maximum(seeds, 1), np.nan))[:, 0]
-    total = _variance(cell) + known * share_lost
+    total = variance(cell) + known * share_lost
     models, targets = [], range(len(cell))
     for i in targets:
         for j in targets[i + 1 :]:
             a, b = paired(cell[i], cell[j])
             count = np.isfinite(a).sum()
-            if count >= FEWEST:
+            if count >= FEWEST and total[i] > 0 and total[j] > 0:
                 products = np.nansum(_deviations(a) * _deviations(b)) / (count - 1)
                 models.append(products / np.sqrt(total[i] * total[j]))
     model = float(np.mean(models)) if models else float("nan")
@@ -203,7 +203,8 @@ def _deviations(x: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(x), x - _mean(x), 0)
 
 
-def _variance(x: np.ndarray) -> np.ndarray:
+def variance(x: np.ndarray) -> np.ndarray:
+    """Variance (ddof 1) over the finite values of the last axis; NaN for fewer than two."""
     count = np.isfinite(x).sum(-1)
     return np.divide((_deviations(x) ** 2).sum(-1), count - 1, out=np.full(count.shape, np.nan), where=count > 1)
 
