@@ -81,7 +81,7 @@ def _row(transfer: Transfer) -> dict:
     model = transfer.model
     return {
         "Model": model.name,
-        "Architecture": model.arch,
+        "Architecture": model.arch.rpartition(".")[2],
         "Source Dataset": model.source_name,
         "Target Dataset": transfer.target.name,
     }

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 def _cells(source: zipfile.ZipFile) -> dict[str, list[str]]:
     cells: dict[str, list[str]] = {}
-    for name in source.namelist():
+    for name in (n for n in source.namelist() if not n.endswith("/")):
         stage, key, file = name.split("/")
         if ".." in name or not file or len(key) != 64:
             raise SystemExit(f"error: {name} must be <stage>/<key>/<file>. This is not an archive of cells.")

@@ -82,10 +82,10 @@ def digits(
 
 @adapter(version=1, inputs=mnist_file)
 def mnist(
-    train: int = 500,
+    train: int = 150,
     test: int = 700,
     first: int = 0,
-    noise: float = 0.35,
+    noise: float = 0.45,
     shift: float = 3.0,
     turn: float = 10.0,
     seed: int = 0,

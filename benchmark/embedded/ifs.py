@@ -79,11 +79,11 @@ def systems(which: str, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def fractals(
     which: str = "a",
     classes: int = 20,
-    train: int = 320,
+    train: int = 160,
     test: int = 800,
     jitter: float = 0.1,
     points: int = 1500,
-    noise: float = 0.2,
+    noise: float = 0.3,
     seed: int = 0,
 ) -> Examples:
     """Fractals of random systems of three affine maps; the label is the system.

@@ -56,11 +56,11 @@ def stick(rng: np.random.Generator) -> np.ndarray:
 def sprites(
     which: str = "a",
     angles: int = 8,
-    train: int = 336,
+    train: int = 144,
     test: int = 720,
     turn: float = 10.0,
     clutter: int = 6,
-    noise: float = 0.28,
+    noise: float = 0.4,
     seed: int = 0,
 ) -> Examples:
     """Shapes at evenly spaced orientations, bright on dark, anywhere in the image; the label is shape and angle.
