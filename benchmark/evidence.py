@@ -19,12 +19,13 @@ import pandas as pd
 from benchmark import bootstrap, robustness, stats
 from benchmark.correlate import Aligned, put, save
 
-VERSION = 2  # raised by hand when the same tables give other files
+VERSION = 3  # raised by hand when the same tables give other files
 LEVEL = 0.05
 TESTED = ("pearson", "kendall")
 SELECTION = ("regret1", "regret3", "relative1", "relative3", "near_best")
 TABLES = ("intervals", "tests", "regret", "robustness", "stability")
 REFERENCE = "static_list"
+FEWEST = 6  # models on every target: of fewer, most resamples repeat the whole and an interval says nothing
 FEW = 2000  # resamples of the measures that are not tested; an interval's end moves by a hundredth of its width
 _RECORD = "evidence.json"
 
@@ -35,7 +36,8 @@ class Evidence:
 
     intervals   method, target, measure, over (what was resampled), estimate, low, high (95 %), se
     tests       measure, family, first, second, difference, low, high, p, p_holm, p_wilcoxon, supported: the
-                first is the higher one; families: between estimators, and each against the static list
+                first is the higher one; families: between estimators, and each against the static list. Models,
+                targets and draws are resampled together, which errs on the side of too few supported differences
     regret      method, target, then SELECTION with an interval each: see `bootstrap.under_counts`
     robustness  see `robustness.leave_out`; stability  factor, value: see `robustness.stability`
     """
@@ -88,6 +90,8 @@ def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = bootstrap
     plain = bootstrap.estimates(scores, truth)
     moved: dict[str, dict[int, np.ndarray]] = {name: {} for name in TESTED}
     intervals, selected = [], {}
+    here = dict(zip(aligned.targets, np.isfinite(truth).sum(-1), strict=True))
+    fewest = min(here.values())
     found = chain(
         bootstrap.distributions(scores, truth, many, TESTED), bootstrap.distributions(scores, truth, few, rest)
     )
@@ -98,7 +102,9 @@ def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = bootstrap
         rows = [(method, target, "models", each[i], per_target[:, i]) for i, target in enumerate(aligned.targets)]
         rows += [(method, "mean", over, overall, values) for over, values in means.items()]
         for _, target, over, estimate, values in rows:
-            limits = bootstrap.interval(values) if np.isfinite(estimate) else (np.nan,) * 3
+            enough = fewest if target == "mean" else here[target]
+            known = np.isfinite(estimate) and enough >= FEWEST
+            limits = bootstrap.interval(values) if known else (np.nan,) * 3
             if name in SELECTION:
                 selected.setdefault((method, target), {})[name] = (estimate, *limits[:2])
             intervals.append((method, target, name, over, estimate, *limits))
@@ -136,6 +142,8 @@ def _tests(aligned: Aligned, plain: dict, moved: dict, yardsticks: Sequence[str]
     reference = methods.index(REFERENCE) if REFERENCE in methods else None
     families = {"estimators": [(i, j) for a, i in enumerate(ours) for j in ours[a + 1 :]]}
     families["static list"] = [(i, reference) for i in ours] if reference is not None else []
+    if np.isfinite(aligned.truth).sum(-1).min() < FEWEST:
+        families = {}
     for measure in TESTED:
         per_target = stats.nanmean(plain[measure], 1)  # (k, t)
         mean = stats.nanmean(stats.nanmean(plain[measure], -1), -1)
@@ -163,6 +171,9 @@ def _supported(aligned: Aligned, plain: dict, tests: pd.DataFrame, yardsticks: S
     """Which differences of mean Pearson the paired tests support, in two sentences."""
     mean = dict(zip(aligned.methods, stats.nanmean(stats.nanmean(plain["pearson"], -1), -1), strict=True))
     t, r, m = len(aligned.targets), len(aligned.runs), len(aligned.models)
+    fewest = int(np.isfinite(aligned.truth).sum(-1).min())
+    if fewest < FEWEST:
+        return [f"No interval and no test: a target has {fewest} models, and fewer than {FEWEST} say nothing."]
     tests, sentences = tests[tests["measure"] == "pearson"], []
     among = tests[tests["family"] == "estimators"]
     if len(among):
@@ -189,7 +200,7 @@ def _supported(aligned: Aligned, plain: dict, tests: pd.DataFrame, yardsticks: S
 
 
 def _robust(aligned: Aligned, left: pd.DataFrame, stable: dict, pools: np.ndarray, ours: list[int]) -> list[str]:
-    if len(ours) < 2:
+    if len(ours) < 2 or len(aligned.models) < FEWEST:
         return []
     names = [aligned.methods[k] for k in ours]
     share = robustness.winners(aligned.scores["none"][ours], aligned.truth, pools)

@@ -205,4 +205,8 @@ def test_small_and_degenerate_tables_have_a_report_too(tmp_path, kind, models, t
         assert table["pearson"].isna().all()
     else:
         assert np.isfinite(table.loc["x", ["pearson", "regret1"]].astype(float)).all()
+    if models < 6:
+        assert table["pearson_low"].isna().all()
+        assert len(pd.read_csv(tmp_path / "tests.csv")) == 0
+        assert "No interval and no test: a target has 2 models" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "table.md").read_text().count("Noise ceiling: unknown") == 1
