@@ -127,12 +127,19 @@ def test_equal_methods_are_rarely_told_apart_and_different_ones_are():
         x = np.stack([truth + rng.normal(size=30) for _ in range(2)])
         moved = bootstrap.under_counts(counts, x, np.stack([truth, truth]), wanted=("pearson",))["pearson"]
         estimate = np.subtract(*stats.pearson(x, truth))
-        wrong += bootstrap.paired_p(moved[:, 0] - moved[:, 1], estimate, 30) < 0.05
+        wrong += bootstrap.paired_p(estimate, 30, moved[:, 0] - moved[:, 1]) < 0.05
     assert wrong / 200 <= 0.1
     x = np.stack([truth + 0.1 * rng.normal(size=30), rng.normal(size=30)])
     moved = bootstrap.under_counts(counts, x, np.stack([truth, truth]), wanted=("pearson",))["pearson"]
-    assert bootstrap.paired_p(moved[:, 0] - moved[:, 1], np.subtract(*stats.pearson(x, truth)), 30) < 1e-3
-    assert bootstrap.paired_p(np.zeros(500), 0.0, 30) == 1
+    assert bootstrap.paired_p(np.subtract(*stats.pearson(x, truth)), 30, moved[:, 0] - moved[:, 1]) < 1e-3
+    assert bootstrap.paired_p(0.0, 30, np.zeros(500)) == 1
+
+
+def test_variances_of_the_factors_add_up():
+    rng = np.random.default_rng(0)
+    first, second = 3 * rng.normal(size=20000), 4 * rng.normal(size=20000)
+    expected = 2 * scipy.stats.t.sf(10 / 5, 9)
+    assert bootstrap.paired_p(10.0, 10, first, second, np.array([7.0])) == pytest.approx(expected, rel=0.05)
 
 
 def test_holm_by_hand():
