@@ -337,7 +337,7 @@ def check_parameters(
     for name in given:
         if name not in own and not open_ended:
             problems.append(f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}")
-        elif name in supplied and name != "seed":
+        elif name in supplied and name != "seed" and given[name] is not None:  # null: do without an optional array
             problems.append(f"{where}.{name} must be left out: the runner supplies it. Got {given[name]!r}.")
     for name, parameter in own.items():
         if parameter.default is parameter.empty and name not in given and name not in set(supplied):

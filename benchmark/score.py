@@ -30,7 +30,7 @@ def score_probe(
     from methods.linalg import Features
 
     facts_kept = {name: probe.values[name] for name in ("images", "parameters")}
-    collected = [{"scores": [], "status": [], "reasons": [], **facts_kept} for _ in methods]
+    collected = [{"scores": [], "status": [], "reasons": [], "parts": [], **facts_kept} for _ in methods]
     times: list[list[float]] = [[] for _ in methods]
     with threadpool_limits(1):  # as in the paper's timings: one CPU thread
         for r in range(len(probe.values["images"])):
@@ -41,20 +41,24 @@ def score_probe(
                 arrays["model"] = {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}}
                 arrays["seed"] = seed_of_draw(r)
                 start = time.perf_counter()
-                value, status, reason = call(method, arrays)
+                value, status, reason, parts = call(method, arrays)
                 spent.append(round(1000 * (time.perf_counter() - start), 4))
                 values["scores"].append(value)
                 values["status"].append(status)
                 values["reasons"].append(reason)
+                values["parts"].append(parts)
+    for values in collected:
+        if not any(values["parts"]):
+            del values["parts"]
     return [(v, {"milliseconds": t}) for v, t in zip(collected, times, strict=True)]
 
 
-def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, str, str]:
-    """(score, status, reason) of one method on one draw; a crash is a status, not an exception."""
+def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, str, str, dict[str, float]]:
+    """(score, status, reason, parts) of one method on one draw; a crash is a status, not an exception."""
     absent = [n for n in method.needs if arrays.get(n) is None]
     if absent:
         reason = "the model has no source head" if absent[0].startswith("source_") else f"{absent[0]} is not given"
-        return None, "not_applicable", reason
+        return None, "not_applicable", reason, {}
     try:
         given = {n: arrays[n] for n in method.needs}
         if not shares(method.function):
@@ -62,11 +66,12 @@ def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, s
         result = method.function(**given, **method.parameters)
         value = float(result)
     except Exception as error:  # a method's crash becomes a row
-        return None, "failed", f"{type(error).__name__}: {error}"
+        return None, "failed", f"{type(error).__name__}: {error}", {}
     status, reason = getattr(result, "status", "ok"), getattr(result, "reason", "") or ""
     if not np.isfinite(value):
-        return None, status if status != "ok" else "degenerate", reason or f"the score is {value}"
-    return value, str(status), str(reason)
+        return None, status if status != "ok" else "degenerate", reason or f"the score is {value}", {}
+    parts = {name: float(part) for name, part in (getattr(result, "parts", None) or {}).items() if np.isfinite(part)}
+    return value, str(status), str(reason), parts
 
 
 def shares(function: Callable[..., Any]) -> bool:

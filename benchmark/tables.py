@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from types import SimpleNamespace
 
 import pandas as pd
 
@@ -39,6 +41,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
     seeds: dict[tuple, dict] = {}
     status: list[dict] = [_missing_model(model, reason) for model, reason in made.unavailable.items()]
     timings: list[dict] = []
+    banks: dict[tuple, list] = {}
     for transfer, names in zip(made.transfers, columns or repeat({}), strict=False):
         row = _row(transfer)
         for key in transfer.truth:
@@ -63,10 +66,15 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 images = {"Images": entry.values["images"][run]}
                 at = scores.setdefault((run, *row.values()), {"Run": run} | row | facts | images)
                 at[column] = value
+                function = made.cells[key].work["method"].function
+                if "parts" in entry.values and getattr(getattr(function, "capabilities", None), "bank", None):
+                    member = SimpleNamespace(parts=entry.values["parts"][run])
+                    banks.setdefault((function, column, run, row["Target Dataset"]), []).append((at, member))
                 timings.append(row | {"Stage": "score", "Method": column, "Run": run, "Milliseconds": spent[run]})
                 if entry.values["status"][run] != "ok":
                     problem = {"Status": entry.values["status"][run], "Reason": entry.values["reasons"][run]}
                     status.append(row | {"Stage": "score", "Method": column, "Run": run} | problem)
+    _finish_banks(banks)
     per_seed = pd.DataFrame(seeds.values())
     return Tables(
         scores=_ordered(scores.values(), ["Run", *KEYS]),
@@ -75,6 +83,18 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
         status=_ordered(status, [*KEYS, "Stage", "Method", "Run", "Status", "Reason"]),
         timings=_ordered(timings, [*KEYS, "Stage", "Method", "Run", "Milliseconds", "Seconds"]),
     )
+
+
+def _finish_banks(banks: Mapping[tuple, list]) -> None:
+    """Scores that exist only beside other models: parts normalised over the bank, per target and draw."""
+    if not banks:
+        return
+    from methods.bank import finished
+
+    for (function, column, _, _), members in banks.items():
+        values = finished(function, [member for _, member in members])
+        for (at, _), value in zip(members, values, strict=True):
+            at[column] = float(value) if math.isfinite(value) else None
 
 
 def _row(transfer: Transfer) -> dict:
