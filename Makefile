@@ -24,6 +24,8 @@ lint: .venv/ready ## ruff
 
 reproduce-paper: .venv/ready ## the paper's tables from this project's ground truth (SCALE=mini offline on a CPU)
 	$(PY) -m benchmark.run experiment=paper_$(SCALE)
+	$(PY) -m benchmark.run -m experiment=paper_$(SCALE)_sizes probe.size=50,100,200,500
+	$(PY) -m benchmark.paper path=outputs/paper_$(SCALE) sizes=outputs/paper_$(SCALE)_sizes out=outputs/paper_$(SCALE)/paper
 
 bench: .venv/ready ## speed, as ratios against baselines of the same run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py

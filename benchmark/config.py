@@ -251,6 +251,12 @@ class LoggerSpec(Spec):
     tags: tuple[str, ...] = ()
 
 
+class ReportSpec(Spec):
+    """What is written beside the tables."""
+
+    html: bool = False
+
+
 class Experiment(Spec):
     """A whole run: models × targets × methods and how to compute them."""
 
@@ -266,6 +272,7 @@ class Experiment(Spec):
     paths: PathsSpec = PathsSpec()
     executor: ExecutorSpec = ExecutorSpec()
     logger: LoggerSpec | None = None
+    report: ReportSpec = ReportSpec()
     exclude_models: tuple[str, ...] = ()
     dry_run: bool = False
 

@@ -115,6 +115,7 @@ def _report(experiments: Sequence[Experiment], tables: Tables, columns: Sequence
             "experiments": [e.model_dump(mode="json", exclude={"paths"}) for e in experiments],
             **provenance.record(),
         },
+        html=first.report.html,
     )
 
 
