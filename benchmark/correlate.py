@@ -41,7 +41,7 @@ MODES = {  # the paper's Table 2: what varies inside a correlation, and the colu
 
 PAPER_LAYERS = {"resnet50": 50, "resnet18": 18, "googlenet": 22, "alexnet": 8, "resnet101": 101}
 PAPER_LONGEST = 50  # ℓ is divided by this, also for ResNet-101
-PAPER_IMAGES = {  # the release's `dataset_images`, test sets for most (paper.md, section 2)
+PAPER_IMAGES = {  # the release's `dataset_images`, test sets for most
     "nabird": 24633,
     "oxford_pets": 3669,
     "cub200": 5794,
@@ -52,7 +52,7 @@ PAPER_IMAGES = {  # the release's `dataset_images`, test sets for most (paper.md
     "imagenet": 150000,
 }
 PAPER_EXCLUDED = tuple(f"{name}_imagenet" for name in ("swav", "deepclusterv2", "npid", "moco", "simclr"))
-"""Sources that the release drops from its `all` table without saying so (paper.md, section 4, item 8)."""
+"""Sources that the release drops from its `all` table without saying so."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def draw(labels: np.ndarray, size: int, seed: int, multilabel: bool = False) -> 
                 remainder goes to the lowest ids. With more than size/2 classes, size//2 random ones are kept,
                 each with two images where it has them. Multi-label: a plain random sample
     Cost O(n log n). Raises ValueError for labels of the wrong shape and for a size below 1.
-    Source: paper.md, section 2 (FixedBudgetSampler). Differs from the authors' code in the generator.
+    Source: the release of Bolya et al. (FixedBudgetSampler). Differs from the authors' code in the generator.
     """
     labels = np.asarray(labels)
     if labels.ndim != (2 if multilabel else 1) or not len(labels):

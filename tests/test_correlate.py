@@ -67,7 +67,7 @@ def six(found, method, measure):
 @needs_shared
 def test_oracle_only_baselines_of_the_controlled_bank():
     _, _, found = oracle_only("parc_controlled")
-    rows = [  # paper.md, section 3.3: mean over six targets, then over seven
+    rows = [  # recomputed from the released accuracies: mean over six targets, then over seven
         ("layers", "pearson", 50.923034396, 52.610445837),
         ("layers", "weighted_kendall", 0.561141158, 0.576540484),
         ("released", "pearson", 50.760013010, 52.466415036),
@@ -83,7 +83,7 @@ def test_oracle_only_baselines_of_the_controlled_bank():
     assert six(found, "layers", "kendall") == pytest.approx(0.365094245, abs=1e-6)
     assert six(found, "layers", "spearman") == pytest.approx(0.461380555, abs=1e-6)
     assert found.mean("heuristic", target="nabird") == pytest.approx(78.499639266, abs=1e-6)
-    assert six(found, "static_list", "pearson") == pytest.approx(67.6, abs=0.05)  # users.md, section 0
+    assert six(found, "static_list", "pearson") == pytest.approx(67.6, abs=0.05)  # recomputed from the released table
 
 
 @needs_shared
@@ -103,7 +103,7 @@ def test_oracle_only_baselines_of_the_whole_bank():
 def test_evaluation_modes_are_the_papers_table_2():
     scores, oracle, _ = oracle_only("parc_controlled")
     modes = correlate.evaluation_modes(scores[scores[TARGET] != "voc2007"], oracle).set_index(["method", "mode"])
-    expected = {  # Eq. 4, then the release's formula (paper.md, section 3.3)
+    expected = {  # Eq. 4, then the release's formula (recomputed from the released table)
         "source & arch": (6, 51.063633120, 50.760013010),
         "architecture": (42, 61.266850177, 61.266850177),
         "source dataset": (24, 7.127695338, 0.917883677),

@@ -50,7 +50,7 @@ def run(folder):
 
 
 def test_published_rows_add_up_to_their_printed_means():
-    """All 98 rows of Tables S1-S4: the mean of six targets is the printed mean up to rounding (paper.md, 1.6)."""
+    """All 98 rows of Tables S1-S4: the mean of six targets is the printed mean up to rounding."""
     table = pd.read_csv(paper.FIGURES, dtype={"table": str, "column": str})
     assert not table.duplicated(["table", "row", "column"]).any()
     per_target = table[table["table"].isin(["S1", "S2", "S3", "S4"])]

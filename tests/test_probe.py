@@ -34,7 +34,7 @@ def test_draws_are_the_committed_ones() -> None:
 
 @pytest.mark.parametrize(
     ("classes", "each", "extra"),
-    # paper.md, section 2: CIFAR 50 each; Pets 13 and one more for classes 0-18; Caltech 4 and one more for 0-95;
+    # what the release draws: CIFAR 50 each; Pets 13 and one more for classes 0-18; Caltech 4 and one more for 0-95;
     # Dogs 4 and one more for 0-19; CUB 2 and one more for 0-99
     [(10, 50, 0), (37, 13, 19), (101, 4, 96), (120, 4, 20), (200, 2, 100)],
 )

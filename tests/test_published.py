@@ -29,7 +29,7 @@ def value(folder):
 
 @needs_shared
 def test_layers_and_imagenet_on_the_controlled_bank(value):
-    """paper.md 3.3, to 1e-6."""
+    """Recomputed from the released tables, to 1e-6."""
     golden = {
         "layers": {
             "caltech101": (49.687846116, 0.759424310),
@@ -56,7 +56,7 @@ def test_layers_and_imagenet_on_the_controlled_bank(value):
 
 @needs_shared
 def test_layers_on_the_whole_bank_with_and_without_the_excluded(value):
-    """paper.md 3.3."""
+    """Recomputed from the released tables."""
     for source, six, seven, tau in (
         ("parc_all", 12.126606847, 16.581590285, 0.213332374),
         ("parc_all_with_excluded", 7.648113376, 11.034691993, 0.212029190),
@@ -70,7 +70,7 @@ def test_layers_on_the_whole_bank_with_and_without_the_excluded(value):
 @needs_shared
 @pytest.mark.parametrize(
     ("source", "target", "measure", "expected", "digits"),
-    [  # users.md, section 0, finding 2
+    [  # recomputed from the published tables
         ("sfda_supervised", "mean", "weighted_kendall", 0.826, 3),
         ("sfda_supervised", "mean", "regret1", 0.08, 2),
         ("tllib", "mean", "weighted_kendall", 0.749, 3),
@@ -107,7 +107,7 @@ def test_random_is_worth_nothing_and_loses_the_mean(folder, value):
 
 @needs_shared
 def test_ground_truths_of_the_same_models_agree_only_so_far(folder):
-    """users.md, section 0, finding 1."""
+    """Recomputed from the published tables."""
     table = pd.read_csv(folder / "agreement.csv")
     table = table[(table["first"] == "tllib") & (table["second"] == "sfda_supervised")]
     assert set(table["models"]) == {10}

@@ -1,0 +1,36 @@
+"""README.md and results/ show what the committed records say, byte for byte."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+import readme  # noqa: E402
+
+
+def test_the_readme_shows_the_committed_tables():
+    assert readme.filled((ROOT / "README.md").read_text()) == (ROOT / "README.md").read_text()
+
+
+def test_links_of_the_readme_lead_somewhere():
+    targets = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert targets
+    assert [t for t in targets if not (ROOT / t).exists()] == []
+
+
+@pytest.mark.parametrize("run", ["diverse", "diverse_all", "demo_all"])
+def test_tables_rebuild_byte_for_byte_from_their_records(run, tmp_path):
+    from benchmark import report
+
+    committed, again = ROOT / "results" / run, tmp_path / run
+    again.mkdir()
+    for name in ("scores", "truth", "seeds", "status"):
+        shutil.copy(committed / f"{name}.parquet", again)
+    shutil.copy(committed / "report.json", again)
+    assert report.main([f"path={again}"]) == 0
+    for name in ("table.md", "table.csv", "table.tex", "correlations.csv", "truth.csv", "intervals.csv", "targets.csv"):
+        assert (again / name).read_bytes() == (committed / name).read_bytes(), name
