@@ -9,6 +9,7 @@ from methods.cka import cka
 from methods.dds import dds
 from methods.effective_rank import effective_rank, stable_rank
 from methods.etran import energy, etran, least_squares
+from methods.fusion import rank_fusion, z_fusion
 from methods.gbc import gbc
 from methods.hscore import hscore, shrunk_hscore
 from methods.knn import knn
@@ -70,6 +71,7 @@ __all__ = [
     "parc",
     "ped",
     "random",
+    "rank_fusion",
     "ridge",
     "rsa",
     "sa",
@@ -81,4 +83,5 @@ __all__ = [
     "tmi",
     "transrate",
     "vci",
+    "z_fusion",
 ]

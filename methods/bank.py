@@ -6,12 +6,13 @@ NaN marks a model without a value: it takes no part in the normalisation and sta
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import capabilities
+from methods.capabilities import EVERY, capabilities
 from methods.checks import choice
 from methods.linalg import average_ranks
 
@@ -98,20 +99,25 @@ def with_capacity(scores: ArrayLike, layers: ArrayLike, weight: float = 1.0) -> 
 def finished(function: Callable[..., Any], scores: Sequence[Any]) -> np.ndarray:
     """What enters the table for one method, over all models of a bank on one target and draw (models,).
 
-    For an estimator that declares bank weights, its parts combined; for any other its values as they are.
+    For an estimator that declares bank weights, its parts combined; for any other its values as they are. A score
+    whose status is not ok takes no part in the normalisation, and has no value.
     """
     declared = capabilities(function)
     if declared is None or not declared.bank:
         return np.array([float(score) for score in scores])
-    names = [name for name in declared.bank if any(name in _parts(score) for score in scores)]
+    held = [_parts(score) for score in scores]
+    every = EVERY in declared.bank
+    names = [name for name in (dict.fromkeys(chain(*held)) if every else declared.bank) if any(name in p for p in held)]
     if not names:
         return np.full(len(scores), np.nan)
-    parts = {name: [_parts(score).get(name, np.nan) for score in scores] for name in names}
-    return combine(parts, {name: declared.bank[name] for name in names})
+    parts = {name: [p.get(name, np.nan) for p in held] for name in names}
+    if every:
+        return fuse(parts, declared.bank_by)
+    return combine(parts, {name: declared.bank[name] for name in names}, declared.bank_by)
 
 
 def _parts(score: Any) -> Mapping[str, float]:
-    return getattr(score, "parts", {})
+    return getattr(score, "parts", {}) if getattr(score, "status", "ok") == "ok" else {}
 
 
 def _column(values: ArrayLike) -> np.ndarray:

@@ -14,6 +14,8 @@ from methods.score import Score
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model")
 LABELS = ("single", "multi", "regression")
 INVARIANCES = ("rotation", "scale", "translation", "linear", "columns")
+EVERY = "*"
+"""A bank weight of all parts alike, whatever their names: their mean, over those that a model has."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,6 +38,7 @@ class Capabilities:
     source         the paper
     bank           weights of the score's parts, where the published score normalises them over all models of a
                    bank (`methods.bank.combine`); empty for scores that stand on their own
+    bank_by        how the parts are normalised over the bank: minmax, z or rank (`methods.bank`)
     """
 
     needs: tuple[str, ...]
@@ -50,6 +53,7 @@ class Capabilities:
     cost: str = ""
     source: str = ""
     bank: Mapping[str, float] = field(default_factory=dict)
+    bank_by: str = "minmax"
 
 
 def estimator(
@@ -64,6 +68,7 @@ def estimator(
     cost: str = "",
     source: str = "",
     bank: Mapping[str, float] | None = None,
+    bank_by: str = "minmax",
 ) -> Callable[[Function], Function]:
     """Attach a `Capabilities` to a function as its attribute `capabilities`; the function itself stays as it is.
 
@@ -90,6 +95,7 @@ def estimator(
             cost=cost,
             source=source,
             bank=MappingProxyType(dict(bank or {})),
+            bank_by=bank_by,
         )
         return function
 
@@ -120,7 +126,7 @@ def named(base: str | Callable[..., Any]) -> Callable[..., Any]:
         name: function
         for name, function in estimators().items()
         if function.capabilities.needs == ("features", "labels")  # type: ignore[attr-defined]
-        and "base" not in inspect.signature(function).parameters
+        and not {"base", "of"} & set(inspect.signature(function).parameters)
     }
     choice("base", base, fitting)
     return fitting[base]

@@ -205,7 +205,8 @@ class Features:
 
         kind  randomised  scikit-learn's PCA on the features as given (their dtype included), randomised
                           solver, iterated_power=1, random_state=1919: the paper's
-              exact       the shared factorisation truncated; at most `centred.rank` columns
+              exact       the shared factorisation truncated, each column with a positive third moment; at
+                          most `centred.rank` columns
         """
         if isinstance(n_dims, bool) or int(n_dims) != n_dims or n_dims < 1:
             raise ValueError(f"n_dims must be a whole number of at least 1, or null. Got {n_dims!r}.")
@@ -217,8 +218,11 @@ class Features:
         return self._pca[kind, dims]
 
     def _exact(self, dims: int) -> np.ndarray:
-        # Constant features have no component at all: one column of zeros stands for them.
-        return self.centred.R[:, :dims] if self.centred.rank else np.zeros((self.n, 1))
+        if not self.centred.rank:  # constant features have no component at all: one column of zeros stands for them
+            return np.zeros((self.n, 1))
+        rows = self.centred.R[:, :dims]
+        # A component's sign is arbitrary, yet PARC's correlation of rows sees it: the longer tail points up.
+        return np.where((rows**3).sum(axis=0) < 0, -rows, rows)
 
     def _randomised(self, dims: int) -> np.ndarray:
         if not self.sd.any() or self.n == 1:

@@ -42,7 +42,8 @@ from methods.capabilities import estimators  # noqa: E402
 ELEVEN = {name: (name.removesuffix("_f32"), {"n_dims": 32} if name.endswith("_f32") else {}) for name in textbook.FORMS}
 NINE = ("parc", "parc_f32", "knn", "hscore", "logme", "leep", "nce", "rsa", "dds")
 ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "tmi", "logistic", "silhouette")
-PAIRS = ("parc", "knn", "rsa", "dds", "silhouette", "tmi")  # quadratic in n; the rest linear beyond d
+FUSIONS = ("rank_fusion", "z_fusion")  # a mean of others, which are counted already
+PAIRS = ("parc", "knn", "rsa", "dds", "silhouette", "tmi", *FUSIONS)  # quadratic in n; the rest linear beyond d
 TOGETHER, OF_NINE, OF_ALL, GIB = 20.0, 20.0, 60.0, 4.0
 SECONDS = 15.0  # a method that takes longer at one size is not tried at the next
 
@@ -94,7 +95,7 @@ def ratios(repeats: int = 7) -> tuple[str, bool]:
     """Eleven methods against their textbook forms; nine, and all that need no iteration, in Gram products."""
     arrays = probe()
     x = arrays["features"].astype(np.float64)
-    every = {n: f for n, f in estimators().items() if n not in ITERATIVE}
+    every = {n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS)}
     shared: dict[str, list[float]] = {n: [] for n in ELEVEN}
     alone: dict[str, list[float]] = {n: [] for n in ELEVEN}
     nine, everything, grams = [], [], []

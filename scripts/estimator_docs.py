@@ -9,14 +9,14 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from methods.capabilities import Capabilities, estimators  # noqa: E402
+from methods.capabilities import EVERY, Capabilities, estimators  # noqa: E402
 
 PAGE = ROOT / "docs" / "estimators.md"
 HEAD = """# Estimators
@@ -86,11 +86,15 @@ def _parameters(function: Callable[..., Any]) -> str:
 
 
 def _default(value: Any) -> str:
+    value = dict(value) if isinstance(value, Mapping) else value
     return value.__name__ if callable(value) else re.sub(r"\s+", " ", repr(value))
 
 
 def _weights(own: Capabilities) -> str:
-    return ", ".join(f"{weight:+g} · {part}" for part, weight in own.bank.items())
+    by = {"minmax": "each moved to [0, 1]", "z": "each standardised", "rank": "each ranked"}[own.bank_by]
+    if EVERY in own.bank:
+        return f"mean of all, {by}"
+    return f"{by}: " + ", ".join(f"{weight:+g} · {part}" for part, weight in own.bank.items())
 
 
 def main(argv: list[str]) -> int:

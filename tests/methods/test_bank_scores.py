@@ -161,6 +161,37 @@ def test_finished_combines_the_parts_of_those_that_declare_them_and_leaves_other
     np.testing.assert_allclose(bank.finished(ncti, scores), ncc_ + seli - vc)
     np.testing.assert_array_equal(bank.finished(methods.parc, [methods.Score(3.0), methods.Score(1.0)]), [3, 1])
     absent = methods.Score(NAN, "not_applicable", "no head")
-    mixed = [etran(x, y, np.ones((200, 3)) * k) for k, (x, y) in enumerate([probe(200, 30, 4)] * 2)]
+    mixed = [etran(0.2 * x, y, np.ones((200, 3)) * k) for k, (x, y) in enumerate([probe(200, 30, 4)] * 2)]
     np.testing.assert_allclose(bank.finished(etran, [*mixed, absent]), [0, 0.15, NAN])
     np.testing.assert_array_equal(bank.finished(etran, [absent]), [NAN])
+
+
+def test_a_score_that_is_not_ok_takes_no_part_in_the_normalisation():
+    held = [methods.Score(0.0, parts={"energy": e, "classification": k}) for e, k in ((1, 0.2), (3, 0.4), (2, 0.3))]
+    vacuous = methods.Score(1.0, "degenerate", "every image is certain", {"energy": 90.0, "classification": 1.0})
+    np.testing.assert_array_equal(bank.finished(etran, [*held, vacuous]), [*bank.finished(etran, held), NAN])
+
+
+@pytest.mark.parametrize(("fusion", "how"), [(methods.rank_fusion, stats.rankdata), (methods.z_fusion, stats.zscore)])
+def test_fusion_is_the_mean_of_what_each_estimator_says_over_the_bank(fusion, how):
+    models = [probe(90, 30, 3, seed) for seed in range(5)]
+    of = {"parc": {"n_dims": 4}, "logme": None, "shrunk_hscore": {}}
+    scores = [fusion(x, y, of) for x, y in models]
+    each = [[f(x, y, **p) for x, y in models] for f, p in
+            ((methods.parc, {"n_dims": 4}), (methods.logme, {}), (methods.shrunk_hscore, {}))]  # fmt: skip
+    for score, parts in zip(scores, zip(*each, strict=True), strict=True):
+        np.testing.assert_allclose(list(score.parts.values()), parts, rtol=1e-12)
+    expected = np.mean([how(column) / (5 if how is stats.rankdata else 1) for column in each], axis=0)
+    np.testing.assert_allclose(bank.finished(fusion, scores), expected, rtol=1e-9)
+
+
+def test_fusion_leaves_out_what_has_no_score_and_refuses_what_needs_a_bank():
+    x, y = probe(90, 100, 3)
+    score = methods.rank_fusion(x, y, {"hscore": {}, "knn": {}})
+    assert (score.status, dict(score.parts)) == ("ok", {"knn": float(methods.knn(x, y))})
+    assert score.reason.startswith("hscore is left out: n = 90 images")
+    assert methods.rank_fusion(x, y, {"hscore": {}}).status == "degenerate"
+    with pytest.raises(ValueError, match="stand on their own"):
+        methods.rank_fusion(x, y, {"ncti": {}})
+    with pytest.raises(ValueError, match="Got none"):
+        methods.z_fusion(x, y, {})

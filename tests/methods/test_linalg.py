@@ -169,3 +169,13 @@ def test_malformed_features_are_refused(x, message):
 def test_malformed_n_dims_is_refused(n_dims):
     with pytest.raises(ValueError, match="n_dims must be a whole number"):
         Features(drawn(5, 5)).pca(n_dims)
+
+
+def test_exact_components_do_not_depend_on_the_order_of_rows_or_a_rotation():
+    rng = np.random.default_rng(0)
+    x, turn = rng.exponential(size=(40, 9)), np.linalg.qr(rng.normal(size=(9, 9)))[0]
+    order = rng.permutation(40)
+    once = Features(x).pca(4, "exact").x
+    assert ((once**3).sum(axis=0) > 0).all()
+    np.testing.assert_allclose(Features(x[order]).pca(4, "exact").x, once[order], atol=1e-9)
+    np.testing.assert_allclose(Features(x @ turn).pca(4, "exact").x, once, atol=1e-9)
