@@ -31,6 +31,7 @@ import pandas as pd
 from benchmark import correlate
 from benchmark.config import MethodSpec
 from benchmark.correlate import MODEL, TARGET
+from benchmark.tables import Banks
 
 FIELDS = ("features", "probs", "logits")
 FACTS = {"Layers": "layers", "Parameters": "params", "Source Size": "source_size", "Source Accuracy": "source_accuracy"}
@@ -100,7 +101,7 @@ def tables(
     from threadpoolctl import threadpool_limits
 
     facts = truth.drop_duplicates(["Model", TARGET]).set_index(["Model", TARGET])
-    scores, status, timings = [], [], []
+    scores, status, timings, banks = [], [], [], Banks()
     with threadpool_limits(1):
         for target, models in arrays.models.items():
             for run, rows in enumerate(_draws(arrays.labels[target], size, draws)):
@@ -111,11 +112,12 @@ def tables(
                     row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
                     metadata = _metadata(model, known, given, len(arrays.labels[target]))
                     held = _held(given, arrays.labels[target], arrays.reference.get(target), rows)
-                    values, problems, spent = _scores(methods, held, metadata, run)
                     extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
-                    scores.append({**row, **extra, "Images": len(rows), **values})
+                    scores.append({**row, **extra, "Images": len(rows)})
+                    problems, spent = _score(methods, held, metadata, scores[-1], banks)
                     status += [{**row, **p} for p in problems]
                     timings += [{**row, **t} for t in spent]
+    banks.finish()
     if not scores:
         raise ValueError(
             "features and truth must share models and targets. Got no pair in common: features has "
@@ -242,22 +244,24 @@ def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], ima
     return {**named, **facts, "target_size": int(size), "feature_dim": given["features"].shape[1]}
 
 
-def _scores(
-    methods: Sequence[MethodSpec], held: dict[str, Any], metadata: Mapping[str, Any], run: int
-) -> tuple[dict[str, float], list[dict], list[dict]]:
+def _score(
+    methods: Sequence[MethodSpec], held: dict[str, Any], metadata: Mapping[str, Any], row: dict, banks: Banks
+) -> tuple[list[dict], list[dict]]:
+    """Put every method's score into the row, its parts into the banks; returns what is not ok, and the times."""
     from benchmark.plan import scoring_seed
     from benchmark.score import call
 
-    values, problems, spent = {}, [], []
+    problems, spent = [], []
     for method in methods:
         start = time.perf_counter()
-        value, status, reason = call(method, {**held, "model": metadata, "seed": scoring_seed(run)})
+        value, status, reason, parts = call(method, {**held, "model": metadata, "seed": scoring_seed(row["Run"])})
         milliseconds = round(1000 * (time.perf_counter() - start), 4)
-        values[method.name] = np.nan if value is None else value
+        row[method.name] = np.nan if value is None else value
+        banks.add(method.function, method.name, row, status, parts)
         spent.append({"Stage": "score", "Method": method.name, "Milliseconds": milliseconds, "Seconds": None})
         if status != "ok":
             problems.append({"Stage": "score", "Method": method.name, "Status": status, "Reason": reason})
-    return values, problems, spent
+    return problems, spent
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -320,14 +320,15 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
     from safetensors.numpy import load_file
     from threadpoolctl import threadpool_limits
 
-    from benchmark.evaluate import _held, _scores
+    from benchmark.evaluate import _held, _score
+    from benchmark.tables import Banks
 
     reference = {
         (e["target_dataset"], e["run"]): e
         for e in entries
         if e["source_dataset"] == e["target_dataset"] and e["architecture"] == _REFERENCE
     }
-    scores, status, timings = [], [], []
+    scores, status, timings, banks = [], [], [], Banks()
     with threadpool_limits(1):
         for entry in entries:
             target, run = entry["target_dataset"], entry["run"]
@@ -349,10 +350,11 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
             metadata = {k: v for k, v in metadata.items() if v is not None}
             row = {"Run": run, "Architecture": entry["architecture"], "Source Dataset": entry["source_dataset"]}
             row[TARGET] = target
-            values, problems, spent = _scores(methods, arrays, metadata, run)
-            scores.append({**row, **values})
+            scores.append(dict(row))
+            problems, spent = _score(methods, arrays, metadata, scores[-1], banks)
             status += [{**row, **p} for p in problems]
             timings += [{**row, **t} for t in spent]
+    banks.finish()
     columns = ["Run", "Architecture", "Source Dataset", TARGET, "Stage", "Method", "Status", "Reason"]
     return pd.DataFrame(scores), pd.DataFrame(status, columns=columns), pd.DataFrame(timings)
 

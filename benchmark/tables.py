@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
     seeds: dict[tuple, dict] = {}
     status: list[dict] = [_missing_model(model, reason) for model, reason in made.unavailable.items()]
     timings: list[dict] = []
-    banks: dict[tuple, list] = {}
+    banks = Banks()
     for transfer, names in zip(made.transfers, columns or repeat({}), strict=False):
         row = _row(transfer)
         for key in transfer.truth:
@@ -66,15 +67,14 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 images = {"Images": entry.values["images"][run]}
                 at = scores.setdefault((run, *row.values()), {"Run": run} | row | facts | images)
                 at[column] = value
-                function = made.cells[key].work["method"].function
-                if "parts" in entry.values and getattr(getattr(function, "capabilities", None), "bank", None):
-                    member = SimpleNamespace(parts=entry.values["parts"][run])
-                    banks.setdefault((function, column, run, row["Target Dataset"]), []).append((at, member))
+                if "parts" in entry.values:
+                    function = made.cells[key].work["method"].function
+                    banks.add(function, column, at, entry.values["status"][run], entry.values["parts"][run])
                 timings.append(row | {"Stage": "score", "Method": column, "Run": run, "Milliseconds": spent[run]})
                 if entry.values["status"][run] != "ok":
                     problem = {"Status": entry.values["status"][run], "Reason": entry.values["reasons"][run]}
                     status.append(row | {"Stage": "score", "Method": column, "Run": run} | problem)
-    _finish_banks(banks)
+    banks.finish()
     per_seed = pd.DataFrame(seeds.values())
     return Tables(
         scores=_ordered(scores.values(), ["Run", *KEYS]),
@@ -85,16 +85,26 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
     )
 
 
-def _finish_banks(banks: Mapping[tuple, list]) -> None:
-    """Scores that exist only beside other models: parts normalised over the bank, per target and draw."""
-    if not banks:
-        return
-    from methods.bank import finished
+class Banks:
+    """Scores that exist only beside other models: collected while rows are made, then combined over the bank."""
 
-    for (function, column, _, _), members in banks.items():
-        values = finished(function, [member for _, member in members])
-        for (at, _), value in zip(members, values, strict=True):
-            at[column] = float(value) if math.isfinite(value) else None
+    def __init__(self) -> None:
+        self._members: dict[tuple, list[tuple[dict, Any]]] = {}
+
+    def add(self, function: Callable[..., Any], column: str, row: dict, status: str, parts: Mapping) -> None:
+        """A model's parts on one draw, where the function declares bank weights; `row` is the table's own row."""
+        if getattr(getattr(function, "capabilities", None), "bank", None):
+            member = SimpleNamespace(status=status, parts=parts)
+            key = (function, column, row["Run"], row["Target Dataset"])
+            self._members.setdefault(key, []).append((row, member))
+
+    def finish(self) -> None:
+        """Put into each row its score over the bank, per column, draw and target; None where it has none."""
+        for (function, column, *_), members in self._members.items():
+            from methods.bank import finished
+
+            for (row, _), value in zip(members, finished(function, [m for _, m in members]), strict=True):
+                row[column] = float(value) if math.isfinite(value) else None
 
 
 def _row(transfer: Transfer) -> dict:

@@ -158,7 +158,7 @@ def test_the_runner_gives_a_stranger_plain_arrays():
     arrays = probe()
     given = {"features": Features(arrays["features"]), "labels": arrays["labels"]}
     spec = MethodSpec.model_validate({"name": "mine", "_target_": "tests.stranger.centroid_accuracy"})
-    value, status, _ = call(spec, given)
+    value, status, *_ = call(spec, given)
     assert (value, status) == (centroid_accuracy(arrays["features"], arrays["labels"]), "ok")
     assert not shares(centroid_accuracy)
     assert all(shares(f) for f in estimators().values())
