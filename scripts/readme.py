@@ -1,4 +1,4 @@
-"""Put the committed tables into README.md, between their markers: `python scripts/readme.py [check=true]`."""
+"""Put the committed tables into the pages that show them, between markers: `python scripts/readme.py [check=true]`."""
 
 from __future__ import annotations
 
@@ -7,31 +7,37 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "results/diverse.md")
 MARK = re.compile(r"(<!-- table: (?P<file>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """README text with the first table of each marked file; its other tables and notes stay in that file."""
-    return MARK.sub(lambda m: f"{m[1]}{first_table((ROOT / m['file']).read_text())}\n{m[3]}", text)
+    """A page's text with the first table of each marked file; that file's other tables and notes stay there."""
+    return MARK.sub(lambda m: f"{m[1]}{table(ROOT / m['file'])}\n{m[3]}", text)
 
 
-def first_table(markdown: str) -> str:
-    """The first run of lines that start with a bar."""
-    lines = markdown.splitlines()
+def table(file: Path) -> str:
+    """A CSV file as a Markdown table, to one decimal; of a Markdown file its first table."""
+    if file.suffix == ".csv":
+        import pandas as pd
+
+        return pd.read_csv(file).to_markdown(index=False, floatfmt=".1f")
+    lines = file.read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("|"))
     stop = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
     return "\n".join(lines[start:stop])
 
 
 def main(arguments: list[str]) -> int:
-    readme = ROOT / "README.md"
-    text = filled(readme.read_text())
-    if "check=true" in arguments:
-        same = text == readme.read_text()
-        print("README.md is up to date" if same else "README.md must be made again: python scripts/readme.py")
-        return int(not same)
-    readme.write_text(text)
-    return 0
+    stale = []
+    for page in (ROOT / name for name in PAGES):
+        text = filled(page.read_text())
+        if text != page.read_text():
+            stale.append(page.name)
+            if "check=true" not in arguments:
+                page.write_text(text)
+    print(f"{', '.join(stale)} changed" if stale else "up to date")
+    return int(bool(stale) and "check=true" in arguments)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import readme  # noqa: E402
 
 
-def test_the_readme_shows_the_committed_tables():
-    assert readme.filled((ROOT / "README.md").read_text()) == (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", readme.PAGES)
+def test_pages_show_the_committed_tables(page):
+    text = (ROOT / page).read_text()
+    assert "<!-- table: " in text
+    assert readme.filled(text) == text
 
 
 def test_links_of_the_readme_lead_somewhere():
