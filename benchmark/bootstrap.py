@@ -56,7 +56,8 @@ def under_counts(
              of the best; near_best: probability that the top-scored model is within half a point of the best
     NaN where fewer than three different models are left or a side is constant; selection needs one model only.
     Ties in the score: for regret1, relative<k>, near_best the expectation over random tie-breaking, for regret3 the
-    mean of the luckiest and the unluckiest.
+    mean of the luckiest and the unluckiest. A copy is as likely as any other to be the one pick; the k top-scored are
+    k different models, each counted once.
     Cost O(b·m²) per row.
     """
     x, y = stats.paired(scores, truth)
@@ -195,8 +196,8 @@ def noise_ceiling(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Over the models with all the seeds of a target (two or more). Observed variance over models of the mean of s seeds
     is V, the noise within models (ddof 1) σ²: a perfect predictor of the true accuracies reaches a Pearson
     correlation of 100·√(1 - σ²/(s·V)) with what was observed. Split-half: mean Pearson ×100 between the two halves of
-    the seeds over all splits (odd: the larger half one more), stepped up to s seeds by Spearman and Brown; the
-    square of the ceiling estimates the same.
+    the seeds over all splits (odd: the larger half one more), stepped up to s seeds (`stepped_up`); the square of the
+    ceiling estimates the same.
     """
     from itertools import combinations
 
@@ -211,9 +212,20 @@ def noise_ceiling(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         splits = list(combinations(range(s), s // 2))[:200]
         pairs = [(cells[list(a)].mean(0), np.delete(cells, list(a), 0).mean(0)) for a in splits]
         r = stats.nanmean(np.array([stats.pearson(a, b) for a, b in pairs]), 0) / 100
-        longer = s / (s // 2 if s % 2 == 0 else s / 2)
-        halves[i] = 100 * longer * r / (1 + (longer - 1) * r) if r > -1 else np.nan
+        halves[i] = 100 * stepped_up(float(r), s // 2, s - s // 2)
     return ceiling, halves
+
+
+def stepped_up(r: float, a: int, b: int) -> float:
+    """Reliability of the mean of a + b seeds, from the correlation r between the means of a and of b of them.
+
+    With ρ between single seeds, r² (1 + (a-1)ρ)(1 + (b-1)ρ) = a b ρ², ρ of the sign of r (Horst, 1951); then
+    Spearman and Brown, which for a = b is all there is to it. NaN where r is, and at -1.
+    """
+    quadratic, linear = a * b - r * r * (a - 1) * (b - 1), r * r * (a + b - 2)
+    single = (linear + np.copysign(np.sqrt(linear**2 + 4 * quadratic * r * r), r)) / (2 * quadratic)
+    beyond = 1 + (a + b - 1) * single
+    return float((a + b) * single / beyond) if beyond > 1e-12 else float("nan")
 
 
 def friedman(values: np.ndarray) -> tuple[np.ndarray, float, float]:
