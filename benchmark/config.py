@@ -75,6 +75,8 @@ class OptimiserSpec(Spec):
 SGD = OptimiserSpec()
 ADAMW = OptimiserSpec(name="adamw", rates=(2e-3, 5e-3), weight_decay=0.05)
 Family = Literal["cnn", "transformer", "convnext"]
+OUTSIDE = ("package", "timm", "hf-hub", "local-dir", "file")
+"""The kinds of weights that are made elsewhere."""
 
 
 class PretrainSpec(Spec):
@@ -115,17 +117,31 @@ class ModelSpec(Spec):
     licence: str = "MIT"
     seed: int = 0
     pretrain: PretrainSpec = PretrainSpec()
+    init: str | None = None
+    """The weights from which pretraining starts, in the form of `weights`; None for a random initialisation."""
+    later = ("init",)
 
     @model_validator(mode="after")
     def _weights_string(self) -> ModelSpec:
-        kind, _, rest = self.weights.partition(":")
-        kinds = ("random", "pretrain", "package", "timm", "hf-hub", "local-dir", "file")
-        if kind not in kinds or (kind == "random") == bool(rest):
-            raise ValueError(
-                f"weights must be 'random' or <kind>:<what> with kind one of {', '.join(kinds[1:])}. "
-                f"Got '{self.weights}'. {did_you_mean(kind, kinds)}"
-            )
+        for name, given in (("weights", self.weights), ("init", self.init)):
+            if given is None:
+                continue
+            kind, _, rest = given.partition(":")
+            kinds, bare = (OUTSIDE, "") if name == "init" else (("random", "pretrain", *OUTSIDE), "'random' or ")
+            if kind not in kinds or (kind == "random") == bool(rest):
+                named = ", ".join(k for k in kinds if k != "random")
+                raise ValueError(
+                    f"{name} must be {bare}<kind>:<what> with kind one of {named}. "
+                    f"Got '{given}'. {did_you_mean(kind, kinds)}"
+                )
+        if self.init and self.source_data is None:
+            raise ValueError(f"init must be null unless weights are 'pretrain:<data set>'. Got '{self.init}'.")
         return self
+
+    @property
+    def initial(self) -> ModelSpec | None:
+        """The model whose weights pretraining starts from, None for a random initialisation."""
+        return self.model_copy(update={"weights": self.init, "init": None}) if self.init else None
 
     @property
     def source_data(self) -> str | None:
@@ -142,8 +158,10 @@ class ModelSpec(Spec):
         labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
         theirs = () if self.source_data else ("pretrain", "objective")
         identity = super().identity(*leave_out, *labels, *theirs)
-        if self.weights.startswith(("file:", "local-dir:")):  # a path is no identity: its bytes enter the key
-            identity["weights"] = self.weights.partition(":")[0]
+        for name in ("weights", "init"):
+            given = identity.get(name) or ""
+            if given.startswith(("file:", "local-dir:")):  # a path is no identity: its bytes enter the key
+                identity[name] = given.partition(":")[0]
         return identity
 
 
@@ -157,7 +175,8 @@ class DataSpec(Spec):
     parameters: dict[str, Any] = {}
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
-        own = {k: v for k, v in self.parameters.items() if k != "path"}  # its bytes enter the key instead
+        # the bytes at the path enter the key instead, and it does not matter who fetched them
+        own = {k: v for k, v in self.parameters.items() if k not in ("path", "download")}
         facts = {"parameters": _plain(own), "version": self.function.version}
         return super().identity(*leave_out, "name", "task", "parameters") | facts
 

@@ -457,21 +457,32 @@ def split_here(labels: np.ndarray, names: list[str], files: list[str], test_shar
 def parquet_inputs(path: str, **_: Any) -> list[Path]:
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"Parquet file must exist. Got {file}. Give the path of a .parquet file.")
+        raise FileNotFoundError(
+            f"Parquet file must exist. Got {file}. Give the path of a .parquet file, or of the folder of the data sets "
+            f"(paths.data) where a target names its file there."
+        )
     return [file]
 
 
 @adapter(version=1, inputs=parquet_inputs)
-def parquet(path: str, max_train: int | None = None, max_test: int | None = None) -> Examples:
+def parquet(
+    path: str,
+    max_train: int | None = None,
+    max_test: int | None = None,
+    flip: bool | None = None,
+    upright: bool | None = None,
+) -> Examples:
     """A Parquet file in the Hugging Face image convention.
 
     path       a file with the columns `image` (struct<bytes, path>, or binary), `label` (int, or text) or `labels`
                (list of int: multi-label) and `split` ("train", "test"; "validation" serves where there is no test)
     max_train  at most so many training images, classes in proportion, the same ones every time; None for all
     max_test   the same for the test split
+    flip, upright  see Examples; None for what the file says, true where it says nothing
 
-    Class names come from the schema metadata (`class_names`, a JSON list, or `huggingface`). A corrupt image is
-    named, with its row, when the pack is built.
+    Class names come from the schema metadata (`class_names`, a JSON list, or `huggingface`), licence, flip and
+    upright from its `facts` (a JSON mapping, written by scripts/pack.py). A corrupt image is named, with its row,
+    when the pack is built.
     """
     import pyarrow.parquet
 
@@ -507,13 +518,16 @@ def parquet(path: str, max_train: int | None = None, max_test: int | None = None
             raise UnreadableImageError(f"row {row}, {paths[row]} (no bytes)")
         return decode(data, f"row {row}, {paths[row]}")
 
+    facts = json.loads((table.schema.metadata or {}).get(b"facts", b"{}"))
     return Examples(
         images=Lazy(chosen, read),
         labels=labels[chosen],
         split=split[chosen],
         class_names=names,
         multilabel=multilabel,
-        licence="see the file's source",
+        licence=facts.get("licence", "see the file's source"),
+        flip=facts.get("flip", True) if flip is None else flip,
+        upright=facts.get("upright", True) if upright is None else upright,
         origin=(table.schema.metadata or {}).get(b"source", file.name.encode()).decode(),
     )
 

@@ -132,9 +132,10 @@ class _Builder:
             return None, {"model": model.identity(), "files": fingerprints(_weight_files(model))}
         data = (self.experiment.source | self.experiment.target)[model.source_data]
         pack = self.pack(made, data)
+        start = {"init": fingerprints(_weight_files(model.initial))} if model.initial else {}
         key = made.add(
             "weights",
-            {"model": model.identity("weights"), "pack": pack},
+            {"model": model.identity("weights"), "pack": pack} | start,
             needs=(("pack", pack),),
             work={"model": model, "pack": pack},
             label=f"pretrain {model.name}",

@@ -22,7 +22,7 @@ TURNS = 4
 
 
 def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
-    """Train a model from its random initialisation on the training split of a source.
+    """Train a model on the training split of a source, from `spec.init` or from its random initialisation.
 
     spec.objective  "classes": the source's labels. "rotation": which of four quarter turns an image was given,
                     no labels needed; wants images with a right way up
@@ -47,7 +47,8 @@ def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Modul
     seed = seed_of("pretrain", spec.seed)
 
     def attempt(parts: int) -> tuple[nn.Module, finetune.Course, float, float]:
-        module = finetune.to_device(models.build(spec, classes), spec, place)
+        module = models.load(spec.initial, None, classes)[0] if spec.initial else models.build(spec, classes)
+        module = finetune.to_device(module, spec, place)
         here = train.on(place) if parts == 1 else train
         flip = bool(pack.meta.get("flip", False)) or rotations
         course = finetune.fit(module, spec, here, recipe, rate, seed, flip, rotations, parts)
