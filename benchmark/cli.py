@@ -87,7 +87,7 @@ def compose(overrides: list[str]) -> dict[str, Any]:
             composed = hydra_compose("config", overrides)
             _refuse_double_entries(overrides)
             return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # of a group's null Hydra says ValueError
         raise ConfigError(_explain(error, overrides)) from None
 
 
@@ -142,11 +142,17 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     text = str(error)
     if override := getattr(error, "override", None):
         return f"{override} must be <key>=<value>. Write a list as [a,b], and text with special characters in quotes."
-    if found := re.search(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<option>[^']+)'", text):
+    if found := re.search(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<option>[^']*)'", text):
         group, option = found["group"], found["option"]
         return f"{group} must be one of its options. Got '{option}'. {did_you_mean(option, _options(group))}"
     if found := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return _unknown(found["key"], overrides)
+    if found := re.search(r"Could not delete from config\. '(?P<key>[^']+)'", text):
+        key = found["key"]
+        return f"~{key} must name a key of the configuration. {did_you_mean(key, _known_keys(compose([])))}"
+    if "Config group override must be" in text:
+        null = next((o for o in overrides if o.partition("=")[2] == "null"), "null")
+        return f"{null} must name an option, or several as [a,b]. Got null."
     if "Missing mandatory value" in text:
         key = getattr(error, "full_key", None) or text.split()[-1]
         return f"{key} must be given. Got nothing. Add {key}=<value>."
@@ -158,6 +164,8 @@ def _explain(error: Exception, overrides: list[str]) -> str:
 
 
 def _unknown(key: str, overrides: list[str]) -> str:
+    if key in GROUPS:
+        return f"{key} must be an option, or several as [a,b]. Add an entry of your own as '+{key}.<name>={{…}}'."
     known = _known_keys(compose([])) if overrides else []
     return f"{key} must be a known key. Got '{key}'. {did_you_mean(key, known) if known else ''}".strip()
 
