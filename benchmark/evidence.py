@@ -184,8 +184,8 @@ def _supported(aligned: Aligned, plain: dict, tests: pd.DataFrame, yardsticks: S
         sentences.append(
             f"Supported differences (Pearson; paired bootstrap over {m} models, {t} target{'s' * (t != 1)}, {r} "
             f"draw{'s' * (r != 1)}; Holm over {len(among)} pairs at {100 * LEVEL:.0f} %): "
-            f"{among['supported'].sum()} of {len(among)}. The highest, {best}, is told apart from {beaten or 'none'}; "
-            f"not from {open_ or 'none'}."
+            f"{among['supported'].sum()} of {len(among)}. The highest, {best}, is told apart from {beaten or 'none'}"
+            f"{f'; not from {open_}' if open_ else ''}."
         )
     against = tests[tests["family"] == "static list"]
     if len(against):

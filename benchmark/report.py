@@ -118,7 +118,10 @@ def supported(report: Report, out: Path | None = None, number: int = bootstrap.R
 
 
 def with_yardsticks(scores: pd.DataFrame, truth: pd.DataFrame, exclude_sources: Iterable[str] = ()) -> pd.DataFrame:
-    """The score table with the yardsticks it lacks, as far as the tables allow; `random`, `static_list` always."""
+    """The score table with the yardsticks it lacks, as far as the tables allow; `random` always.
+
+    A yardstick without a single value is left out: on one target there is no static list.
+    """
     by = correlate.model_columns(scores, truth)
     facts = truth.copy()
     for name in ("Layers", "Parameters"):
@@ -126,7 +129,7 @@ def with_yardsticks(scores: pd.DataFrame, truth: pd.DataFrame, exclude_sources: 
             known = scores.dropna(subset=name).drop_duplicates(by).set_index(by)[name]
             facts[name] = known.reindex(_index(facts, by)).to_numpy()
     found = correlate.yardsticks(facts, exclude_sources)
-    lacking = [name for name in YARDSTICKS if name in found and name not in scores]
+    lacking = [name for name in YARDSTICKS if name in found and name not in scores and found[name].notna().any()]
     scores = scores.merge(found[[*by, TARGET, *lacking]], how="left", on=[*by, TARGET])
     if "random" not in scores:
         columns = [c for c in ("Run", *by, TARGET) if c in scores]

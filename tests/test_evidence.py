@@ -210,3 +210,17 @@ def test_small_and_degenerate_tables_have_a_report_too(tmp_path, kind, models, t
         assert len(pd.read_csv(tmp_path / "tests.csv")) == 0
         assert "No interval and no test: a target has 2 models" in (tmp_path / "table.md").read_text()
     assert (tmp_path / "table.md").read_text().count("Noise ceiling: unknown") == 1
+
+
+def test_a_method_that_is_told_apart_from_all_others_is_said_so_plainly():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"Run": r, "Architecture": f"net{m}", "Source Dataset": "s", "Target Dataset": t}
+        for r in range(2) for t in "abcd" for m in range(20)
+    ]  # fmt: skip
+    scores = pd.DataFrame(rows)
+    truth = scores[scores["Run"] == 0].drop(columns="Run").assign(Oracle=rng.uniform(40, 90, 80))
+    scores["good"] = np.tile(truth["Oracle"], 2) + rng.normal(0, 1, 160)
+    scores["bad"] = rng.normal(size=160)
+    sentences = evidence.compute(correlate.align(scores, truth), [], 1000).sentences
+    assert sentences[0].endswith("1 of 1. The highest, good, is told apart from bad.")

@@ -90,6 +90,13 @@ def test_methods_by_mean_pearson_then_the_yardsticks(tables):
     assert (yardsticks["pearson"].diff().dropna() <= 0).all()
 
 
+def test_one_target_has_no_static_list(tables):
+    one = SimpleNamespace(**{k: t[t["Target Dataset"] == "leaves"] for k, t in vars(tables).items()})
+    found = made(one)
+    assert set(found.summary.loc[found.summary["yardstick"], "method"]) == {"random", "layers", "parameters"}
+    assert not [note for note in found.notes if "static_list" in note]
+
+
 def test_scores_that_are_not_ok_are_left_out_counted_and_named(tables):
     found = made(tables)
     summary = found.summary.set_index("method")
