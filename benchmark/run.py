@@ -55,7 +55,7 @@ def run(experiments: Sequence[Experiment]) -> int:
     if first.logger:
         from benchmark.tracking import log
 
-        log(first, tables)
+        log(experiments, tables)
     if first.truth.verify:
         from benchmark.verify import verify
 

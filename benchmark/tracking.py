@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -12,14 +14,17 @@ from benchmark.store import key_of
 from benchmark.tables import Tables
 
 
-def log(experiment: Experiment, tables: Tables) -> bool:
-    """Log configuration, per-cell results, tables and plots of a finished run; True where it worked.
+def log(experiments: Sequence[Experiment], tables: Tables) -> bool:
+    """Log configuration, per-cell results, tables and plots of a finished run or sweep; True where it worked.
 
-    The run's group is the experiment, its id the content key of the configuration, so that the same command
-    resumes the same run. Offline with logger.mode=offline (files under the output folder; `wandb sync` later).
+    The run's group is the experiment, its id the content key of the configuration (of a sweep: of all its points),
+    so that the same command resumes the same run. Offline with logger.mode=offline (files under the output folder;
+    `wandb sync` later).
     """
+    experiment = experiments[0]
     spec, out = experiment.logger, experiment.paths.out
-    config = experiment.model_dump(mode="json", exclude={"logger", "dry_run"})
+    points = [e.model_dump(mode="json", exclude={"logger", "dry_run"}) for e in experiments]
+    config = points[0] if len(points) == 1 else {"points": points}
     try:
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
@@ -31,7 +36,7 @@ def log(experiment: Experiment, tables: Tables) -> bool:
             group=experiment.name,
             job_type="report",
             name=experiment.name,
-            id=key_of({k: v for k, v in config.items() if k not in ("paths", "executor")})[:16],
+            id=identity(points),
             resume="allow",
             tags=list(spec.tags),
             config=config,
@@ -51,3 +56,9 @@ def log(experiment: Experiment, tables: Tables) -> bool:
         print(f"warning: wandb failed, nothing else is affected ({type(error).__name__}: {error}).", file=sys.stderr)
         return False
     return True
+
+
+def identity(points: Sequence[Mapping[str, Any]]) -> str:
+    """The id of a run: where its files lie and how many workers it had do not change it."""
+    plain = [{k: v for k, v in point.items() if k not in ("paths", "executor")} for point in points]
+    return key_of(plain[0] if len(plain) == 1 else {"points": plain})[:16]

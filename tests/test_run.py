@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark import tracking
 from tests.running import ROOT, records, run, tables, values
 
 RECORDER = """
@@ -222,6 +223,13 @@ def test_tracking_works_offline(finished, copied):
     for word in (b"correlations", b"scatter-parc", b"truth"):
         assert word in content
     assert tables(copied) == tables(finished)
+
+
+def test_a_sweep_is_a_tracked_run_of_its_own():
+    points = [{"probe": {"size": n}, "paths": {"cache": str(n)}} for n in (10, 20)]
+    moved = [{**point, "paths": {}, "executor": {"workers": 3}} for point in points]
+    assert tracking.identity(points) == tracking.identity(moved)
+    assert len({tracking.identity(points), tracking.identity(points[:1]), tracking.identity(points[1:])}) == 3
 
 
 def test_a_tracker_that_fails_loses_nothing(finished, copied):
