@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark import provenance
+from benchmark.plan import DRAW_SEED, DRAW_STEP
 
 if TYPE_CHECKING:
     from benchmark.config import ModelSpec
@@ -21,7 +22,6 @@ GENERATOR = "numpy.random.Generator(numpy.random.PCG64(seed))"
 """The random number generator of a draw; part of the protocol, so that the ids can be drawn again."""
 SMALL = 1000
 """A training split with fewer images than this gives half of them."""
-DRAW_SEED, DRAW_STEP = 2020, 3037
 
 
 def seed_of_draw(number: int) -> int:
