@@ -22,10 +22,17 @@ slow: .venv/ready ## the long tests
 lint: .venv/ready ## ruff
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
-reproduce-paper: .venv/ready ## the paper's tables from this project's ground truth (SCALE=mini offline on a CPU)
+# OFFICIAL: options of scripts/fetch_official.py, e.g. OFFICIAL='probes=~/probes.zip tables=<folder>'
+reproduce-paper: .venv/ready ## the paper's tables: SCALE=mini from own ground truth, SCALE=official from the released probes
+ifeq ($(SCALE),official)
+	$(PY) scripts/fetch_official.py out=outputs/official $(OFFICIAL)
+	$(PY) -m benchmark.official probes=outputs/official/probes oracle=outputs/official/controlled.csv out=outputs/paper_official
+	$(PY) -m benchmark.paper path=outputs/paper_official out=outputs/paper_official/paper
+else
 	$(PY) -m benchmark.run experiment=paper_$(SCALE)
 	$(PY) -m benchmark.run -m experiment=paper_$(SCALE)_sizes probe.size=50,100,200,500
 	$(PY) -m benchmark.paper path=outputs/paper_$(SCALE) sizes=outputs/paper_$(SCALE)_sizes out=outputs/paper_$(SCALE)/paper
+endif
 
 bench: .venv/ready ## speed, as ratios against baselines of the same run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py

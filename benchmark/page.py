@@ -39,6 +39,8 @@ COLUMNS = (  # heading, column of the summary, digits, what it says
     ("ms", "milliseconds", 2, "milliseconds per score, one thread"),
     ("scored", "scored", 0, "finite scores"),
 )
+OF_SCORES = ("pooled", "pearson_specific", "partial")
+"""What says nothing of a yardstick: the static list's specific part is minus the truth's by construction."""
 
 
 def write(report: Any, path: Path, provenance: Mapping[str, Any] | None = None) -> Path:
@@ -114,7 +116,8 @@ def _summary(report: Any) -> str:
     for row in frame.to_dict("records"):
         cells = f"<td>{html.escape(row['method'])}</td>"
         for _, name, digits, _ in columns:
-            text = layout.number(float(row[name]), digits)
+            mute = row["yardstick"] and name in OF_SCORES
+            text = None if mute else layout.number(float(row[name]), digits)
             key = "" if text is None else repr(float(row[name]))
             cells += f'<td data-value="{key}">{layout.MISSING if text is None else text}</td>'
         rows.append(f'<tr class="{"yardstick" if row["yardstick"] else "method"}">{cells}</tr>')

@@ -165,6 +165,8 @@ def test_the_page_is_whole_and_repeats_to_the_byte(own, tmp_path):
     scores = pd.read_csv(folder / "out/scores.csv").set_index(["Architecture", TARGET])["parc"]
     t, m = data["targets"].index("pets"), data["models"].index("net2")
     assert data["scores"]["parc"][t][m] == pytest.approx(scores["net2", "pets"], rel=1e-5)
+    row = re.search(r'<tr class="yardstick"><td>static_list</td>(.*?)</tr>', text)[1]
+    assert row.count('data-value=""') >= 2  # ℓ, the specific and the partial correlation are not a yardstick's
     assert "Supported differences" in text and "@inproceedings{bolya2021scalable" in text  # noqa: PT018
     shutil.copytree(folder / "out", tmp_path / "again")
     (tmp_path / "again/report.html").unlink()
