@@ -33,6 +33,8 @@ TRICKS = ("LEEP", "NCE", "HScore f=32", "RSA R-50 f=64", "DDS R-50 f=64", "1-NN 
 """The rows of Tables S5 and S7 with what the paper chose for each."""
 SIZES_COMMAND = "python -m benchmark.run -m experiment=paper_mini_sizes probe.size=50,100,200,500"
 LEVEL = 0.95
+AS_RELEASED = " (as released)"
+"""Rows of a run on the released probes that compute what the release's code does, under `compat=parc`."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,14 @@ def published() -> dict[tuple[str, str, str], tuple[float, float]]:
 
 def column_of(row: str) -> tuple[str, bool]:
     """A row of the paper as this project's method and whether ℓ is added: `PARC +l, f=32` -> (parc_f32, True)."""
-    plain, capacity = row.replace(",", ""), "+l" in row
+    released, capacity = row.endswith(AS_RELEASED), "+l" in row
+    plain = row.removesuffix(AS_RELEASED).replace(",", "")
     plain = " ".join(plain.replace("+l", "").split())
     name, _, dims = plain.partition(" f=")
     name = SPELT.get(name, name)
     method = METHODS.get(name, "")
-    return (f"{method}_f{dims}" if dims and method else method), capacity
+    method = f"{method}_f{dims}" if dims and method else method
+    return (f"{method}_released" if released and method else method), capacity
 
 
 def records(run: Run, diverse: Run | None = None, sizes: Run | None = None) -> pd.DataFrame:
@@ -100,7 +104,8 @@ def records(run: Run, diverse: Run | None = None, sizes: Run | None = None) -> p
             ours |= dict(_OURS[name](generator))
     rows = []
     for key in dict.fromkeys([*paper, *ours]):
-        (mine, mine_sd), (theirs, theirs_sd) = ours.get(key, _NONE), paper.get(key, _NONE)
+        printed = (key[0], key[1].removesuffix(AS_RELEASED), key[2])
+        (mine, mine_sd), (theirs, theirs_sd) = ours.get(key, _NONE), paper.get(printed, _NONE)
         if key[0] in ("S1", "S2", "S3", "S4") and key not in ours and key[2] != "mean":
             continue  # their targets, which this run does not have
         rows.append((*key, mine, mine_sd, theirs, theirs_sd, mine - theirs))
@@ -112,8 +117,15 @@ _NONE = (float("nan"), float("nan"))
 Figure = tuple[tuple[str, str, str], tuple[float, float]]
 
 
+def _with_released(run: Run) -> list[tuple[str, str, str]]:
+    """The published keys and, of the rows whose released form the run has, the same again under that name."""
+    keys = list(published())
+    again = [(table, row + AS_RELEASED, column) for table, row, column in keys]
+    return keys + [key for key in again if run.has(column_of(key[1])[0])]
+
+
 def _from_run(run: Run) -> Iterator[Figure]:
-    paper = published()
+    paper = _with_released(run)
     for table, row, column in paper:
         method, plus = column_of(row)
         capacity = "pooled" if plus or table == "3" else "none"
@@ -454,11 +466,18 @@ _ABOUT = """# The paper's tables on {name}
 
 Made by `python -m benchmark.paper path={path} out={out}`. Mean PC is Pearson ×100 between score and accuracy after
 fine-tuning, mean over targets, ± sd over {draws} probe draws. `paper` is the published figure, Δ ours minus it. The
+{whose} ± beside the paper's times is over transfers, as ours. Whether each claim is seen: claims.md.
+"""
+_OWN = """\
 models, targets and ground truth here are this project's ({models} models, {targets} targets), so a difference is to be
 read as the difference between two banks, not as an error. Rows named R-50 compare with this project's reference model,
-which was trained on the target; the paper's other reference networks were not run. ± beside the paper's times is over
-transfers, as ours. Whether each claim is seen: claims.md.
-"""
+which was trained on the target; the paper's other reference networks were not run."""
+_THEIRS = """\
+models, targets, probes and accuracies are the release's ({models} models, {targets} targets). Rows `(as released)`
+compute what its code does, so that a difference there is one of machines (its ties depend on the BLAS); the other rows
+follow the definitions, and differ because the release ranks equal label distances of PARC by their rounding, adds 1e-5
+to every cell of NCE's joint distribution, lets all k neighbours count where their votes differ (5-NN), and subtracts
+ln|Dᵗ| in the heuristic. Rows named R-50 compare with the released ResNet-50 that was trained on the target."""
 
 
 def write(run: Run, out: Path, source: Path, diverse: Run | None = None, sizes: Run | None = None) -> pd.DataFrame:
@@ -468,13 +487,13 @@ def write(run: Run, out: Path, source: Path, diverse: Run | None = None, sizes: 
     made = grids(table, run.aligned.targets)
     save(table, out / "paper.csv")
     aligned = run.aligned
+    whose = _THEIRS if any(m.endswith("_released") for m in aligned.methods) else _OWN
     about = _ABOUT.format(
         name=source.name,
         path=source,
         out=out,
         draws=len(aligned.runs),
-        models=len(aligned.models),
-        targets=len(aligned.targets),
+        whose=whose.format(models=len(aligned.models), targets=len(aligned.targets)),
     )
     lacking = [] if diverse is not None else ["Table 5: no run of a crowd-sourced bank was given (diverse=<folder>)."]
     lacking += [] if sizes is not None else [f"Probe-size curves: no sweep was given (sizes=<folder>): {SIZES_COMMAND}"]
@@ -493,7 +512,8 @@ def write(run: Run, out: Path, source: Path, diverse: Run | None = None, sizes: 
 
 def _pictures(table: pd.DataFrame, out: Path) -> None:
     """pca.png, time.png, sizes.png: ours filled, the paper's hollow and dashed."""
-    of = lambda name: table[table["table"] == name]  # noqa: E731
+    plain = table[~table["row"].str.endswith(AS_RELEASED)]
+    of = lambda name: plain[plain["table"] == name]  # noqa: E731
     pca = of("S2").query("column == 'mean'")
     pca = pca.assign(series=pca["row"].str.split(" f=").str[0], x=pca["row"].str.split("f=").str[1].astype(float))
     _lines(out / "pca.png", pca, "Mean PC by PCA dimensions f", "f")

@@ -118,6 +118,22 @@ def test_figures_stand_beside_the_published_ones(run):
     assert table.loc[("2", "RSA R-50", "target dataset"), "ours"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_released_forms_stand_beside_the_definitions(run, tmp_path):
+    scores = run.scores.assign(parc_f32_released=run.scores["knn"])
+    again = paper.Run(scores, run.truth, correlate.correlate(scores, run.truth), run.times)
+    table = paper.records(again).set_index(["table", "row", "column"])
+    before = paper.records(run).set_index(["table", "row", "column"])
+    row = "PARC +l, f=32 (as released)"
+    assert table.loc[("4", row, "mean"), "ours"] == pytest.approx(again.mean("knn", "pooled")[0], abs=1e-6)
+    assert table.loc[("4", row, "mean"), "paper"] == 70.3
+    pd.testing.assert_frame_equal(table.loc[before.index], before)
+    added = table.index.difference(before.index).get_level_values("row")
+    assert len(added) and added.str.endswith(paper.AS_RELEASED).all()  # noqa: PT018
+    paper.write(again, tmp_path, Path("official"))
+    text = (tmp_path / "paper.md").read_text()
+    assert "accuracies are the release's (20 models, 3 targets)" in text
+
+
 def test_ways_to_add_layers_by_hand(run):
     table = paper.records(run).set_index(["table", "row", "column"])["ours"]
     score = run.scores["knn"]
