@@ -68,7 +68,7 @@ class OptimiserSpec(Spec):
     """How one family of architectures is trained."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    rates: tuple[Positive, ...] = (0.05, 0.15)
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.05, 0.15)
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
 
 
@@ -399,7 +399,10 @@ def explain(error: ValidationError, prefix: str = "", known: Mapping[str, Iterab
             sentences.append(f"{where} must be given. Got nothing.")
         else:
             text = re.sub(r"^Input should be ", "", problem["msg"])
-            sentences.append(f"{where} must be {text[0].lower() + text[1:]}. Got {problem['input']!r}.")
+            must = f"be {text[0].lower() + text[1:]}"
+            if found := re.match(r"\w+ should (have .*?)( after validation.*)?$", problem["msg"]):
+                must = found[1]
+            sentences.append(f"{where} must {must}. Got {problem['input']!r}.")
     return sentences
 
 

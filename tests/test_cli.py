@@ -40,6 +40,7 @@ ONE = {  # a bad input -> the one complaint about it
     "executor.workers=-1": "executor.workers must be greater than or equal to 0. Got -1.",
     "truth.mode=recomputed": "truth.mode must be 'stored' or 'recompute'. Got 'recomputed'.",
     "recipe.optimisers.cnn.rates=[0.1,-1]": "recipe.optimisers.cnn.rates.1 must be greater than 0. Got -1.",
+    "recipe.optimisers.cnn.rates=[]": "recipe.optimisers.cnn.rates must have at least 1 item",
     "recipe.validation=1.0": "recipe.validation must be less than 1. Got 1.0.",
     "method=prac": "method must be one of its options. Got 'prac'. Did you mean 'parc'?",
     "bank=divers": "bank must be one of its options. Got 'divers'. Did you mean 'diverse'?",
