@@ -23,7 +23,7 @@ class Tables:
 
     scores   Run, Model, Architecture, Source Dataset, Target Dataset, Layers, Parameters, <method>…
     truth    the same model columns and Oracle: per cent on the test split, mean over seeds (multi-label: mean
-             average precision)
+             average precision, with the paper's per-label accuracy beside it)
     seeds    truth seed by seed, with all its measures
     status   one row per score that is not `ok`, and per cell that failed, with the reason
     timings  milliseconds per score; seconds and images/s per trained cell; not reproducible to the byte
@@ -139,8 +139,9 @@ def _truth_columns(values: Mapping) -> dict:
 def _mean_over_seeds(per_seed: pd.DataFrame) -> pd.DataFrame:
     if per_seed.empty:
         return pd.DataFrame(columns=[*KEYS, "Layers", "Oracle", "Seeds"])
-    groups = per_seed.groupby([*KEYS, "Layers"], sort=False)["Oracle"]
-    return groups.agg(Oracle="mean", Seeds="count").reset_index()
+    beside = {"Per Label": ("Per Label", "mean")} if "Per Label" in per_seed else {}
+    groups = per_seed.groupby([*KEYS, "Layers"], sort=False)
+    return groups.agg(Oracle=("Oracle", "mean"), Seeds=("Oracle", "count"), **beside).reset_index()
 
 
 def _missing_model(model: str, reason: str) -> dict:
