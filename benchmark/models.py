@@ -28,6 +28,10 @@ HEAD_STD = 0.01
 """Spread of a new head's weights: small, so that the first steps do not shake pretrained features."""
 
 
+_AWAY: set[str] = set()
+"""Repositories that the hub did not answer for: it is asked once a process, as its client tries for half a minute."""
+
+
 class WeightsUnavailable(Exception):
     """Weights that cannot be had here. The message says which model, why, and what to put where."""
 
@@ -250,10 +254,13 @@ def _timm_file(spec: ModelSpec, name: str) -> list[Path]:
 
 def _from_hub(spec: ModelSpec, repository: str, file: str) -> Path:
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(repository, file))
+        return Path(hf_hub_download(repository, file, local_files_only=bool(_AWAY)))
     except Exception as error:  # the hub's client raises its own, requests', httpx's and the system's errors
+        if isinstance(error, LocalEntryNotFoundError):
+            _AWAY.add(repository)
         raise WeightsUnavailable(
             spec.name,
             f"neither a cached copy of {repository}/{file} nor the hub ({type(error).__name__})",

@@ -227,9 +227,31 @@ def test_missing_weights_say_what_to_put_where(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(models, "_AWAY", set())
     with pytest.raises(models.WeightsUnavailable, match=rf"weights of model 'resnet10' .*{says}") as caught:
         models.load(spec(weights=weights), None)
     assert caught.value.model == "resnet10"
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    asked = []
+
+    def download(repository: str, file: str, local_files_only: bool) -> str:
+        asked.append((repository, local_files_only))
+        if repository == "here/cached":
+            return f"/cache/{file}"
+        raise LocalEntryNotFoundError("no answer")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr(models, "_AWAY", set())
+    for name in ("some/one", "some/other"):
+        with pytest.raises(models.WeightsUnavailable, match=name):
+            models.weight_files(spec(weights=f"hf-hub:{name}"))
+    assert models.weight_files(spec(weights="hf-hub:here/cached"))[0] == Path("/cache/model.safetensors")
+    cached = [("here/cached", True)] * 2  # what was downloaded before is still found
+    assert asked == [("some/one", False), ("some/other", True), *cached]
 
 
 def test_planning_finds_package_weights_without_pytorch() -> None:
