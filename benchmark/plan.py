@@ -7,7 +7,6 @@ weights, a file, a folder of images, a stranger's estimator) enters by the finge
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -117,7 +116,8 @@ class _Builder:
         try:
             inputs = fingerprints(data.function.inputs(**data.parameters))
         except (OSError, ModuleNotFoundError, ValueError) as error:
-            raise ConfigError(f"target.{data.name}: {error}") from None
+            group = "target" if data.name in self.experiment.target else "source"
+            raise ConfigError(f"{group}.{data.name}: {error}") from None
         return made.add(
             "pack",
             {"data": data.identity(), "inputs": inputs},
@@ -322,8 +322,3 @@ def describe(made: Plan, store: Store, workers: int) -> str:
     lines.append(f"{len(missing)} cells to do, about {total:.1f} minutes with {workers} workers (a rough estimate).")
     lines += [f"unavailable: {reason}" for reason in made.unavailable.values()]
     return "\n".join(lines)
-
-
-def as_json(cell: Cell) -> str:
-    """The readable specification beside a cell's data."""
-    return json.dumps(cell.identity, indent=1, sort_keys=True)
