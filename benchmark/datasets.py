@@ -67,8 +67,11 @@ def torchvision(name: str, root: Path, download: bool, *parts: dict[str, Any]) -
         from torchvision import datasets
 
         root.mkdir(parents=True, exist_ok=True)
-        for settings in parts or ({},):
-            getattr(datasets, name)(root, download=True, **settings)
+        try:
+            for settings in parts or ({},):
+                getattr(datasets, name)(root, download=True, **settings)
+        except (OSError, RuntimeError) as error:
+            raise OSError(f"{name} must be downloadable. Got {error}. Fetch it by hand, or try again.") from error
 
     return fetch if download else None
 
@@ -167,7 +170,12 @@ def cifar(name: str, path: str) -> Examples:
     """Read by torchvision, which verifies each file's checksum before it unpickles it."""
     from torchvision import datasets
 
-    train, test = (getattr(datasets, name)(expand(path), train=part) for part in (True, False))
+    try:
+        train, test = (getattr(datasets, name)(expand(path), train=part) for part in (True, False))
+    except RuntimeError:
+        raise ValueError(
+            f"{expand(path)} must hold the official files of {name}. Got other checksums. Fetch them again from {CIFAR}."
+        ) from None
     facts = {"licence": f"as stated at {CIFAR}", "origin": f"{name}, Krizhevsky 2009"}
     return arrays((train.data, train.targets), (test.data, test.targets), train.classes, **facts)
 

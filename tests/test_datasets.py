@@ -288,7 +288,7 @@ def test_cifar_is_read_by_torchvision_with_its_checksums(name, tmp_path, monkeyp
 
     sums = make_cifar(tmp_path, name)
     cls = getattr(theirs, name.upper())
-    with pytest.raises(RuntimeError, match="not found or corrupted"):
+    with pytest.raises(ValueError, match=r"official files of CIFAR.*\. Got other checksums"):
         getattr(datasets, name)(path=str(tmp_path))
     for files in ("train_list", "test_list"):
         monkeypatch.setattr(cls, files, [[file, sums[file]] for file, _ in getattr(cls, files)])
@@ -363,6 +363,30 @@ def test_missing_files_are_named_with_where_to_get_them(name, tmp_path):
         if name != "gtsrb":  # its last file is just an image
             with pytest.raises(FileNotFoundError, match=f"Got no .*{found[-1].name}"):
                 getattr(datasets, name)(path=str(tmp_path))
+
+
+def test_torchvision_fetches_what_is_missing_where_that_is_wanted(tmp_path, monkeypatch):
+    from torchvision import datasets as theirs
+
+    asked = []
+
+    def fetch(root, download, **settings):
+        asked.append((root, download, settings))
+        make_svhn(root.parent)
+
+    monkeypatch.setattr(theirs, "SVHN", fetch)
+    with pytest.raises(FileNotFoundError, match="or set download=true"):
+        datasets.svhn.inputs(path=str(tmp_path))
+    for _ in range(2):  # once is enough
+        assert len(datasets.svhn.inputs(path=str(tmp_path), download=True)) == 2
+    assert asked == [(tmp_path / "svhn", True, {"split": part}) for part in ("train", "test")]
+
+    def broken(root, download):
+        raise RuntimeError("File not found or corrupted.")
+
+    monkeypatch.setattr(theirs, "DTD", broken)
+    with pytest.raises(OSError, match=r"DTD must be downloadable\. Got File not found or corrupted\."):
+        datasets.dtd.inputs(path=str(tmp_path), download=True)
 
 
 def test_an_image_that_is_listed_and_not_there_is_named(tmp_path):
