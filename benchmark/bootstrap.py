@@ -212,12 +212,12 @@ def noise_ceiling(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         splits = list(combinations(range(s), s // 2))[:200]
         pairs = [(cells[list(a)].mean(0), np.delete(cells, list(a), 0).mean(0)) for a in splits]
         r = stats.nanmean(np.array([stats.pearson(a, b) for a, b in pairs]), 0) / 100
-        halves[i] = 100 * stepped_up(float(r), s // 2, s - s // 2)
+        halves[i] = stepped_up(float(r), s // 2, s - s // 2)
     return ceiling, halves
 
 
 def stepped_up(r: float, a: int, b: int) -> float:
-    """Reliability of the mean of a + b seeds, from the correlation r between the means of a and of b of them.
+    """Reliability ×100 of the mean of a + b seeds, from the correlation r between the means of a and of b of them.
 
     With ρ between single seeds, r² (1 + (a-1)ρ)(1 + (b-1)ρ) = a b ρ², ρ of the sign of r (Horst, 1951); then
     Spearman and Brown, which for a = b is all there is to it. NaN where r is, and at -1.
@@ -225,7 +225,7 @@ def stepped_up(r: float, a: int, b: int) -> float:
     quadratic, linear = a * b - r * r * (a - 1) * (b - 1), r * r * (a + b - 2)
     single = (linear + np.copysign(np.sqrt(linear**2 + 4 * quadratic * r * r), r)) / (2 * quadratic)
     beyond = 1 + (a + b - 1) * single
-    return float((a + b) * single / beyond) if beyond > 1e-12 else float("nan")
+    return float(100 * (a + b) * single / beyond) if beyond > 1e-12 else float("nan")
 
 
 def friedman(values: np.ndarray) -> tuple[np.ndarray, float, float]:

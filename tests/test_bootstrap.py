@@ -185,7 +185,7 @@ def test_noise_ceiling_is_what_the_true_accuracies_reach():
 def test_halves_are_stepped_up_to_all_seeds(a, b):
     """Between means of a and b seeds with variance 25 of the models and 9 of a seed: the reliability of a + b."""
     r = 25 / np.sqrt((25 + 9 / a) * (25 + 9 / b))
-    assert bootstrap.stepped_up(r, a, b) == pytest.approx(25 / (25 + 9 / (a + b)), rel=1e-12)
+    assert bootstrap.stepped_up(r, a, b) == pytest.approx(100 * 25 / (25 + 9 / (a + b)), rel=1e-12)
     assert bootstrap.stepped_up(0.0, a, b) == 0
     assert bootstrap.stepped_up(-0.1, a, b) < 0
     assert np.isnan(bootstrap.stepped_up(np.nan, a, b))
