@@ -155,8 +155,7 @@ def align(
     joined = joined[kept]
     run, runs = pd.factorize(joined["Run"], sort=True)
     target, targets = pd.factorize(joined[TARGET])
-    names = joined[by[0]] if by == ["Model"] else joined[by[0]].astype(str) + "/" + joined[by[1]].astype(str)
-    model, models = pd.factorize(names)
+    model, models = pd.factorize(model_names(joined, by))
     shape = (len(methods), len(runs), len(targets), len(models))
     tensors = {}
     for name, stack in stacks.items():
@@ -258,6 +257,23 @@ def method_columns(scores: pd.DataFrame) -> list[str]:
 def model_columns(scores: pd.DataFrame, oracle: pd.DataFrame) -> list[str]:
     """What names a model: `Model` where both tables have it, Architecture and Source Dataset otherwise."""
     return ["Model"] if "Model" in scores and "Model" in oracle else list(MODEL)
+
+
+def model_names(table: pd.DataFrame, by: Sequence[str]) -> pd.Series:
+    """What models are called in `Aligned`: their `Model`, or Architecture/Source Dataset."""
+    if list(by) == ["Model"]:
+        return table["Model"]
+    return table[MODEL[0]].astype(str) + "/" + table[MODEL[1]].astype(str)
+
+
+def of_models(aligned: Aligned, column: str) -> list[str]:
+    """What a column of the joined rows says about each model of `aligned.models`."""
+    rows = aligned.rows.drop_duplicates(model_columns(aligned.rows, aligned.rows))
+    values = rows[column].astype(str)
+    known = dict(zip(model_names(rows, MODEL), values, strict=True))
+    if "Model" in rows:  # the names where the accuracies have that column too
+        known |= dict(zip(rows["Model"], values, strict=True))
+    return [known[name] for name in aligned.models]
 
 
 def usable(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import layout, stats
-from benchmark.correlate import put
+from benchmark.correlate import of_models, put
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000", "#9467BD", "#8C564B")
 CITE = """@inproceedings{bolya2021scalable,
@@ -158,18 +158,13 @@ def _data(report: Any) -> dict[str, Any]:
     scores = stats.nanmean(aligned.scores["none"], 1)  # (k, t, m)
     frame = _frame(report).set_index("method")
     order = [m for m in frame.index if m in aligned.methods]
-    rows = aligned.rows.drop_duplicates(["Model"] if "Model" in aligned.rows else ["Architecture", "Source Dataset"])
-    names = rows["Architecture"].astype(str) + "/" + rows["Source Dataset"].astype(str)
-    group = dict(zip(names, rows["Architecture"].astype(str), strict=True))
-    if "Model" in rows:
-        group |= dict(zip(rows["Model"].astype(str), rows["Architecture"].astype(str), strict=True))
     times = frame["milliseconds"] if "milliseconds" in frame else pd.Series(np.nan, frame.index)
     return {
         "methods": order,
         "yardstick": [bool(frame.at[m, "yardstick"]) for m in order],
         "targets": list(aligned.targets),
         "models": list(aligned.models),
-        "groups": [group.get(name, "") for name in aligned.models],
+        "groups": of_models(aligned, "Architecture"),
         "truth": _numbers(aligned.truth),
         "scores": {m: _numbers(scores[aligned.methods.index(m)]) for m in order},
         "pearson": {m: _numbers(frame.loc[m, list(aligned.targets)].to_numpy(float)) for m in order},

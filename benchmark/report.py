@@ -358,8 +358,7 @@ def _seed_cube(truth: pd.DataFrame, found: Correlations, exclude: Sequence[str])
         return aligned.truth[None]
     if by == ["Model"] and "Model" not in aligned.rows:
         by = list(MODEL)
-    names = truth["Model"] if by == ["Model"] else truth[MODEL[0]].astype(str) + "/" + truth[MODEL[1]].astype(str)
-    model = pd.Index(aligned.models).get_indexer(names)
+    model = pd.Index(aligned.models).get_indexer(correlate.model_names(truth, by))
     target = pd.Index(aligned.targets).get_indexer(truth[TARGET])
     seed, seeds = pd.factorize(truth["Seed"], sort=True)
     keep = (model >= 0) & (target >= 0) & (truth["Oracle"] > 0).to_numpy()
@@ -489,8 +488,7 @@ def _pictures(report: Report, out: Path) -> None:
     aligned = report.correlations.aligned
     _rank_picture(report, out / "cd.png")
     means = stats.nanmean(aligned.scores["none"], 1)
-    per_model = aligned.rows.drop_duplicates(correlate.model_columns(aligned.rows, aligned.rows))
-    groups = _in_order(per_model, aligned.models)
+    groups = correlate.of_models(aligned, "Architecture")
     for row in report.summary.itertuples():
         k = aligned.methods.index(row.method)
         if row.yardstick and row.method != "static_list":
@@ -518,13 +516,6 @@ def _rank_picture(report: Report, path: Path) -> None:
     full = np.isfinite(values).all(1)
     if full.sum() >= 3 and values.shape[1] >= 2:
         ranks.draw(path, shown.loc[full, "method"].tolist(), values[full], "Pearson")
-
-
-def _in_order(per_model: pd.DataFrame, models: Sequence[str]) -> list[str]:
-    names = per_model[MODEL[0]].astype(str) + "/" + per_model[MODEL[1]].astype(str)
-    known = dict(zip(per_model.get("Model", names), per_model["Architecture"], strict=True))
-    known |= dict(zip(names, per_model["Architecture"], strict=True))
-    return [str(known.get(name, "")) for name in models]
 
 
 def _grid(title: str, summary: pd.DataFrame, lead: list, fields: list) -> Grid:

@@ -7,14 +7,14 @@ t targets, m models, b pools.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from benchmark import bootstrap, stats
-from benchmark.correlate import MODEL, Aligned, model_columns
+from benchmark.correlate import MODEL, Aligned, of_models
 
 MEASURES = ("pearson", "kendall")
 STABILITY = ("pearson", "kendall", "weighted_kendall", "relative1")
@@ -29,7 +29,7 @@ def leave_out(aligned: Aligned) -> pd.DataFrame:
              draws), change against the whole, rank (1 = best) among the methods
     Nothing is returned for a factor with one value, nor where fewer than FEWEST models would be left.
     """
-    groups = {"family": families(aligned), "source": _of_models(aligned, MODEL[1])}
+    groups = {"family": families(aligned), "source": of_models(aligned, MODEL[1])}
     cases, counts = [("none", "")], [np.ones(len(aligned.models))]
     for factor, names in groups.items():
         for name in sorted(set(names)) if len(set(names)) > 1 else []:
@@ -99,20 +99,9 @@ def families(aligned: Aligned) -> list[str]:
     resnet18 and resnet50 are `resnet`; timm's prefix `tf_` says where weights come from and is passed over.
     """
     if "Family" in aligned.rows:
-        return _of_models(aligned, "Family")
-    plain = [re.sub(r"^tf_", "", name) for name in _of_models(aligned, MODEL[0])]
+        return of_models(aligned, "Family")
+    plain = [re.sub(r"^tf_", "", name) for name in of_models(aligned, MODEL[0])]
     return [(re.match(r"[A-Za-z]+", name) or [name])[0] for name in plain]
-
-
-def _of_models(aligned: Aligned, column: str) -> list[str]:
-    """What a column of the joined rows says about each model."""
-    by = model_columns(aligned.rows, aligned.rows)
-    rows = aligned.rows.drop_duplicates(by)
-    names = rows[MODEL[0]].astype(str) + "/" + rows[MODEL[1]].astype(str)
-    known: Mapping[str, str] = dict(zip(names, rows[column].astype(str), strict=True))
-    if "Model" in rows:
-        known = {**known, **dict(zip(rows["Model"], rows[column].astype(str), strict=True))}
-    return [known[name] for name in aligned.models]
 
 
 def _cells(scores: np.ndarray, truth: np.ndarray, counts: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray]:
