@@ -174,7 +174,8 @@ def cifar(name: str, path: str) -> Examples:
         train, test = (getattr(datasets, name)(expand(path), train=part) for part in (True, False))
     except RuntimeError:
         raise ValueError(
-            f"{expand(path)} must hold the official files of {name}. Got other checksums. Fetch them again from {CIFAR}."
+            f"{expand(path)} must hold the official files of {name}. Got other checksums. "
+            f"Fetch them again from {CIFAR}."
         ) from None
     facts = {"licence": f"as stated at {CIFAR}", "origin": f"{name}, Krizhevsky 2009"}
     return arrays((train.data, train.targets), (test.data, test.targets), train.classes, **facts)
