@@ -432,8 +432,8 @@ def write(found: Correlations, modes: pd.DataFrame, out: Path) -> None:
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
-    """A table as CSV, the same bytes for the same values everywhere; missing values are empty."""
-    put(path, table.to_csv(index=False, lineterminator="\n"))
+    """A table as CSV with twelve digits: fewer than processors differ in; missing values are empty."""
+    put(path, table.round(12).to_csv(index=False, lineterminator="\n", float_format="%.12g"))
 
 
 def put(path: Path, content: str | bytes) -> None:

@@ -25,7 +25,7 @@ def test_links_of_the_readme_lead_somewhere():
     assert [t for t in targets if not (ROOT / t).exists()] == []
 
 
-@pytest.mark.parametrize("run", ["diverse", "diverse_all", "demo_all"])
+@pytest.mark.parametrize("run", ["diverse", "demo_all", pytest.param("diverse_all", marks=pytest.mark.slow)])
 def test_tables_rebuild_byte_for_byte_from_their_records(run, tmp_path):
     from benchmark import report
 
