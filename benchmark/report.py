@@ -85,7 +85,13 @@ def build(
     shares = stats.variance_shares(cube)
     problems = _problems(status)
     targets = _targets(cube, found)
-    notes = [*found.notes, *_problem_notes(problems), *_variance_notes(shares), *_ceiling_notes(targets, cube)]
+    notes = [
+        *found.notes,
+        *_probe_notes(scores),
+        *_problem_notes(problems),
+        *_variance_notes(shares),
+        *_ceiling_notes(targets, cube),
+    ]
     return Report(
         title=title,
         summary=_summary(found, inputs or {}),
@@ -408,6 +414,15 @@ def _problem_notes(problems: pd.DataFrame) -> list[str]:
         more = f"; and {len(rows) - 2} further reasons" if len(rows) > 2 else ""
         notes.append(f"{method}: {rows['count'].sum()} × {str(status).replace('_', ' ')} ({reasons}{more}).")
     return notes
+
+
+def _probe_notes(scores: pd.DataFrame) -> list[str]:
+    """How many images a probe set holds: fewer than asked for where the training split is small."""
+    if "Images" not in scores:
+        return []
+    images = scores.groupby(TARGET, sort=False)["Images"].max()
+    each = ", ".join(f"{target} {count:.0f}" for target, count in images.items())
+    return [f"Images per probe set (half of the training split where it has fewer than 1,000): {each}."]
 
 
 def _variance_notes(shares: Mapping[str, float]) -> list[str]:
