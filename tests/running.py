@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,9 @@ class Started:
     def __init__(self, folder: Path, *overrides: str, **more: str):
         call = command(folder, *overrides)
         streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(call, cwd=ROOT, env=environment(**more), start_new_session=True, **streams)
+        # a shell's background job ignores SIGINT and hands that on: as from a terminal, it is heard here
+        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
+        self.process = subprocess.Popen(call, cwd=ROOT, env=environment(**more), **heard, **streams)
         self.lines: list[str] = []
 
     def until(self, word: str) -> None:
