@@ -8,9 +8,6 @@ from types import TracebackType
 from benchmark.executor import Outcome, Progress
 from benchmark.plan import Cell
 
-QUIET = ("score",)
-"""Stages whose cells take milliseconds: they move the bar, a line each would drown the rest."""
-
 
 def duration(seconds: float) -> str:
     """`7 s`, `3 min 20 s`, `2 h 05 min`."""
@@ -64,9 +61,11 @@ class Display:
                 eta=eta,
                 description=cell.label,
             )
-        elif outcome.status in ("done", "present") and cell.stage not in QUIET:
+        elif outcome.status in ("done", "present"):
             took = "by another run" if outcome.status == "present" else f"{outcome.seconds:.1f} s"
-            self._say(f"[{progress.done}/{progress.total}] {cell.label}  {took}, {eta}")
+            # the methods on one probe are scored together: one line names the probe
+            label = f"score {cell.label.partition(' ')[2]}" if cell.stage == "score" else cell.label
+            self._say(f"[{progress.done}/{progress.total}] {label}  {took}, {eta}")
 
     def _say(self, line: str) -> None:
         if self.live:

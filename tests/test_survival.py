@@ -70,7 +70,7 @@ def test_two_runs_at_once_share_the_work(finished, tmp_path):
             else:
                 computed[line["label"]] = computed.get(line["label"], 0) + 1
     assert set(computed.values()) == {1}
-    assert len(computed) == 12  # 2 packs, 1 pretraining, 3 probes, 3 rates, 3 truths
+    assert len(computed) == 15  # 2 packs, 1 pretraining, 3 probes, 3 rates, 3 truths, the scores of 3 probes
     assert (tmp_path / "count").read_text() == "x" * 6  # 3 models × 2 draws
     mine = {k: v for k, v in values(tmp_path).items() if "counting.count" not in _spec(tmp_path, k)}
     assert mine == values(finished)
