@@ -31,11 +31,14 @@ ifeq ($(SCALE),official)
 else
 	$(PY) -m benchmark.run experiment=paper_$(SCALE)
 	$(PY) -m benchmark.run -m experiment=paper_$(SCALE)_sizes probe.size=50,100,200,500
-	$(PY) -m benchmark.paper path=outputs/paper_$(SCALE) sizes=outputs/paper_$(SCALE)_sizes out=outputs/paper_$(SCALE)/paper
+	$(PY) -m benchmark.run experiment=paper_$(SCALE)_diverse
+	$(PY) -m benchmark.paper path=outputs/paper_$(SCALE) sizes=outputs/paper_$(SCALE)_sizes \
+		diverse=outputs/paper_$(SCALE)_diverse out=outputs/paper_$(SCALE)/paper
 endif
 
 bench: .venv/ready ## speed, as ratios against baselines of the same run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py
+	$(PY) scripts/bench_bootstrap.py
 
 gpu: .venv/ready ## the tests that need CUDA, and the embedded bank on one CUDA device
 	$(PY) scripts/gpu.py

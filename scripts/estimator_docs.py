@@ -33,6 +33,10 @@ not take such labels or lacks an input, `degenerate` that the value says nothing
 Cost is time after what the estimators share: one Gram product and one decomposition of the features. What was measured
 is in [results/bench/estimators.md](../results/bench/estimators.md) and
 [results/bench/conformance.md](../results/bench/conformance.md).
+
+Left out: KITE (Guo 2024), whose kernel and random reference network are not defined closely enough, and EMMS (Meng et
+al. 2023), which needs text embeddings of the class names.
+
 """
 
 
