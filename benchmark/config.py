@@ -154,6 +154,12 @@ class ModelSpec(Spec):
         """The paper's `Source Dataset` of this model."""
         return self.source or self.source_data or self.weights
 
+    @property
+    def architecture(self) -> tuple[str, ...]:
+        """What models share whose learning rate may be chosen together; untrained ones are apart."""
+        own = (self.arch, self.args, self.edits, self.input_size, self.family, self.weights == "random")
+        return tuple(repr(part) for part in own)
+
     def identity(self, *leave_out: str) -> dict[str, Any]:
         labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
         theirs = () if self.source_data else ("pretrain", "objective")
@@ -226,9 +232,11 @@ class RecipeSpec(Spec):
     freeze: Literal["none", "backbone"] = "none"
     train_cap: Count | None = None
     seeds: Count = 2
+    rate_for: Literal["model", "architecture"] = "model"
+    """Whose rate is chosen on a target: each model's own or, as in the paper, one for all of an architecture."""
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
-        return super().identity(*leave_out, "name", "seeds")
+        return super().identity(*leave_out, "name", "seeds", "rate_for")
 
 
 class ProbeSpec(Spec):

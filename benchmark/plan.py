@@ -158,14 +158,17 @@ class _Builder:
         work = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
         cost = recipe.steps * recipe.batch / 4000 * (model.input_size / 32) ** 1.5
         transfer = {**identity, "pack": pack, "recipe": recipe.identity()}
-        tune, truth = "", []
-        if with_truth:
+        tune, truth, of_truth = "", [], {}
+        if with_truth and recipe.rate_for == "architecture":
+            tune, of_truth = self._shared_rate(made, model, target, pack, cost), transfer
+        elif with_truth:
             tune = made.add("tune", transfer, needs=needs, work=work, label=f"choose rate {name}", weight=cost)
+        if with_truth:
             for seed in range(recipe.seeds):
                 truth.append(
                     made.add(
                         "truth",
-                        {"tune": tune, "seed": seed},
+                        {**of_truth, "tune": tune, "seed": seed},
                         needs=(*needs, ("tune", tune)),
                         work={**work, "tune": tune, "seed": seed},
                         label=f"fine-tune {name} #{seed}",
@@ -184,6 +187,25 @@ class _Builder:
             for method in experiment.method.values()
         }
         return Transfer(model, target, tuple(truth), tune, probe, scores, of_reference, prepared)
+
+    def _shared_rate(self, made: Plan, model: ModelSpec, target: DataSpec, pack: str, cost: float) -> str:
+        """The tune cell of the bank's first model of this architecture that was not trained on the target itself."""
+        for first in self.experiment.bank.values():
+            if first.architecture != model.architecture or self.experiment.task_of(first) == target.task:
+                continue
+            try:
+                weights, identity = self.weights(made, first)
+            except Unavailable:
+                continue
+            break
+        return made.add(
+            "tune",
+            {**identity, "pack": pack, "recipe": self.experiment.recipe.identity()},
+            needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
+            work={"model": first, "weights": weights, "pack": pack, "recipe": self.experiment.recipe},
+            label=f"choose rate {first.name} → {target.name}",
+            weight=cost,
+        )
 
     def _probe(
         self,

@@ -318,3 +318,26 @@ def test_a_data_set_from_a_file_enters_by_its_bytes(tmp_path):
 
 def test_an_empty_plan_needs_nothing(tmp_path):
     assert Plan().missing(Store(tmp_path)) == []
+
+
+def test_one_rate_for_the_models_of_an_architecture():
+    trained = json.loads(composed())["bank"]["trained"]
+    changes = {"bank.later": {**trained, "seed": 1}, "recipe.rate_for": "architecture"}
+    made = plan(tiny(changes))
+    by_model = {t.model.name: t for t in made.transfers}
+    later, first = by_model["later"], by_model["trained"]
+    assert later.tune == first.tune != by_model["random"].tune
+    assert made.cells[first.tune].work["model"].name == "trained"
+    assert made.cells[first.tune].needs == tuple(n for n in made.cells[first.truth[0]].needs if n[0] != "tune")
+    assert later.truth != first.truth
+    own = plan(tiny({**changes, "recipe.rate_for": "model"}))
+    assert len({t.tune for t in own.transfers}) == len(own.transfers)
+
+
+def test_no_rate_is_chosen_with_a_model_that_was_trained_on_the_target():
+    source, trained = (json.loads(composed())[k] for k in ("source", "bank"))
+    changes = {"target.tiny_source": source["tiny_source"], "recipe.rate_for": "architecture"}
+    changes |= {"bank.later": {**trained["trained"], "weights": "pretrain:tiny"}}
+    made = plan(tiny(changes))
+    chosen = {t.target.name: made.cells[t.tune].work["model"].name for t in made.transfers if t.model.source_data}
+    assert chosen == {"tiny": "trained", "tiny_source": "later"}
