@@ -232,11 +232,13 @@ class RecipeSpec(Spec):
     freeze: Literal["none", "backbone"] = "none"
     train_cap: Count | None = None
     seeds: Count = 2
+    seeds_on: dict[str, Count] = {}
+    """Another number of seeds for some targets, by name."""
     rate_for: Literal["model", "architecture"] = "model"
     """Whose rate is chosen on a target: each model's own or, as in the paper, one for all of an architecture."""
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
-        return super().identity(*leave_out, "name", "seeds", "rate_for")
+        return super().identity(*leave_out, "name", "seeds", "seeds_on", "rate_for")
 
 
 class ProbeSpec(Spec):
@@ -316,6 +318,12 @@ class Experiment(Spec):
                 problems.append(
                     f"bank.{model.name}.weights must name a data set of this configuration. "
                     f"Got '{model.source_data}'. {did_you_mean(model.source_data, data)}"
+                )
+        for name in self.recipe.seeds_on:
+            if name not in data:
+                problems.append(
+                    f"recipe.seeds_on must name data sets of this configuration. Got '{name}'. "
+                    f"{did_you_mean(name, data)}"
                 )
         for name in self.exclude_models:
             if name not in self.bank:

@@ -164,7 +164,7 @@ class _Builder:
         elif with_truth:
             tune = made.add("tune", transfer, needs=needs, work=work, label=f"choose rate {name}", weight=cost)
         if with_truth:
-            for seed in range(recipe.seeds):
+            for seed in range(recipe.seeds_on.get(target.name, recipe.seeds)):
                 truth.append(
                     made.add(
                         "truth",

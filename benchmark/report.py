@@ -439,9 +439,12 @@ def _variance_notes(shares: Mapping[str, float]) -> list[str]:
 def _ceiling_notes(targets: pd.DataFrame, cube: np.ndarray) -> list[str]:
     if not targets["ceiling"].notna().any():
         return ["Noise ceiling: unknown; the truth has one seed per cell."]
+    known = int(targets["ceiling"].notna().sum())
+    where = "" if known == len(targets) else f" on {known} of {len(targets)} targets"
     return [
         f"Noise ceiling: a perfect predictor would reach a mean Pearson of {targets['ceiling'].mean():.1f} "
-        f"({len(cube)} fine-tuning seeds); split-half reliability of the truth {targets['split_half'].mean():.1f}."
+        f"({len(cube)} fine-tuning seeds{where}); "
+        f"split-half reliability of the truth {targets['split_half'].mean():.1f}."
     ]
 
 

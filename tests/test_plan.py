@@ -341,3 +341,12 @@ def test_no_rate_is_chosen_with_a_model_that_was_trained_on_the_target():
     made = plan(tiny(changes))
     chosen = {t.target.name: made.cells[t.tune].work["model"].name for t in made.transfers if t.model.source_data}
     assert chosen == {"tiny": "trained", "tiny_source": "later"}
+
+
+def test_a_target_may_have_seeds_of_its_own():
+    one, two = keys(), keys({"recipe.seeds_on": {"tiny": 2}})
+    assert set(one.items()) < set(two.items())
+    new = {label for stage, label in set(two) - set(one)}
+    assert new == {f"fine-tune {model} → tiny #1" for model in ("trained", "random", "vit")}
+    with pytest.raises(ConfigError, match=r"recipe.seeds_on must name data sets .* Got 'tinny'. Did you mean 'tiny'\?"):
+        tiny({"recipe.seeds_on": {"tinny": 2}})
