@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
-DATA, METHOD = ("name", "_target_", "task", "size"), ("name", "_target_")
+DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_")
 """The keys of an entry that are the harness's; all others are its function's parameters."""
 
 S = TypeVar("S", bound=BaseModel)
@@ -70,12 +70,26 @@ class OptimiserSpec(Spec):
     name: Literal["sgd", "adamw"] = "sgd"
     rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.05, 0.15)
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    decay_products: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Products of rate and weight decay, each tried with every rate; empty: `weight_decay` with all of them."""
+    later = ("decay_products",)
+
+    def trials(self) -> list[tuple[float, float]]:
+        """Every (rate, weight decay) that is tried, the smallest rate first."""
+        rates = sorted(self.rates)
+        if not self.decay_products:
+            return [(rate, self.weight_decay) for rate in rates]
+        return [(rate, product / rate) for rate in rates for product in self.decay_products]
 
 
 SGD = OptimiserSpec()
 ADAMW = OptimiserSpec(name="adamw", rates=(2e-3, 5e-3), weight_decay=0.05)
 Family = Literal["cnn", "transformer", "convnext"]
-OUTSIDE = ("package", "timm", "hf-hub", "local-dir", "file")
+TRAINED = ("classes", "rotation")
+"""What the harness itself can train a source model on."""
+PATHS = ("file", "local-dir", "detectron2", "vissl")
+"""The kinds of weights that name a path on this machine."""
+OUTSIDE = ("package", "timm", "hf-hub", "torchvision", *PATHS)
 """The kinds of weights that are made elsewhere."""
 
 
@@ -104,7 +118,8 @@ class ModelSpec(Spec):
     args: dict[str, Any] = {}
     edits: dict[str, Any] = {}
     weights: str
-    objective: Literal["classes", "rotation"] = "classes"
+    objective: str = "classes"
+    """What was learned: "classes" or "rotation" where the harness trains; any word for weights from elsewhere."""
     source: str | None = None
     source_task: str | None = None
     source_size: Count | None = None
@@ -119,7 +134,13 @@ class ModelSpec(Spec):
     pretrain: PretrainSpec = PretrainSpec()
     init: str | None = None
     """The weights from which pretraining starts, in the form of `weights`; None for a random initialisation."""
-    later = ("init",)
+    crop_pct: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of an image's short side that its centre crop keeps, timm's crop_pct; see `frame`."""
+    parameters: Count | None = None
+    """Number of parameters without the last classifier, for tables and estimates."""
+    gmacs: Positive | None = None
+    """Multiply-adds of one image's forward pass in 10⁹, for the estimate of a run's cost."""
+    later = ("init", "crop_pct")
 
     @model_validator(mode="after")
     def _weights_string(self) -> ModelSpec:
@@ -136,7 +157,19 @@ class ModelSpec(Spec):
                 )
         if self.init and self.source_data is None:
             raise ValueError(f"init must be null unless weights are 'pretrain:<data set>'. Got '{self.init}'.")
+        if self.source_data and self.objective not in TRAINED:
+            raise ValueError(
+                f"objective must be one of {', '.join(TRAINED)} where the harness trains. Got '{self.objective}'. "
+                f"{did_you_mean(self.objective, TRAINED)}"
+            )
         return self
+
+    def frame(self, stored: int) -> int:
+        """The short side in pixels to which images are scaled before the centre `input_size` pixels are cut out.
+
+        stored  short side of the data set's pack; images stored smaller than the model's input are not cut
+        """
+        return round(self.input_size / self.crop_pct) if stored >= self.input_size else self.input_size
 
     @property
     def initial(self) -> ModelSpec | None:
@@ -162,11 +195,12 @@ class ModelSpec(Spec):
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
+        labels += ("parameters", "gmacs")
         theirs = () if self.source_data else ("pretrain", "objective")
         identity = super().identity(*leave_out, *labels, *theirs)
         for name in ("weights", "init"):
             given = identity.get(name) or ""
-            if given.startswith(("file:", "local-dir:")):  # a path is no identity: its bytes enter the key
+            if given.startswith(tuple(f"{kind}:" for kind in PATHS)):  # a path is no identity: its bytes enter the key
                 identity[name] = given.partition(":")[0]
         return identity
 
@@ -178,13 +212,15 @@ class DataSpec(Spec):
     adapter: str = Field(alias="_target_")
     task: str
     size: Count
+    images: tuple[Count, Count] | None = None
+    """Images to train on and to test on, where known beforehand: for the estimate of a run's cost alone."""
     parameters: dict[str, Any] = {}
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         # the bytes at the path enter the key instead, and it does not matter who fetched them
         own = {k: v for k, v in self.parameters.items() if k not in ("path", "download")}
         facts = {"parameters": _plain(own), "version": self.function.version}
-        return super().identity(*leave_out, "name", "task", "parameters") | facts
+        return super().identity(*leave_out, "name", "task", "images", "parameters") | facts
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -216,6 +252,28 @@ class MethodSpec(Spec):
             return False
 
 
+class DataRule(Spec):
+    """What a recipe changes for data sets with fewer training images, or with a smaller short side as stored."""
+
+    images_below: Count | None = None
+    pixels_below: Count | None = None
+    steps: Count | None = None
+    warmup: Share | None = None
+    milestones: tuple[Share, ...] | None = None
+    mixup: Annotated[float, Field(ge=0)] | None = None
+    crop: Share | None = None
+    flip: bool | None = None
+
+    def fits(self, images: int, pixels: int) -> bool:
+        below = ((images, self.images_below), (pixels, self.pixels_below))
+        return all(limit is None or value < limit for value, limit in below)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        fields = set(type(self).model_fields) - {"images_below", "pixels_below"}
+        return {name: value for name in sorted(fields) if (value := getattr(self, name)) is not None}
+
+
 class RecipeSpec(Spec):
     """How a model is fine-tuned on a target for its ground truth."""
 
@@ -236,9 +294,51 @@ class RecipeSpec(Spec):
     """Another number of seeds for some targets, by name."""
     rate_for: Literal["model", "architecture"] = "model"
     """Whose rate is chosen on a target: each model's own or, as in the paper, one for all of an architecture."""
+    steps_tried: tuple[Count, ...] = ()
+    """Numbers of steps, each tried with every rate (VTAB's second axis); empty: `steps`."""
+    milestones: tuple[Share, ...] = ()
+    """Shares of the steps after which the rate falls to a tenth (BiT, VTAB); empty: a cosine to zero."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Both parameters of the Beta distribution by which pairs of images are blended (BiT); 0: none are."""
+    by_data: tuple[DataRule, ...] = ()
+    """Changes for small data sets or small images (BiT, the paper); all that fit apply, later ones last."""
+    later = ("steps_tried", "milestones", "mixup", "by_data")
+
+    @model_validator(mode="after")
+    def _one_source_of_steps(self) -> RecipeSpec:
+        if self.steps_tried and any(rule.steps for rule in self.by_data):
+            raise ValueError("steps_tried must be empty where by_data sets steps. Got both. Keep one of them.")
+        return self
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         return super().identity(*leave_out, "name", "seeds", "seeds_on", "rate_for")
+
+    def on(self, images: int, pixels: int) -> RecipeSpec:
+        """The recipe for a data set of so many training images, stored with so many pixels on the short side."""
+        changes = {k: v for rule in self.by_data if rule.fits(images, pixels) for k, v in rule.changes.items()}
+        return self.model_copy(update=changes) if changes else self
+
+    def trials(self, family: Family) -> list[tuple[float, RecipeSpec]]:
+        """Every rate that is tried, with the recipe in which it is: the grid of `tune`, smallest rate first."""
+        settings = self.optimisers[family]
+        return [
+            (rate, self.settled(family, {"weight_decay": decay, "steps": steps}))
+            for rate, decay in settings.trials()
+            for steps in self.steps_tried or (self.steps,)
+        ]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether more than the rate is chosen."""
+        return bool(self.steps_tried) or any(o.decay_products for o in self.optimisers.values())
+
+    def settled(self, family: Family, chosen: Mapping[str, Any]) -> RecipeSpec:
+        """The recipe with the weight decay and the steps that `tune` chose; itself where it chose neither."""
+        changes: dict[str, Any] = {"steps": chosen["steps"]} if "steps" in chosen else {}
+        decay, own = chosen.get("weight_decay"), self.optimisers[family]
+        if decay is not None and decay != own.weight_decay:
+            changes["optimisers"] = self.optimisers | {family: own.model_copy(update={"weight_decay": decay})}
+        return self.model_copy(update=changes) if changes else self
 
 
 class ProbeSpec(Spec):
@@ -262,6 +362,7 @@ class PathsSpec(Spec):
     released: Path | None = Path("results/released")
     out: Path = Path("outputs/run")
     data: Path | None = None
+    weights: Path | None = None
 
 
 class ExecutorSpec(Spec):
