@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-GROUPS = ("bank", "target", "method", "recipe", "experiment", "logger")
+GROUPS = ("bank", "target", "method", "recipe", "executor", "experiment", "logger")
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -37,6 +37,33 @@ def settings(run: Callable[[S], int | None], schema: type[S], usage: str, argv: 
         return run(validate(schema, _flat(overrides, schema))) or 0
 
     return _guard(body)
+
+
+def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str, argv: list[str] | None = None) -> int:
+    """A command with flat settings of its own; its other overrides are the experiment's, for `compose`."""
+
+    def body() -> int:
+        overrides = sys.argv[1:] if argv is None else argv
+        if set(overrides) & {"-h", "--help"}:
+            print(f"{_describe(schema, usage)}\n\n{_groups()}")
+            return 0
+        own = [o for o in overrides if o.partition("=")[0] in schema.model_fields]
+        rest = [o for o in overrides if o not in own]
+        theirs = {*GROUPS, *Experiment.model_fields, "hydra"}
+        for override in rest:
+            if (key := re.split(r"[.=@]", override.lstrip("+~"))[0]) not in theirs:
+                raise ConfigError(f"{key} must be a known key. {did_you_mean(key, {*schema.model_fields, *theirs})}")
+        return run(validate(schema, _flat([_verbatim(o, schema) for o in own], schema)), rest) or 0
+
+    return _guard(body)
+
+
+def _verbatim(override: str, schema: type[BaseModel]) -> str:
+    """A path as it stands: Hydra's grammar would want quotes around spaces and brackets."""
+    key, _, value = override.partition("=")
+    if schema.model_fields[key].annotation is not Path or value[:1] in ("'", '"'):
+        return override
+    return f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
 
 
 def _guard(body: Callable[[], int]) -> int:

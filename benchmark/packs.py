@@ -12,14 +12,14 @@ import io
 import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-TRAIN, TEST = 0, 1
+TRAIN, TEST, LEFT_OUT = 0, 1, 2
 SPLITS = {"train": TRAIN, "test": TEST}
 # The first of these that is there is the test split; the others are left out.
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -32,6 +32,20 @@ class UnreadableImageError(ValueError):
 
 
 @dataclass(frozen=True)
+class Settled:
+    """What an adapter makes of its images once it has seen them all, see `Examples.settle`.
+
+    labels, split, class_names  as in Examples; a split of 2 leaves the image out
+    notes                       plain data that the pack's metadata keeps
+    """
+
+    labels: np.ndarray
+    split: np.ndarray
+    class_names: list[str]
+    notes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Examples:
     """What an adapter returns.
 
@@ -40,9 +54,11 @@ class Examples:
     split       (n,) 0 = train, 1 = test
     flip        a horizontal flip keeps the label
     upright     the images have a right way up, so that predicting a rotation is a meaningful task
+    settle      asked once all images were read, for labels, split and classes that depend on what they show; then
+                `images` may hold None for one that cannot be read, and labels and split are preliminary
     """
 
-    images: Iterable[np.ndarray | Image.Image]
+    images: Iterable[np.ndarray | Image.Image | None]
     labels: np.ndarray
     split: np.ndarray
     class_names: list[str]
@@ -51,6 +67,7 @@ class Examples:
     origin: str = "unknown"
     flip: bool = True
     upright: bool = True
+    settle: Callable[[], Settled] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,12 +148,17 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image if new == image.size else image.resize(new, Image.Resampling.BICUBIC)
 
 
-def decode(data: bytes, where: str) -> Image.Image:
-    """An RGB image from the bytes of a file, turned as its EXIF says. `where` names it in errors."""
+def decode(data: bytes, where: str, enough: int | None = None) -> Image.Image:
+    """An RGB image from the bytes of a file, turned as its EXIF says. `where` names it in errors.
+
+    enough  pixels that both sides need: a JPEG is decoded at the smallest of its own scales that has them
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and palettes; the pixels are what counts
             image = Image.open(io.BytesIO(data))
+            if enough:
+                image.draft("RGB", (enough, enough))
             image.load()
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
@@ -173,13 +195,13 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
     """
     from safetensors.numpy import save_file
 
-    labels, split = check(name, examples, size)
+    labels, split = (None, None) if examples.settle else check(name, examples, size)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     digest, shapes, unreadable = hashlib.sha256(), [], []
     with open(out / "images.bin", "wb") as file:
         for image in tolerant(examples.images, unreadable):
-            pixels = scaled(image, size)
+            pixels = np.empty((0, 0, 3), np.uint8) if image is None else scaled(image, size)
             digest.update(pixels.data)
             file.write(pixels.data)
             shapes.append(pixels.shape[:2])
@@ -190,6 +212,14 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
             f"{name}: every image must be readable. Got {len(unreadable)} that are not: {shown}{more}. "
             "Repair or remove them."
         )
+    notes: list[dict[str, Any]] = []
+    if examples.settle:
+        settled = examples.settle()
+        examples = replace(
+            examples, labels=settled.labels, split=settled.split, class_names=settled.class_names, settle=None
+        )
+        notes = settled.notes
+        labels, split = check(name, examples, size)
     if len(shapes) != len(labels):
         raise ValueError(
             f"{name}: images and labels must be as many. Got {len(shapes)} images and {len(labels)} labels. "
@@ -218,6 +248,8 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
         "image_sha256": digest.hexdigest(),
         "array_sha256": hashlib.sha256(b"".join(arrays[k].tobytes() for k in sorted(arrays))).hexdigest(),
     }
+    if notes:
+        meta["notes"] = notes
     meta["fingerprint"] = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
     (out / "pack.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return meta

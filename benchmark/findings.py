@@ -1,0 +1,334 @@
+"""What is wrong with a user's images, what is done about it, and how they are split: from one look at each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from benchmark.config import ConfigError
+from benchmark.packs import LEFT_OUT, SHOWN, TEST, TRAIN, Settled, hash_order
+
+TO_SPLIT = 255
+"""The split of an image whose side is chosen here."""
+ALIKE = 0.08
+"""Two images are near-duplicates where their thumbnails differ by less than this share of their own contrast (root mean
+square over pixels and channels). A copy saved again at another quality is far below it; of copies made a fifth smaller
+and saved at JPEG quality 60 a third to nearly all are, by the data set. Larger values join different solar cells."""
+FLAT = 2.0  # grey levels: the least contrast that counts, so that black frames match only black frames
+GREY = 2.0  # grey levels that the channels of a grey image may differ by
+TINY = 32  # pixels
+UNEVEN, MAJORITY = 10, 0.8  # largest class over smallest, and its share, from which on it is said
+UNREADABLE_SHARE = 0.2  # above it something is wrong with all of them, and ranking stops
+
+
+class DataError(ConfigError, ValueError):
+    """Images that cannot be ranked on; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that a person should know: what it is, what is done about it, which images."""
+
+    kind: str
+    what: str
+    done: str
+    images: list[str] = field(default_factory=list)
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.what} {self.done}".strip()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at n images gives.
+
+    names       (n,) how each image is called in messages; also the order of the split
+    labels      (n,) class ids, or (n, c) multi-hot
+    split       (n,) 0 train, 1 test, 255 to be split here
+    thumbnails  (n, 16, 16, 3) uint8
+    short       (n,) short side in pixels
+    unreadable  {index: why}
+    """
+
+    names: Sequence[str]
+    labels: np.ndarray
+    split: np.ndarray
+    class_names: list[str]
+    thumbnails: np.ndarray
+    short: np.ndarray
+    unreadable: dict[int, str]
+
+
+def settle(seen: Seen, test_share: float, seed: int) -> tuple[Settled, list[Finding]]:
+    """The labels, split and classes to go on with, and everything that was found on the way.
+
+    Unreadable images are left out, and classes that one image alone stands for. Near-duplicates stay on one side of
+    the split; where the split is given, training images that resemble a test image are left out. Raises DataError
+    where too little remains.
+    """
+    findings: list[Finding] = []
+    split = seen.split.astype(np.uint8).copy()
+    _leave_unreadable(seen, split, findings)
+    groups = near_duplicates(seen.thumbnails, split != LEFT_OUT)
+    if (split == TO_SPLIT).any():
+        _leave_lonely_classes(seen, split, groups, findings)
+        chosen = np.flatnonzero(split == TO_SPLIT)
+        split[chosen] = grouped_split(
+            seen.labels[chosen], groups[chosen], [seen.names[i] for i in chosen], test_share, seed
+        )
+        _tell_groups(groups, split, seen, findings)
+    else:
+        _leave_leaks(seen, split, groups, findings)
+        _leave_untrained_classes(seen, split, findings)
+    _tell_conflicts(seen, split, groups, findings)
+    labels, class_names = _renumbered(seen, split)
+    if len(class_names) < 2 or not (split == TEST).any():
+        raise DataError(
+            f"images must remain for training and testing in at least two classes. Got {len(class_names)} classes, "
+            f"{int((split == TRAIN).sum())} training and {int((split == TEST).sum())} test images. "
+            + " ".join(f.sentence for f in findings)
+        )
+    findings += balance(labels, split, class_names) + appearance(seen, split, labels, class_names)
+    return Settled(labels, split, class_names, [asdict(f) for f in findings]), findings
+
+
+def near_duplicates(thumbnails: np.ndarray, looked_at: np.ndarray) -> np.ndarray:
+    """(n,) group of every image: those that resemble each other, directly or through others, share a number.
+
+    Cost O(n²) products of 768 numbers, in blocks; images that are not `looked_at` stand alone.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n, at = len(thumbnails), np.flatnonzero(looked_at)
+    flat = thumbnails[at].reshape(len(at), -1).astype(np.float32)
+    contrast = np.maximum(flat.std(axis=1), FLAT)
+    squares = (flat**2).mean(axis=1)
+    first, second = [], []
+    for start in range(0, len(at), 1024):
+        block = slice(start, start + 1024)
+        distance = squares[block, None] + squares - 2 / flat.shape[1] * (flat[block] @ flat.T)
+        near = distance < (ALIKE * np.minimum(contrast[block, None], contrast)) ** 2
+        i, j = np.nonzero(near)
+        i += start
+        first.append(at[i[i < j]])
+        second.append(at[j[i < j]])
+    a, b = np.concatenate(first or [at]), np.concatenate(second or [at])
+    return connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)[1]
+
+
+def grouped_split(
+    labels: np.ndarray, groups: np.ndarray, names: Sequence[str], test_share: float, seed: int
+) -> np.ndarray:
+    """(n,) 0 train, 1 test: about round(share·n) of every class are test, whole groups at a time, in hash order.
+
+    Every class keeps at least one group on each side where it has two. Label sets (multi-label) that occur once are
+    treated as one class.
+    """
+    strata = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    if labels.ndim == 2:
+        strata = np.where(np.bincount(strata)[strata] < 2, strata.max() + 1, strata)
+    members: dict[int, list[int]] = {}
+    for i in hash_order(names, seed):
+        members.setdefault(int(groups[i]), []).append(int(i))
+    of_stratum: dict[int, list[list[int]]] = {}
+    for group in members.values():  # a group belongs where most of it does
+        values, counts = np.unique(strata[group], return_counts=True)
+        of_stratum.setdefault(int(values[counts.argmax()]), []).append(group)
+    split = np.full(len(labels), TRAIN, np.uint8)
+    for parts in of_stratum.values():
+        if len(parts) < 2:
+            continue
+        total = sum(map(len, parts))
+        quota, taken = min(max(round(test_share * total), 1), total - 1), 0
+        for part in parts[:-1]:  # the last is never test
+            if taken + len(part) <= quota:
+                split[part] = TEST
+                taken += len(part)
+        if not taken:
+            split[min(parts, key=len)] = TEST
+    return split
+
+
+# --- what is left out, and said ----------------------------------------------------------------------------------
+
+
+def _leave_unreadable(seen: Seen, split: np.ndarray, findings: list[Finding]) -> None:
+    if not seen.unreadable:
+        return
+    names = [seen.names[i] for i in seen.unreadable]
+    why = "; ".join(f"{seen.names[i]} ({reason})" for i, reason in list(seen.unreadable.items())[:SHOWN])
+    n, rest = len(names), len(names) - SHOWN
+    more = f" and {rest} more" if rest > 0 else ""
+    if n > UNREADABLE_SHARE * len(split):
+        raise DataError(
+            f"images must be readable. Got {n} of {len(split)} that are not: {why}{more}. "
+            "Repair or remove them; a few would have been left out."
+        )
+    split[list(seen.unreadable)] = LEFT_OUT
+    findings.append(Finding("unreadable", f"{_count(n)} cannot be read: {why}{more}.", "Left out.", names))
+
+
+def _leave_lonely_classes(seen: Seen, split: np.ndarray, groups: np.ndarray, findings: list[Finding]) -> None:
+    if seen.labels.ndim == 2:
+        return
+    for k in np.unique(seen.labels):
+        members = np.flatnonzero((seen.labels == k) & (split != LEFT_OUT))
+        if not len(members) or len(np.unique(groups[members])) > 1:
+            continue
+        split[members] = LEFT_OUT
+        copies = "" if len(members) == 1 else f" ({len(members)} near-copies of one)"
+        findings.append(
+            Finding(
+                "single",
+                f"Class '{seen.class_names[k]}' has one image{copies}.",
+                "The class is left out: it cannot be both learned and tested.",
+                [seen.names[i] for i in members],
+            )
+        )
+
+
+def _leave_leaks(seen: Seen, split: np.ndarray, groups: np.ndarray, findings: list[Finding]) -> None:
+    tested = np.isin(groups, groups[split == TEST])
+    leaks = np.flatnonzero(tested & (split == TRAIN))
+    if not len(leaks):
+        return
+    split[leaks] = LEFT_OUT
+    findings.append(
+        Finding(
+            "leak",
+            f"{_count(len(leaks))} of the training part nearly {_verb(len(leaks), 'equals', 'equal')} a test image.",
+            "Left out of training: a model could answer from memory.",
+            [seen.names[i] for i in leaks],
+        )
+    )
+
+
+def _leave_untrained_classes(seen: Seen, split: np.ndarray, findings: list[Finding]) -> None:
+    if seen.labels.ndim == 2:
+        return
+    for k in np.unique(seen.labels[split != LEFT_OUT]):
+        train, test = (np.flatnonzero((seen.labels == k) & (split == part)) for part in (TRAIN, TEST))
+        name = seen.class_names[k]
+        if not len(train):
+            split[test] = LEFT_OUT
+            done = "Its test images are left out: nothing can be learned of it."
+            findings.append(Finding("single", f"Class '{name}' has no training image.", done))
+        elif not len(test):
+            done = "It is trained on, and no accuracy speaks of it."
+            findings.append(Finding("single", f"Class '{name}' has no test image.", done))
+        elif len(train) == 1:
+            done = "Kept; scores that compare images within a class learn nothing from it."
+            findings.append(Finding("single", f"Class '{name}' has one training image.", done))
+
+
+def _tell_groups(groups: np.ndarray, split: np.ndarray, seen: Seen, findings: list[Finding]) -> None:
+    kept = np.flatnonzero(split != LEFT_OUT)
+    sizes = np.bincount(groups[kept], minlength=groups.max() + 1)
+    alike = kept[sizes[groups[kept]] > 1]
+    if len(alike):
+        count = len(np.unique(groups[alike]))
+        findings.append(
+            Finding(
+                "copies",
+                f"{len(alike)} images are near-duplicates of others, in {count} {'group' if count == 1 else 'groups'}.",
+                "Each group stays on one side of the split.",
+                [seen.names[i] for i in alike[np.argsort(groups[alike], kind="stable")]],
+            )
+        )
+
+
+def _tell_conflicts(seen: Seen, split: np.ndarray, groups: np.ndarray, findings: list[Finding]) -> None:
+    kept = np.flatnonzero(split != LEFT_OUT)
+    sets = np.unique(seen.labels, axis=0, return_inverse=True)[1].reshape(-1)
+    pairs = np.unique(np.stack([groups[kept], sets[kept]]), axis=1)[0]
+    torn = np.unique(pairs[1:][np.diff(pairs) == 0])
+    if len(torn):
+        members = kept[np.isin(groups[kept], torn)]
+        members = members[np.argsort(groups[members], kind="stable")]
+        shown = ", ".join(seen.names[i] for i in members[:4])
+        findings.append(
+            Finding(
+                "conflict",
+                f"Near-duplicates with different labels, in {_plural(len(torn), 'group')}: {shown}"
+                f"{' …' if len(members) > 4 else ''}.",
+                "Kept as they are; look at them, as one of the labels may be wrong.",
+                [seen.names[i] for i in members],
+            )
+        )
+
+
+def _renumbered(seen: Seen, split: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Labels and names without the classes of which nothing is left."""
+    kept = seen.labels[split != LEFT_OUT]
+    present = np.flatnonzero(kept.any(axis=0)) if seen.labels.ndim == 2 else np.unique(kept)
+    names = [seen.class_names[k] for k in present]
+    if seen.labels.ndim == 2:
+        return np.ascontiguousarray(seen.labels[:, present]), names
+    return np.searchsorted(present, seen.labels).clip(0, max(len(names) - 1, 0)), names
+
+
+def balance(labels: np.ndarray, split: np.ndarray, class_names: list[str]) -> list[Finding]:
+    """Extreme imbalance, and what a constant answer would reach on the test part (single-label)."""
+    kept = split != LEFT_OUT
+    counts = labels[kept].sum(axis=0) if labels.ndim == 2 else np.bincount(labels[kept], minlength=len(class_names))
+    most, least = int(counts.argmax()), int(counts.argmin())
+    ratio = counts[most] / max(counts[least], 1)
+    if ratio < UNEVEN and counts[most] < MAJORITY * kept.sum():
+        return []
+    what = f"Class '{class_names[most]}' has {counts[most]} images, class '{class_names[least]}' {counts[least]}."
+    done = "Both parts keep the shares; probe sets take the classes in equal numbers."
+    if labels.ndim == 1:
+        share = 100 * constant_accuracy(labels, split)
+        done += f" Always answering '{class_names[most]}' would be right for {share:.0f} % of the test images."
+    return [Finding("imbalance", what, done)]
+
+
+def constant_accuracy(labels: np.ndarray, split: np.ndarray) -> float:
+    """The share of test images (0 to 1) that the largest training class would get right; labels are (n,) ids."""
+    most = np.bincount(labels[split == TRAIN]).argmax()
+    return float((labels[split == TEST] == most).mean())
+
+
+def appearance(seen: Seen, split: np.ndarray, labels: np.ndarray, class_names: list[str]) -> list[Finding]:
+    """Grey and tiny images."""
+    kept, found = split != LEFT_OUT, []
+    colour = seen.thumbnails.astype(np.int16)
+    grey = (colour.max(axis=3) - colour.min(axis=3)).mean(axis=(1, 2)) <= GREY
+    share = grey[kept].mean()
+    if share == 1:
+        found.append(Finding("grey", "All images are grey.", "Models see them as three equal channels."))
+    elif share > 0:
+        what = f"{int(grey[kept].sum())} of {int(kept.sum())} images are grey."
+        done, names = "Kept; models see them as three equal channels.", []
+        if labels.ndim == 1:
+            per_class = [grey[kept & (labels == k)].mean() for k in range(len(class_names))]
+            most, least = int(np.argmax(per_class)), int(np.argmin(per_class))
+            if per_class[most] - per_class[least] > 0.5:
+                done += (
+                    f" Colour tells classes apart here ('{class_names[most]}' {100 * per_class[most]:.0f} % grey, "
+                    f"'{class_names[least]}' {100 * per_class[least]:.0f} %): check that this is no accident."
+                )
+        names = [seen.names[i] for i in np.flatnonzero(kept & grey)]
+        found.append(Finding("grey", what, done, names))
+    tiny = kept & (seen.short < TINY)
+    if tiny.any():
+        what = f"{int(tiny.sum())} of {int(kept.sum())} images are smaller than {TINY} pixels."
+        names = [seen.names[i] for i in np.flatnonzero(tiny)]
+        found.append(Finding("tiny", what, "Kept, and enlarged to what each model looks at.", names))
+    return found
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
+def _count(n: int) -> str:
+    return _plural(n, "image")
+
+
+def _verb(n: int, one: str, many: str) -> str:
+    return one if n == 1 else many

@@ -1,0 +1,313 @@
+"""A user's images in every form they come in, what is said about them, and the split that follows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from benchmark import packs, userdata
+from benchmark.config import DataSpec
+from benchmark.findings import ALIKE, DataError, grouped_split, near_duplicates
+from benchmark.packs import LEFT_OUT, TEST, TRAIN
+
+
+def picture(seed: int, side: int = 40, grey: bool = False) -> Image.Image:
+    """A smooth random picture: unlike every other, and like itself after a JPEG."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(30, 226, (6, 6, 1)) + (0 if grey else rng.integers(-30, 31, (6, 6, 3)))
+    coarse = np.broadcast_to(coarse, (6, 6, 3)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def put(path: Path, image: Image.Image, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def folder(root: Path, counts: dict[str, int], start: int = 0) -> Path:
+    seed = start
+    for name, count in counts.items():
+        for i in range(count):
+            put(root / name / f"{i}.png", picture(seed))
+            seed += 1
+    return root
+
+
+def built(path: Path, out: Path, **options) -> packs.Pack:
+    packs.build("mine", userdata.images(str(path), **options), 32, out)
+    return packs.load(out)
+
+
+def notes(pack: packs.Pack) -> dict[str, dict]:
+    return {note["kind"]: note for note in pack.meta.get("notes", [])}
+
+
+def per_class(pack: packs.Pack) -> dict[str, tuple[int, int]]:
+    return {
+        name: tuple(int(((pack.labels == k) & (pack.split == part)).sum()) for part in (TRAIN, TEST))
+        for k, name in enumerate(pack.class_names)
+    }
+
+
+# --- every form ------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_without_a_split_is_split_class_by_class(tmp_path):
+    pack = built(folder(tmp_path / "mine", {"cat": 10, "dog": 20}), tmp_path / "pack")
+    assert per_class(pack) == {"cat": (7, 3), "dog": (14, 6)}  # 30 % of every class
+    assert not notes(pack)
+
+
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_a_folder_with_a_split_keeps_it(tmp_path, name):
+    folder(tmp_path / "mine/train", {"cat": 3, "dog": 4})
+    folder(tmp_path / f"mine/{name}", {"cat": 2, "dog": 2}, start=100)
+    assert per_class(built(tmp_path / "mine", tmp_path / "pack")) == {"cat": (3, 2), "dog": (4, 2)}
+
+
+def test_train_alone_is_split_and_what_lies_beside_it_is_said_to_be_left_out(tmp_path):
+    folder(tmp_path / "mine/train", {"cat": 10, "dog": 10})
+    folder(tmp_path / "mine/extra", {"cat": 2})
+    found = userdata.listing(tmp_path / "mine")
+    assert len(found) == 20
+    assert found.remarks == ["Left out: extra/, beside train/."]
+    assert per_class(built(tmp_path / "mine", tmp_path / "pack")) == {"cat": (7, 3), "dog": (7, 3)}
+
+
+def rows(n: int, start: int = 0) -> list[dict]:
+    def encoded(seed: int) -> bytes:
+        out = io.BytesIO()
+        picture(seed).save(out, "PNG")
+        return out.getvalue()
+
+    return [{"bytes": encoded(start + i), "path": f"{i}.png"} for i in range(n)]
+
+
+NAMES = json.dumps({"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}).encode()
+
+
+def test_a_parquet_file_without_a_split_and_with_other_column_names(tmp_path):
+    table = pa.table({"img": rows(20), "animal": [0, 1] * 10})
+    pq.write_table(table, tmp_path / "mine.parquet")
+    with pytest.raises(DataError, match=r"mine.parquet must have a column label. Got img, animal. Name yours"):
+        userdata.listing(tmp_path / "mine.parquet")
+    assert per_class(built(tmp_path / "mine.parquet", tmp_path / "pack", label="animal")) == {"0": (7, 3), "1": (7, 3)}
+
+
+def test_parquet_shards_give_their_split_and_class_names(tmp_path):
+    for name, n, start in (("train-00000-of-00001", 6, 0), ("validation-00000-of-00001", 4, 50)):
+        table = pa.table({"image": rows(n, start), "label": [0, 1] * (n // 2)})
+        (tmp_path / "mine/data").mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.replace_schema_metadata({"huggingface": NAMES}), tmp_path / f"mine/data/{name}.parquet")
+    assert per_class(built(tmp_path / "mine", tmp_path / "pack")) == {"cat": (3, 2), "dog": (3, 2)}
+
+
+def test_a_data_set_that_datasets_saved_is_read_without_that_package(tmp_path):
+    root = tmp_path / "mine"
+    for part, n, start in (("train", 6, 0), ("test", 4, 50)):
+        (root / part).mkdir(parents=True)
+        table = pa.table({"image": rows(n, start), "label": [0, 1] * (n // 2)})
+        table = table.replace_schema_metadata({"huggingface": NAMES})
+        file = root / part / "data-00000-of-00001.arrow"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        (root / part / "state.json").write_text(json.dumps({"_data_files": [{"filename": file.name}]}))
+    (root / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
+    assert per_class(built(root, tmp_path / "pack")) == {"cat": (3, 2), "dog": (3, 2)}
+
+
+def labels_file(root: Path, lines: list[tuple[str, ...]], head: tuple[str, ...] = ("image", "label")) -> Path:
+    with (root / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([head, *lines])
+    return root / "labels.csv"
+
+
+def test_a_labels_file_gives_the_same_pack_as_the_folder_that_holds_it(tmp_path):
+    for i in range(20):
+        put(tmp_path / f"mine/{i}.png", picture(i))
+    file = labels_file(tmp_path / "mine", [(f"{i}.png", "cat" if i < 10 else "dog") for i in range(20)])
+    by_file, by_folder = built(file, tmp_path / "a"), built(tmp_path / "mine", tmp_path / "b")
+    assert per_class(by_file) == {"cat": (7, 3), "dog": (7, 3)}
+    assert by_file.meta["fingerprint"] == by_folder.meta["fingerprint"]
+
+
+def test_several_labels_of_an_image_are_multi_label(tmp_path):
+    for i in range(12):
+        put(tmp_path / f"mine/{i}.png", picture(i))
+    texts = ["cat", "dog", "cat|dog"] * 4
+    pack = built(labels_file(tmp_path / "mine", [(f"{i}.png", t) for i, t in enumerate(texts)]), tmp_path / "pack")
+    assert pack.multilabel
+    assert pack.labels.tolist() == [[1, 0], [0, 1], [1, 1]] * 4
+    # 30 % of four of each label set
+    assert [(pack.split[i::3] == TEST).sum() for i in range(3)] == [1, 1, 1]
+
+
+def test_a_split_column_is_kept(tmp_path):
+    lines = []
+    for i in range(8):
+        put(tmp_path / f"mine/{i}.png", picture(i))
+        lines.append((f"{i}.png", "ab"[i % 2], "train" if i < 6 else "test"))
+    pack = built(labels_file(tmp_path / "mine", lines, ("image", "label", "split")), tmp_path / "pack")
+    assert pack.split.tolist() == [TRAIN] * 6 + [TEST] * 2
+
+
+def test_the_key_of_a_pack_follows_the_bytes_and_not_the_place(tmp_path):
+    a, b = (folder(tmp_path / name, {"cat": 3, "dog": 3}) for name in ("a", "b"))
+    specs = [
+        DataSpec(name="x", _target_="benchmark.userdata.images", task="x", size=32, parameters={"path": str(p)})
+        for p in (a, b)
+    ]
+    from benchmark.plan import fingerprints
+
+    assert specs[0].identity() == specs[1].identity()
+    assert fingerprints(userdata.inputs(str(a))) == fingerprints(userdata.inputs(str(b)))
+    put(b / "cat/0.png", picture(99))
+    assert fingerprints(userdata.inputs(str(a))) != fingerprints(userdata.inputs(str(b)))
+
+
+def test_at_most_so_many_images_are_read_and_fingerprinted(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 20, "dog": 10})
+    taken = userdata.listing(root).taken(9)
+    assert np.bincount(taken.labels).tolist() == [6, 3]
+    assert len(userdata.inputs(str(root), most=9)) == 9
+    assert "9 of 30 images are taken" in taken.remarks[-1]
+
+
+# --- what is wrong ---------------------------------------------------------------------------------------------------
+
+
+def test_unreadable_images_are_named_and_left_out(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 10, "dog": 10})
+    (root / "cat/3.png").write_bytes(b"no picture")
+    whole = (root / "dog/1.png").read_bytes()
+    (root / "dog/1.png").write_bytes(whole[: len(whole) // 2])
+    pack = built(root, tmp_path / "pack")
+    assert notes(pack)["unreadable"]["images"] == ["cat/3.png", "dog/1.png"]
+    assert notes(pack)["unreadable"]["what"].startswith("2 images cannot be read: cat/3.png (")
+    assert notes(pack)["unreadable"]["done"] == "Left out."
+    assert pack.split.tolist().count(LEFT_OUT) == 2
+    assert per_class(pack) == {"cat": (6, 3), "dog": (6, 3)}  # 30 % of nine
+
+
+def test_too_many_unreadable_images_stop_it(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 4, "dog": 4})
+    for i in range(2):
+        (root / f"cat/{i}.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"images must be readable. Got 2 of 8 that are not: cat/0.png .*cat/1.png"):
+        built(root, tmp_path / "pack")
+
+
+def test_a_class_with_one_image_is_left_out_with_its_name(tmp_path):
+    pack = built(folder(tmp_path / "mine", {"cat": 10, "emu": 1, "fox": 10}), tmp_path / "pack")
+    assert notes(pack)["single"]["what"] == "Class 'emu' has one image."
+    assert per_class(pack) == {"cat": (7, 3), "fox": (7, 3)}  # and the ids close the gap
+
+
+def test_near_duplicates_stay_on_one_side(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 10, "dog": 10})
+    for i in range(10):
+        put(root / f"cat/{i}-again.jpg", picture(i), quality=70)
+    pack = built(root, tmp_path / "pack")
+    note = notes(pack)["copies"]
+    assert note["what"] == "20 images are near-duplicates of others, in 10 groups."
+    names = userdata.listing(root).names
+    side = {Path(n).stem: int(s) for n, s in zip(names, pack.split, strict=True) if n.startswith("cat")}
+    assert all(side[str(i)] == side[f"{i}-again"] for i in range(10))
+    assert per_class(pack) == {"cat": (14, 6), "dog": (7, 3)}
+
+
+def test_training_copies_of_test_images_are_left_out(tmp_path):
+    folder(tmp_path / "mine/train", {"cat": 5, "dog": 5})
+    folder(tmp_path / "mine/test", {"cat": 2, "dog": 2}, start=100)
+    put(tmp_path / "mine/test/cat/leak.jpg", picture(3), quality=80)  # what train/cat/3.png shows
+    pack = built(tmp_path / "mine", tmp_path / "pack")
+    assert notes(pack)["leak"]["images"] == ["train/cat/3.png"]
+    assert per_class(pack) == {"cat": (4, 3), "dog": (5, 2)}
+
+
+def test_the_same_picture_under_two_labels_is_said(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 6, "dog": 6})
+    put(root / "dog/cat.png", picture(2))
+    assert notes(built(root, tmp_path / "pack"))["conflict"]["images"] == ["cat/2.png", "dog/cat.png"]
+
+
+def test_imbalance_grey_and_tiny(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 40})
+    for i in range(4):
+        put(root / f"dog/{i}.png", picture(200 + i, side=20, grey=True))
+    found = notes(built(root, tmp_path / "pack"))
+    # test: 30 % of 40 and of 4 are 12 and 1, so a constant answer is right for 12 of 13
+    assert "Class 'cat' has 40 images, class 'dog' 4." in found["imbalance"]["what"]
+    assert f"right for {100 * 12 / 13:.0f} % of the test" in found["imbalance"]["done"]
+    assert found["grey"]["what"] == "4 of 44 images are grey."
+    assert "'dog' 100 % grey, 'cat' 0 %" in found["grey"]["done"]
+    assert found["tiny"]["what"] == "4 of 44 images are smaller than 32 pixels."
+
+
+# --- what stops it ---------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"must hold <class>/<image> .* Got no image in"):
+        userdata.listing(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"Got nothing at .*nowhere"):
+        userdata.listing(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"at least two classes. Got \['cat'\]"):
+        userdata.listing(folder(tmp_path / "one", {"cat": 3}))
+    put(tmp_path / "loose/a.png", picture(0))
+    with pytest.raises(DataError, match=r"Got 1 images without one in"):
+        userdata.listing(tmp_path / "loose")
+
+
+def test_a_labels_file_that_does_not_match_is_refused(tmp_path):
+    for i in range(3):
+        put(tmp_path / f"mine/{i}.png", picture(i))
+    root = tmp_path / "mine"
+    with pytest.raises(DataError, match=r"Got 2 of 3 that are not: x.png, y.png"):
+        userdata.listing(labels_file(root, [("0.png", "a"), ("x.png", "b"), ("y.png", "b")]))
+    with pytest.raises(DataError, match=r"every image a label. Got none for 1.png"):
+        userdata.listing(labels_file(root, [("0.png", "a"), ("1.png", " ")]))
+    with pytest.raises(DataError, match=r"several rows for 0.png. Write several labels of one image as a\|b"):
+        userdata.listing(labels_file(root, [("0.png", "a"), ("0.png", "b")]))
+    with pytest.raises(DataError, match=r"must have a column image. Got picture, label"):
+        userdata.listing(labels_file(root, [("0.png", "a")], ("picture", "label")))
+    found = userdata.listing(labels_file(root, [("0.png", "a"), ("1.png", "b")]))
+    assert found.remarks == ["1 images beside labels.csv are not named in it, and left out."]
+
+
+# --- the two algorithms ----------------------------------------------------------------------------------------------
+
+
+def test_near_duplicates_are_those_within_the_stated_distance():
+    rng = np.random.default_rng(0)
+    base = rng.integers(60, 196, (3, 16, 16, 3)).astype(np.uint8)
+    contrast = base[0].astype(float).std()
+    near, far = (int(np.floor(ALIKE * contrast * share)) for share in (0.9, 1.5))
+    shown = np.stack([*base, base[0] + near, base[1] + far])  # a constant shift: the distance is the shift
+    assert 0 < near < ALIKE * contrast < far
+    groups = near_duplicates(shown, np.ones(5, bool))
+    slow = [[i for i in range(5) if groups[i] == g] for g in sorted(set(groups.tolist()))]
+    assert sorted(slow) == [[0, 3], [1], [2], [4]]
+    assert len(set(near_duplicates(shown, np.array([True, True, True, False, True])).tolist())) == 5
+
+
+def test_a_group_is_never_torn_and_every_class_is_on_both_sides():
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(5), 30)
+    groups = 1000 * labels + rng.integers(0, 9, 150)  # groups lie within classes
+    split = grouped_split(labels, groups, [str(i) for i in range(150)], 0.3, seed=0)
+    for group in np.unique(groups):
+        assert len(set(split[groups == group].tolist())) == 1
+    for k in range(5):
+        assert set(split[labels == k].tolist()) == {TRAIN, TEST}
+        assert (split[labels == k] == TEST).sum() <= 9  # never above the share
