@@ -76,26 +76,29 @@ def orders(n: int, batch: int, steps: int, generator: np.random.Generator) -> np
     return shuffled.reshape(-1, batch)[:steps]
 
 
-def views(shape: tuple[int, ...], crop: float, flip: bool, generator: np.random.Generator) -> np.ndarray | None:
+def views(
+    shape: tuple[int, ...], crop: float, flip: bool, generator: np.random.Generator, middle: float = 1.0
+) -> np.ndarray | None:
     """Random crops and flips as affine maps (*shape, 2, 3) from output to input coordinates in [−1, 1].
 
     crop  smallest area of a crop as a share of the image's (0 or 1: no crop); its aspect ratio lies between 3/4
           and 4/3, its place is anywhere inside
     flip  mirror every other view, left to right
+    middle  share of the side that is seen where nothing is cropped at random
     Returns None where neither is wanted.
     """
     cropped = 0 < crop < 1
     if not cropped and not flip:
         return None
-    width = height = np.ones(shape)
+    width = height = np.full(shape, float(middle))
     if cropped:
         area = generator.uniform(crop, 1, shape)
         ratio = np.exp(generator.uniform(-math.log(ASPECT), math.log(ASPECT), shape) / 2)
         width, height = np.minimum(np.sqrt(area) * ratio, 1), np.minimum(np.sqrt(area) / ratio, 1)
     maps = np.zeros((*shape, 2, 3), np.float32)
     maps[..., 0, 0], maps[..., 1, 1] = width, height
-    maps[..., 0, 2] = (1 - width) * generator.uniform(-1, 1, shape)
-    maps[..., 1, 2] = (1 - height) * generator.uniform(-1, 1, shape)
+    maps[..., 0, 2] = cropped * (1 - width) * generator.uniform(-1, 1, shape)
+    maps[..., 1, 2] = cropped * (1 - height) * generator.uniform(-1, 1, shape)
     if flip:
         maps[..., 0, 0] *= np.where(generator.random(shape) < 0.5, -1, 1)
     return maps
@@ -111,12 +114,22 @@ def quarter_turns(maps: np.ndarray | None, turns: np.ndarray) -> np.ndarray:
     return np.concatenate([maps[..., :2] @ turned, maps[..., 2:]], axis=-1)
 
 
-def look(pixels: Tensor, maps: Tensor | None) -> Tensor:
-    """Pixels (n, 3, s, s) seen through affine maps (n, 2, 3), bilinear; unchanged without maps."""
+def look(pixels: Tensor, maps: Tensor | None, size: int | None = None) -> Tensor:
+    """Pixels (n, 3, s, s) seen through affine maps (n, 2, 3), bilinear; their middle without maps.
+
+    size  side in pixels of what is returned; None for s
+    """
+    size = size or pixels.shape[-1]
     if maps is None:
-        return pixels
-    grid = functional.affine_grid(maps, list(pixels.shape), align_corners=False)
+        return middle_of(pixels, size)
+    grid = functional.affine_grid(maps, [*pixels.shape[:2], size, size], align_corners=False)
     return functional.grid_sample(pixels.to(torch.float32), grid, padding_mode="border", align_corners=False)
+
+
+def middle_of(pixels: Tensor, size: int) -> Tensor:
+    """The middle (…, size, size) of pixels (…, s, s); themselves where s is size."""
+    start = (pixels.shape[-1] - size) // 2
+    return pixels if not start else pixels[..., start : start + size, start : start + size]
 
 
 # --- one training ---------------------------------------------------------------------------------------------
@@ -160,11 +173,16 @@ def optimiser(module: nn.Module, spec: ModelSpec, recipe: RecipeSpec | PretrainS
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
 
 
-def rate_at(step: int, steps: int, warmup: float) -> float:
-    """The share of the peak rate at a step: linear warm-up over a share of the steps, then a cosine to zero."""
+def rate_at(step: int, steps: int, warmup: float, milestones: tuple[float, ...] = ()) -> float:
+    """The share of the peak rate at a step: linear warm-up over a share of the steps, then a cosine to zero.
+
+    milestones  shares of the steps; with any, the rate stays and falls to a tenth after each of them instead
+    """
     rise = round(warmup * steps)
     if step < rise:
         return (step + 1) / rise
+    if milestones:
+        return 0.1 ** sum(step > round(share * steps) for share in milestones)
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
@@ -208,11 +226,15 @@ def fit(
         raise ValueError(f"training images must be at least 2. Got {n}. Take a larger split.")
     generator = np.random.Generator(np.random.PCG64(seed))
     order = orders(n, batch, recipe.steps, generator)
-    maps = views(order.shape, recipe.crop, flip and recipe.flip, generator)
+    middle = spec.input_size / examples.pixels.shape[1]
+    maps = views(order.shape, recipe.crop, flip and recipe.flip, generator, middle)
     turns = None
     if rotations:
         drawn = generator.integers(0, 4, order.shape)
         maps, turns = quarter_turns(maps, drawn), torch.from_numpy(drawn).to(device)
+    blend = getattr(recipe, "mixup", 0.0)
+    shares = generator.beta(blend, blend, recipe.steps) if blend else np.ones(recipe.steps)
+    milestones = getattr(recipe, "milestones", ())
     index = torch.from_numpy(order).to(examples.pixels.device)
     maps_on = None if maps is None else torch.from_numpy(maps).to(device)
     normalise = normaliser(spec, device)
@@ -225,12 +247,18 @@ def fit(
     def backward(step: int, cut: slice) -> Tensor:
         chosen = index[step, cut]
         pixels = examples.pixels[chosen].to(device, non_blocking=True).permute(0, 3, 1, 2)
-        seen = look(pixels, None if maps_on is None else maps_on[step, cut])
+        seen = look(pixels, None if maps_on is None else maps_on[step, cut], spec.input_size)
         images = normalise(seen).contiguous(memory_format=layout)
         targets = turns[step, cut] if turns is not None else examples.targets[chosen].to(device)
+        share = float(shares[step])  # of each image beside its partner, which stands as far from the batch's end
+        if blend:
+            images = images * share + images.flip(0) * (1 - share)
         with autocast(recipe, device):
             outputs = module(images)
-        loss = loss_of(outputs.float(), targets, recipe.label_smoothing) * (len(chosen) / batch)
+        loss = loss_of(outputs.float(), targets, recipe.label_smoothing)
+        if blend:
+            loss = share * loss + (1 - share) * loss_of(outputs.float(), targets.flip(0), recipe.label_smoothing)
+        loss = loss * (len(chosen) / batch)
         loss.backward()
         return loss.detach()
 
@@ -239,7 +267,7 @@ def fit(
     with _reproducible(seed, device):
         for step in range(recipe.steps):
             for group in update.param_groups:
-                group["lr"] = rate * rate_at(step, recipe.steps, recipe.warmup)
+                group["lr"] = rate * rate_at(step, recipe.steps, recipe.warmup, milestones)
             update.zero_grad(set_to_none=True)
             for cut in cuts:
                 losses[step] += backward(step, cut)
@@ -373,11 +401,23 @@ def stratified(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
 # --- the two stages -------------------------------------------------------------------------------------------
 
 
-def examples_of(pack: Pack, indices: np.ndarray, size: int) -> Examples:
-    """Images of a pack as the training wants them, on the CPU."""
+def examples_of(pack: Pack, indices: np.ndarray, size: int, middle: int | None = None) -> Examples:
+    """Images of a pack as the training wants them, on the CPU: short side scaled to size, the centre square.
+
+    middle  side in pixels of the part of that square that is kept, as for evaluation; None for all of it
+    """
     targets = torch.from_numpy(np.asarray(pack.labels[indices]))
     targets = targets.float() if pack.multilabel else targets.long()
-    return Examples(torch.from_numpy(pack.stack(indices, size)), targets)
+    pixels = torch.from_numpy(pack.stack(indices, size))
+    if middle and middle < size:
+        pixels = middle_of(pixels.permute(0, 3, 1, 2), middle).permute(0, 2, 3, 1).contiguous()
+    return Examples(pixels, targets)
+
+
+def splits(spec: ModelSpec, pack: Pack, train: np.ndarray, test: np.ndarray) -> tuple[Examples, Examples]:
+    """What a model trains on (its whole frame, out of which views are cropped) and is tested on (its centre crop)."""
+    frame = spec.frame(pack.meta.get("size", spec.input_size))
+    return examples_of(pack, train, frame), examples_of(pack, test, frame, spec.input_size)
 
 
 def training_indices(pack: Pack, recipe: RecipeSpec) -> np.ndarray:
@@ -437,13 +477,16 @@ def tune(
 
     Every rate of the recipe trains on the rest with the same head and the same order of images. The best
     validation accuracy wins (multi-label: mean average precision); of equal ones the smaller rate. One rate is
-    taken as it is.
+    taken as it is. A recipe with several weight decays or numbers of steps tries all of them with every rate.
     returns  ({"rate", "measure", "rates", "validation" (percent, None where it failed), "failed" (reasons),
-             "curves", "n_train", "n_validation"}, record)
+             "curves", "n_train", "n_validation"; for such a grid also "weight_decay", "steps" that were chosen, and
+             "weight_decays", "steps_tried"}, record)
     Raises TrainingFailed when every rate failed.
     """
-    rates = sorted(recipe.optimisers[spec.family].rates)
     indices = training_indices(pack, recipe)
+    recipe = recipe.on(len(indices), pack.meta.get("size", spec.input_size))
+    trials = recipe.trials(spec.family)
+    rates = [rate for rate, _ in trials]
     held = stratified(pack.labels[indices], max(1, round(recipe.validation * len(indices))), seed_of("validation"))
     rest = np.delete(indices, held)
     values: dict[str, Any] = {
@@ -456,20 +499,23 @@ def tune(
         "n_train": len(rest),
         "n_validation": len(held),
     }
+    if recipe.is_grid:
+        values["weight_decays"] = [trial.optimisers[spec.family].weight_decay for _, trial in trials]
+        values["steps_tried"] = [trial.steps for _, trial in trials]
+        values |= {"weight_decay": values["weight_decays"][0], "steps": values["steps_tried"][0]}
     if len(rates) == 1:
         return values, _record([], False, 0.0, device)
-    train_part = examples_of(pack, rest, spec.input_size)
-    validation = examples_of(pack, indices[held], spec.input_size)
+    train_part, validation = splits(spec, pack, rest, indices[held])
     labels = np.asarray(pack.labels[indices[held]])
     courses, retried, evaluation = [], False, 0.0
-    for k, rate in enumerate(rates):
+    for k, (rate, trial) in enumerate(trials):
         seeds = (seed_of("tune", "head"), seed_of("tune", "order"))
         try:
             outputs, course, again, seconds = _trained(
-                spec, weights, train_part, validation, pack, recipe, rate, seeds, device
+                spec, weights, train_part, validation, pack, trial, rate, seeds, device
             )
         except TrainingFailed as failure:
-            values["failed"][f"{rate:g}"] = str(failure)
+            values["failed"][f"{rate:g}" if not recipe.is_grid else f"{rate:g} #{k}"] = str(failure)
             continue
         values["validation"][k] = accuracies(outputs, labels)["oracle"]
         values["curves"][k] = course.curve
@@ -478,7 +524,10 @@ def tune(
     if not courses:
         raise TrainingFailed(f"every rate failed: {'; '.join(values['failed'].values())}")
     best = max(v for v in values["validation"] if v is not None)
-    values["rate"] = rates[values["validation"].index(best)]
+    chosen = values["validation"].index(best)
+    values["rate"] = rates[chosen]
+    if recipe.is_grid:
+        values |= {"weight_decay": values["weight_decays"][chosen], "steps": values["steps_tried"][chosen]}
     return values, _record(courses, retried, evaluation, device)
 
 
@@ -501,8 +550,8 @@ def train(
     out, it is tried once more with each batch in two parts whose gradients are added. Raises TrainingFailed.
     """
     indices, test_indices = training_indices(pack, recipe), pack.indices("test")
-    examples = examples_of(pack, indices, spec.input_size)
-    test = examples_of(pack, test_indices, spec.input_size)
+    recipe = recipe.on(len(indices), pack.meta.get("size", spec.input_size))
+    examples, test = splits(spec, pack, indices, test_indices)
     seeds = (seed_of(seed_key, "head"), seed_of(seed_key, "order"))
     outputs, course, retried, evaluation = _trained(spec, weights, examples, test, pack, recipe, rate, seeds, device)
     labels = np.asarray(pack.labels[test_indices])

@@ -42,8 +42,7 @@ def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Modul
     recipe, place = spec.pretrain, torch.device(device)
     classes = TURNS if rotations else pack.n_classes
     rate = recipe.optimisers[spec.family].rates[0]
-    train = finetune.examples_of(pack, pack.indices("train"), spec.input_size)
-    test = finetune.examples_of(pack, pack.indices("test"), spec.input_size)
+    train, test = finetune.splits(spec, pack, pack.indices("train"), pack.indices("test"))
     seed = seed_of("pretrain", spec.seed)
 
     def attempt(parts: int) -> tuple[nn.Module, finetune.Course, float, float]:

@@ -87,19 +87,21 @@ def extract(
     import torch
 
     from benchmark import models
-    from benchmark.finetune import normaliser, to_device
+    from benchmark.finetune import middle_of, normaliser, to_device
 
     place = torch.device(device)
     module, has_head = models.load(spec, weights)
     module, normalise = to_device(module.eval(), spec, place), normaliser(spec, place)
     parts: list[np.ndarray] = []
     logits: list[np.ndarray] = []
+    frame = spec.frame(pack.meta.get("size", spec.input_size))
     start = time.perf_counter()
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with torch.inference_mode(), exact:
         for first in range(0, len(indices), batch):
-            pixels = torch.from_numpy(pack.stack(indices[first : first + batch], spec.input_size)).to(place)
-            f, z = models.features_and_logits(module, normalise(pixels.permute(0, 3, 1, 2)))
+            pixels = torch.from_numpy(pack.stack(indices[first : first + batch], frame)).to(place)
+            pixels = middle_of(pixels.permute(0, 3, 1, 2), spec.input_size)
+            f, z = models.features_and_logits(module, normalise(pixels))
             parts.append(f.float().cpu().numpy())
             if has_head:
                 logits.append(z.float().cpu().numpy())

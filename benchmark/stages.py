@@ -56,8 +56,9 @@ def tune(cell: Cell, store: Store, device: str) -> None:
 def truth(cell: Cell, store: Store, device: str) -> None:
     from benchmark import finetune
 
-    rate = store.read("tune", cell.work["tune"]).values["rate"]
-    values, arrays, record = finetune.train(*_trainee(cell, store), cell.work["recipe"], rate, cell.key, device)
+    chosen = store.read("tune", cell.work["tune"]).values
+    recipe, rate = cell.work["recipe"].settled(cell.work["model"].family, chosen), chosen["rate"]
+    values, arrays, record = finetune.train(*_trainee(cell, store), recipe, rate, cell.key, device)
     store.write("truth", cell.key, cell.identity, values | {"seed": cell.work["seed"]}, record, arrays)
 
 
