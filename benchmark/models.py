@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import json
+import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark import checkpoints
+from benchmark.checkpoints import LAYOUTS, ORIGINS
 from benchmark.provenance import seed_of
 
 if TYPE_CHECKING:
@@ -23,7 +28,10 @@ if TYPE_CHECKING:
     from benchmark.config import ModelSpec
 
 WEIGHTS, FACTS = "weights.safetensors", "weights.json"
+TORCHVISION = "torchvision.models."
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+LOCK = Path(__file__).resolve().parents[1] / "conf" / "hub.lock.json"
+"""Revisions of hub repositories, written by scripts/pin_hub.py."""
 HEAD_STD = 0.01
 """Spread of a new head's weights: small, so that the first steps do not shake pretrained features."""
 
@@ -64,7 +72,7 @@ def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.
 
     try:
         if _is_path(arch):
-            path, _, name = arch.rpartition(".")
+            path, _, name = arch.rpartition(".")  # a class, or torchvision's function that makes one
             return getattr(importlib.import_module(path), name)(num_classes=n_classes, **args)
         return timm.create_model(arch, num_classes=n_classes, **args, **more)
     except (TypeError, AttributeError, ImportError) as error:
@@ -78,15 +86,47 @@ def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.
 
 
 def _is_path(arch: str) -> bool:
-    """Whether arch is the dotted path of a class; anything outside timm is refused."""
+    """Whether arch is the dotted path of a class; anything outside timm and torchvision.models is refused."""
     if "." not in arch:
         return False
-    if not arch.startswith("timm."):
+    if not arch.startswith(("timm.", TORCHVISION)):
         raise ValueError(
-            f"arch must be a timm architecture or a class in timm. Got '{arch}'. A tag belongs to weights, as in "
-            f"weights: timm:{arch}."
+            f"arch must be a timm architecture, a class in timm or torchvision.models.<name>. Got '{arch}'. A tag "
+            f"belongs to weights, as in weights: timm:{arch}."
         )
     return True
+
+
+def unknown_architecture(arch: str) -> str | None:
+    """Why timm or torchvision has no such architecture, None where it has; looked up without importing PyTorch.
+
+    timm's registry fills on import, which takes seconds: its sources are searched for the name first.
+    """
+    if "." in arch and not arch.startswith(("timm.", TORCHVISION)):
+        return f"Got '{arch}'. A tag belongs to weights, as in weights: timm:{arch}."
+    if arch.startswith("timm."):  # a class: building it will tell
+        return None
+    package, name = ("torchvision", arch.rpartition(".")[2]) if "." in arch else ("timm", arch)
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return f"Got '{arch}', which needs the missing package '{package}'."
+    folder = Path(next(iter(spec.submodule_search_locations))) / "models"
+    defined = re.compile(rf"@register_model(\([^)]*\))?\s+(@[^\n]+\s+)*def {re.escape(name)}\(")
+    if any(defined.search(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.py"))):
+        return None
+    if package == "timm":
+        import timm
+
+        known = timm.list_models()
+    else:
+        import torchvision
+
+        known = torchvision.models.list_models()
+    if name in known or (package == "timm" and timm.is_model(name)):
+        return None
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"{package}.list_models() lists them."
+    return f"Got '{arch}'. {hint}"
 
 
 def _tuples(value: Any) -> Any:
@@ -119,7 +159,12 @@ def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module.reset_classifier(n_classes)
+        if hasattr(module, "reset_classifier"):
+            module.reset_classifier(n_classes)
+        else:
+            path, last = _last_linear(module)
+            module.set_submodule(path, type(last)(last.in_features, n_classes))
+            module.num_classes = n_classes
         for head in _heads(module):
             for name, parameter in head.named_parameters():
                 with torch.no_grad():
@@ -129,8 +174,17 @@ def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
 
 def _heads(module: nn.Module) -> tuple[nn.Module, ...]:
     """The last classifier; several for distilled transformers, which average theirs."""
+    if not hasattr(module, "get_classifier"):
+        return (_last_linear(module)[1],)
     head = module.get_classifier()
     return tuple(head) if isinstance(head, tuple | list) else (head,)
+
+
+def _last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
+    """Name and layer of the last linear map: the classifier of torchvision's models, which do not name theirs."""
+    from torch import nn
+
+    return [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)][-1]
 
 
 def head_parameters(module: nn.Module) -> list[nn.Parameter]:
@@ -178,10 +232,11 @@ def features_and_logits(module: nn.Module, images: torch.Tensor) -> tuple[torch.
 # --- weights --------------------------------------------------------------------------------------------------
 
 
-def weight_files(spec: ModelSpec) -> list[Path]:
+def weight_files(spec: ModelSpec, offline: bool = False) -> list[Path]:
     """The outside files that hold this model's weights; none for random ones and those that the harness trains.
 
-    Downloads from the hub where they are not in its cache. Raises WeightsUnavailable.
+    offline  ask no network; else what is not in the hub's cache is downloaded
+    Raises WeightsUnavailable.
     """
     kind, _, what = spec.weights.partition(":")
     find = {
@@ -189,12 +244,15 @@ def weight_files(spec: ModelSpec) -> list[Path]:
         "timm": _timm_file,
         "hf-hub": _hub_files,
         "local-dir": _folder_files,
+        "torchvision": _torchvision_file,
         "file": _named_file,
+        "detectron2": _named_file,
+        "vissl": _named_file,
     }.get(kind)
-    return find(spec, what) if find else []
+    return find(spec, what, offline) if find else []
 
 
-def _package_file(spec: ModelSpec, distribution: str) -> list[Path]:
+def _package_file(spec: ModelSpec, distribution: str, offline: bool) -> list[Path]:
     install = f"Run pip install {distribution}."
     try:
         listed = metadata.files(distribution) or []
@@ -206,15 +264,20 @@ def _package_file(spec: ModelSpec, distribution: str) -> list[Path]:
     return found
 
 
-def _named_file(spec: ModelSpec, path: str) -> list[Path]:
-    file = Path(path).expanduser()
+def _named_file(spec: ModelSpec, path: str, offline: bool) -> list[Path]:
+    file, kind = Path(path).expanduser(), spec.weights.partition(":")[0]
     if not file.is_file():
         remedy = f"Put a state dict there ({' or '.join(SUFFIXES)}), or change the path."
+        if kind == "detectron2":
+            below = file.parts[file.parts.index(kind) + 1 :] if kind in file.parts else file.parts[-4:]
+            remedy = f"Fetch {'/'.join((ORIGINS[kind], *below))} and put it there."
+        elif kind == "vissl":
+            remedy = f"Fetch it from VISSL's model zoo ({ORIGINS[kind]}) and put it there under this name."
         raise WeightsUnavailable(spec.name, f"no file {file}", remedy)
     return [file]
 
 
-def _folder_files(spec: ModelSpec, path: str) -> list[Path]:
+def _folder_files(spec: ModelSpec, path: str, offline: bool) -> list[Path]:
     folder = Path(path).expanduser()
     remedy = f"Put {' or '.join('model' + s for s in SUFFIXES)} (and its config.json) there."
     if not folder.is_dir():
@@ -226,13 +289,12 @@ def _folder_files(spec: ModelSpec, path: str) -> list[Path]:
     return files[:1] + ([config] if config.is_file() else [])
 
 
-def _hub_files(spec: ModelSpec, repository: str) -> list[Path]:
-    return [_from_hub(spec, repository, "model.safetensors"), _from_hub(spec, repository, "config.json")]
+def _hub_files(spec: ModelSpec, repository: str, offline: bool) -> list[Path]:
+    return [_from_hub(spec, repository, file, offline) for file in ("model.safetensors", "config.json")]
 
 
-def _timm_file(spec: ModelSpec, name: str) -> list[Path]:
+def _timm_file(spec: ModelSpec, name: str, offline: bool) -> list[Path]:
     import timm
-    from timm.models._hub import download_cached_file
 
     try:
         config = timm.get_pretrained_cfg(name)
@@ -243,27 +305,65 @@ def _timm_file(spec: ModelSpec, name: str) -> list[Path]:
         remedy = f"Did you mean '{near[0]}'?" if near else "timm.list_pretrained() lists the names."
         raise WeightsUnavailable(spec.name, f"no weights in timm under '{name}'", remedy)
     if config.hf_hub_id:
-        return [_from_hub(spec, config.hf_hub_id, config.hf_hub_filename or "model.safetensors")]
+        return [_from_hub(spec, config.hf_hub_id, config.hf_hub_filename or "model.safetensors", offline)]
+    return [_from_url(spec, config.url, offline)]
+
+
+def _torchvision_file(spec: ModelSpec, name: str, offline: bool) -> list[Path]:
+    import torchvision
+
     try:
-        return [Path(download_cached_file(config.url))]
-    except OSError as error:
-        raise WeightsUnavailable(
-            spec.name, f"no connection to {config.url} ({error})", "Fetch it and use weights: file:<path>."
-        ) from error
+        weights = torchvision.models.get_weight(name)
+    except (ValueError, AttributeError, KeyError):
+        known = [str(w) for m in torchvision.models.list_models() for w in torchvision.models.get_model_weights(m)]
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"Did you mean '{near[0]}'?" if near else "torchvision.models.get_model_weights lists the names."
+        raise WeightsUnavailable(spec.name, f"no weights in torchvision under '{name}'", remedy) from None
+    return [_from_url(spec, weights.url, offline)]
 
 
-def _from_hub(spec: ModelSpec, repository: str, file: str) -> Path:
+def _from_url(spec: ModelSpec, url: str, offline: bool) -> Path:
+    """A file of PyTorch's cache, downloaded into it (its name holds the first digits of its checksum)."""
+    from torch.hub import download_url_to_file, get_dir
+
+    file = Path(get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if file.is_file():
+        return file
+    why = "no file in PyTorch's cache"
+    if not offline and "url" not in _AWAY:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            digest = re.search(r"-([0-9a-f]{8,})\.", file.name)
+            download_url_to_file(url, str(file), digest[1] if digest else None, progress=False)
+            return file
+        except (OSError, RuntimeError) as error:
+            _AWAY.add("url")
+            why = f"no connection ({error})"
+    raise WeightsUnavailable(spec.name, why, f"Fetch {url} and put it at {file}.")
+
+
+@cache
+def locked() -> dict[str, dict[str, Any]]:
+    """{repository: its revision and licence} as scripts/pin_hub.py found them; empty where it never ran."""
+    return json.loads(LOCK.read_text()) if LOCK.is_file() else {}
+
+
+def _from_hub(spec: ModelSpec, repository: str, file: str, offline: bool) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(repository, file, local_files_only=bool(_AWAY)))
+        only_here = {"local_files_only": offline or bool(_AWAY)}
+        if revision := locked().get(repository, {}).get("revision"):
+            only_here["revision"] = revision
+        return Path(hf_hub_download(repository, file, **only_here))
     except Exception as error:  # the hub's client raises its own, requests', httpx's and the system's errors
-        if isinstance(error, LocalEntryNotFoundError):
+        if isinstance(error, LocalEntryNotFoundError) and not offline:
             _AWAY.add(repository)
+        asked = "not asked" if offline else type(error).__name__
         raise WeightsUnavailable(
             spec.name,
-            f"neither a cached copy of {repository}/{file} nor the hub ({type(error).__name__})",
+            f"neither a cached copy of {repository}/{file} nor the hub ({asked})",
             f"With a connection, run it once; without, put {file} (and config.json) of {repository} in a folder "
             f"and use weights: local-dir:<folder>.",
         ) from error
@@ -287,8 +387,11 @@ def load(spec: ModelSpec, weights: Path | None, n_classes: int | None = None) ->
         module, has_head = _load_own(spec, Path(weights) / WEIGHTS), True
     else:
         file = weight_files(spec)[0]
-        read = _in_order if kind == "package" else _through_timm
-        module, has_head = read(spec, state_of(file))
+        if kind in LAYOUTS or kind == "torchvision" or spec.arch.startswith(TORCHVISION):
+            module, has_head = _by_name(spec, checkpoints.read(file, kind))
+        else:
+            read = _in_order if kind == "package" else _through_timm
+            module, has_head = read(spec, state_of(file))
     if n_classes is None:
         return module, has_head
     return new_head(module, n_classes, seed_of("head", spec.seed)), False
@@ -329,6 +432,19 @@ def _fill(spec: ModelSpec, module: nn.Module, state: Mapping[str, torch.Tensor])
             f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. Check "
             f"arch, args and weights."
         ) from None
+
+
+def _by_name(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
+    """Weights under torchvision's names, with or without the last classifier."""
+    module = build(spec, 1)
+    head = next(name for name, part in module.named_modules() if part is _heads(module)[-1])
+    weight = state.get(f"{head}.weight")
+    if weight is None:
+        state = dict(state) | {f"{head}.{name}": value for name, value in _heads(module)[-1].state_dict().items()}
+    else:
+        module = build(spec, int(weight.shape[0]))
+    _fill(spec, module, state)
+    return module, weight is not None
 
 
 def _in_order(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
