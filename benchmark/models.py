@@ -192,17 +192,22 @@ def head_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [p for head in _heads(module) for p in head.parameters()]
 
 
+def body_parameters(module: nn.Module) -> int:
+    """Number of parameters without the last classifier, which every target replaces."""
+    own = {id(p) for p in head_parameters(module)}
+    return sum(p.numel() for p in module.parameters() if id(p) not in own)
+
+
 def describe(spec: ModelSpec) -> dict[str, int]:
-    """Number of parameters without the last classifier (which every target replaces), and of features."""
+    """Number of parameters (see `body_parameters`), and of features."""
     import torch
 
     module = build(spec, 1)
-    own = {id(p) for p in head_parameters(module)}
     images = torch.zeros(1, 3, spec.input_size, spec.input_size)
     with torch.inference_mode():
         features, _ = features_and_logits(module.eval(), images)
     return {
-        "parameters": sum(p.numel() for p in module.parameters() if id(p) not in own),
+        "parameters": body_parameters(module),
         "feature_dim": features.shape[1],
     }
 

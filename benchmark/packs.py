@@ -70,7 +70,7 @@ class Examples:
     settle: Callable[[], Settled] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pack:
     """A built data set. `labels` is (n,) int64 class ids, or (n, c) uint8 multi-hot where `multilabel`."""
 

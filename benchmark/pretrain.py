@@ -72,6 +72,7 @@ def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Modul
         "evaluation_seconds": evaluation,
         "batch": course.batch // 2 if retried else course.batch,
         "retried": retried,
+        "note": finetune.RETRIED if retried else "",
     } | provenance.record(device)
     return module.cpu().eval(), values, record
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from benchmark import provenance
 from benchmark.plan import DRAW_SEED, DRAW_STEP
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from benchmark.config import ModelSpec
     from benchmark.packs import Pack
 
@@ -79,38 +83,73 @@ def extract(
 
     weights  folder of the trained weights, or None (see benchmark.models.load)
     indices  (n,) images of the pack, for instance the union of all draws
-    returns  ({"features": (n, d) float32, "logits": (n, z) float32 where the model has a source head}, record)
+    returns  ({"features": (n, d) float32, "logits": (n, z) float32 where the model has a source head}, record: speed,
+             `parameters` without the last classifier, and where it ran)
     In single precision on every device, without TF32, so that features agree across machines (to about 1e-3 of
-    their spread). Images are read batch by batch: memory holds a batch and the result. Raises WeightsUnavailable,
-    and ValueError for features that are not finite.
+    their spread). When memory runs out, it is tried once more with half the batch, images read batch by batch. Raises
+    WeightsUnavailable, TrainingFailed when memory runs out again, and ValueError for features that are not finite.
     """
     import torch
 
     from benchmark import models
-    from benchmark.finetune import middle_of, normaliser, to_device
+    from benchmark.finetune import to_device, twice_for_memory
 
     place = torch.device(device)
-    module, has_head = models.load(spec, weights)
-    module, normalise = to_device(module.eval(), spec, place), normaliser(spec, place)
-    parts: list[np.ndarray] = []
-    logits: list[np.ndarray] = []
     frame = spec.frame(pack.meta.get("size", spec.input_size))
-    start = time.perf_counter()
-    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with torch.inference_mode(), exact:
-        for first in range(0, len(indices), batch):
-            pixels = torch.from_numpy(pack.stack(indices[first : first + batch], frame)).to(place)
-            pixels = middle_of(pixels.permute(0, 3, 1, 2), spec.input_size)
-            f, z = models.features_and_logits(module, normalise(pixels))
-            parts.append(f.float().cpu().numpy())
-            if has_head:
-                logits.append(z.float().cpu().numpy())
-    seconds = time.perf_counter() - start
-    arrays = {"features": np.concatenate(parts)}
-    if has_head:
-        arrays["logits"] = np.concatenate(logits)
+
+    def attempt(parts: int) -> tuple[dict[str, np.ndarray], float, int]:
+        module, has_head = models.load(spec, weights)
+        module = to_device(module.eval(), spec, place)
+        start = time.perf_counter()
+        if parts == 1:
+            images = _images(pack, np.asarray(indices, np.int64).tobytes(), frame)
+            batches = torch.from_numpy(images).to(place).split(batch)
+        else:
+            at_once = max(1, batch // parts)
+            cuts = (indices[first : first + at_once] for first in range(0, len(indices), at_once))
+            batches = (torch.from_numpy(pack.stack(cut, frame)) for cut in cuts)
+        features, logits = forward(module, spec, batches)
+        arrays = {"features": features} | ({"logits": logits} if has_head else {})
+        return arrays, time.perf_counter() - start, models.body_parameters(module)
+
+    (arrays, seconds, parameters), retried = twice_for_memory(attempt)
     for name, values in arrays.items():
         if not np.isfinite(values).all():
             raise ValueError(f"{name} of '{spec.name}' must be finite. Got NaN or infinity. Check its weights.")
-    record = {"seconds": seconds, "images_per_second": len(indices) / seconds, "batch": batch}
+    record = {
+        "seconds": seconds,
+        "images_per_second": len(indices) / seconds,
+        "batch": batch // 2 if retried else batch,
+        "retried": retried,
+        "note": "out of memory once; batches in two parts" if retried else "",
+        "parameters": parameters,
+    }
     return arrays, record | provenance.record(device)
+
+
+@lru_cache(maxsize=1)
+def _images(pack: Pack, indices: bytes, size: int) -> np.ndarray:
+    """Images of a pack at one size, kept for the next model: a worker takes a target's models one after another."""
+    return pack.stack(np.frombuffer(indices, np.int64), size)
+
+
+def forward(module: nn.Module, spec: ModelSpec, batches: Iterable[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, d) and outputs (n, z), float32, of a module in evaluation mode for batches (b, s, s, 3) uint8.
+
+    The batches may lie on the host; the results come from the device when all is done.
+    """
+    import torch
+
+    from benchmark.finetune import middle_of, normaliser
+    from benchmark.models import features_and_logits
+
+    place = next(module.parameters()).device
+    normalise = normaliser(spec, place)
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    found = []
+    with torch.inference_mode(), exact:
+        for batch in batches:
+            pixels = batch.to(place, non_blocking=True).permute(0, 3, 1, 2)
+            found.append(features_and_logits(module, normalise(middle_of(pixels, spec.input_size))))
+        features, logits = (torch.cat(parts).float().cpu().numpy() for parts in zip(*found, strict=True))
+    return features, logits

@@ -21,15 +21,15 @@ def score_probe(
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """(values, record) per method over all draws of a probe.
 
-    values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,) and the
-            model's parameters, so that a table needs no probe
+    values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
+            model's parameters and a note on the probe where it has one, so that a table needs no probe
     record  milliseconds per draw, with the shared factorisation counted for the method that first asked for it
     """
     from threadpoolctl import threadpool_limits
 
     from methods.linalg import Features
 
-    facts_kept = {name: probe.values[name] for name in ("images", "parameters")}
+    facts_kept = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
     collected = [{"scores": [], "status": [], "reasons": [], "parts": [], **facts_kept} for _ in methods]
     times: list[list[float]] = [[] for _ in methods]
     with threadpool_limits(1):  # as in the paper's timings: one CPU thread

@@ -66,7 +66,6 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     """One forward pass over the union of the draws; each draw is kept as positions in that union."""
     import numpy as np
 
-    from benchmark import models
     from benchmark import probe as probing
 
     model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
@@ -85,8 +84,10 @@ def probe(cell: Cell, store: Store, device: str) -> None:
         "target_size": len(train),
         "classes": data.n_classes,
         "multilabel": data.multilabel,
-        "parameters": models.describe(model)["parameters"],
+        "parameters": record["parameters"],
     }
+    if record["retried"]:
+        values["note"] = record["note"]
     if cell.work["weights"]:
         trained = store.read("weights", cell.work["weights"]).values
         values |= {"source_accuracy": trained["source_accuracy"], "source_size": trained["n_train"]}

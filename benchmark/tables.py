@@ -25,7 +25,8 @@ class Tables:
     truth    the same model columns and Oracle: per cent on the test split, mean over seeds (multi-label: mean
              average precision, with the paper's per-label accuracy beside it)
     seeds    truth seed by seed, with all its measures
-    status   one row per score that is not `ok`, and per cell that failed, with the reason
+    status   one row per score that is not `ok`, and per cell that failed, with the reason; one per cell that ran out
+             of memory once and was made with halved batches
     timings  milliseconds per score; seconds and images/s per trained cell; not reproducible to the byte
     """
 
@@ -52,6 +53,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 entry = store.read("truth", key)
                 seeds[transfer.model.name, key] = row | {"Layers": transfer.model.layers} | _truth_columns(entry.values)
                 timings.append(row | {"Stage": "truth", "Seconds": entry.record["seconds"]})
+                status += _retried(row, "truth", entry.record.get("note"))
         for method in transfer.prepared:
             column = names.get(method, method)
             timings.append(row | {"Stage": "preparation", "Method": column} | _preparation(store, transfer))
@@ -62,6 +64,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 continue
             entry = store.read("score", key)
             spent = entry.record["milliseconds"]
+            status += _retried(row, "probe", entry.values.get("note"))
             facts = {"Layers": transfer.model.layers, "Parameters": entry.values["parameters"]}
             for run, value in enumerate(entry.values["scores"]):
                 images = {"Images": entry.values["images"][run]}
@@ -142,6 +145,10 @@ def _mean_over_seeds(per_seed: pd.DataFrame) -> pd.DataFrame:
     beside = {"Per Label": ("Per Label", "mean")} if "Per Label" in per_seed else {}
     groups = per_seed.groupby([*KEYS, "Layers"], sort=False)
     return groups.agg(Oracle=("Oracle", "mean"), Seeds=("Oracle", "count"), **beside).reset_index()
+
+
+def _retried(row: Mapping, stage: str, note: str | None) -> list[dict]:
+    return [row | {"Stage": stage, "Status": "retried", "Reason": note}] if note else []
 
 
 def _missing_model(model: str, reason: str) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
+from torch.nn import functional
 
 from benchmark import finetune, models, packs, probe
 from benchmark.config import OptimiserSpec, PretrainSpec, RecipeSpec
@@ -96,6 +98,16 @@ def test_quarter_turns_are_those_of_rot90() -> None:
     for k in range(4):
         first = pixels[k].float().flip(2) if flips[k, 0, 0] < 0 else pixels[k].float()
         torch.testing.assert_close(both[k], torch.rot90(first, k, dims=(1, 2)), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("size", "turned"), [(1, False), (7, True), (32, False), (65, True)])
+def test_views_sample_where_torch_says(size: int, turned: bool) -> None:
+    maps = finetune.views((9,), 0.5, True, generator(), 0.9)
+    if turned:
+        maps = finetune.quarter_turns(maps, np.arange(9) % 4)
+    expected = functional.affine_grid(torch.from_numpy(maps), [9, 3, size, size], align_corners=False)
+    # one rounding more or less of coordinates within ±1, on processors whose matrix product adds in another order
+    torch.testing.assert_close(finetune.grid(torch.from_numpy(maps), size), expected, atol=2.5e-7, rtol=0)
 
 
 def test_pixels_are_normalised_by_the_models_own_numbers() -> None:
@@ -309,6 +321,29 @@ def test_memory_is_tried_twice() -> None:
         finetune.twice_for_memory(broken)
 
 
+def test_a_training_that_was_halved_says_so_and_saw_the_same_images(
+    pack: packs.Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # without batch norm, halves add up to the whole batch
+    recipe, whole = RecipeSpec(steps=5, crop=0.8, optimisers=rates(0.01)), finetune.fit
+    expected, _, fitting = finetune.train(spec("vit"), None, pack, recipe, 0.01, "cell")
+    assert (fitting["batch"], fitting["retried"], fitting["note"]) == (32, False, "")
+
+    def small(*arguments, parts: int) -> finetune.Course:
+        if parts == 1:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: …")
+        return whole(*arguments, parts=parts)
+
+    monkeypatch.setattr(finetune, "fit", small)
+    values, _, record = finetune.train(spec("vit"), None, pack, recipe, 0.01, "cell")
+    np.testing.assert_allclose(values["curve"], expected["curve"], atol=1e-5)
+    assert (record["batch"], record["retried"]) == (16, True)
+    assert record["note"].startswith("out of memory once; batches in two parts")
+    tuned, record = finetune.tune(spec("vit"), None, pack, RecipeSpec(steps=2, optimisers=rates(0.01, 0.02)))
+    assert record["retried"]
+    assert None not in tuned["validation"]
+
+
 # --- pretraining ----------------------------------------------------------------------------------------------
 
 SHORT = PretrainSpec(steps=40, batch=32, optimisers=rates(0.15), crop=0.8)
@@ -373,6 +408,34 @@ def test_cuda_reaches_the_accuracy_of_the_cpu(name: str, rate: float, pack: pack
     assert abs(here["accuracy"] - there["accuracy"]) <= 10
     assert abs(here["curve"][0] - there["curve"][0]) < 0.02, "the first steps see the same images"
     assert record["device"] == torch.cuda.get_device_name()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["resnet10", "convnext", "vit"])
+def test_no_step_waits_for_the_device(name: str, pack: packs.Pack, cuda: str) -> None:
+    module = finetune.to_device(models.build(spec(name), 10), spec(name), torch.device(cuda))
+    examples = finetune.examples_of(pack, pack.indices("train"), 32).on(torch.device(cuda))
+
+    def waits(steps: int) -> int:
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                finetune.fit(module, spec(name), examples, RecipeSpec(steps=steps), 1e-3, 0, flip=True)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return sum("synchroniz" in str(w.message) for w in caught)
+
+    waits(3)  # what the first call of a kernel waits for
+    assert 0 < waits(3) == waits(2 * finetune.CHECK_EVERY + 3), "setting up and reading the losses, whatever the steps"
+
+
+@pytest.mark.gpu
+def test_cuda_too_finds_a_loss_that_explodes(pack: packs.Pack, cuda: str) -> None:
+    with pytest.raises(finetune.TrainingFailed, match="NaN or infinite within 50 steps"):
+        finetune.train(spec(), None, pack, RecipeSpec(steps=60), 1e30, "cell", cuda)  # the first look's answer
+    with pytest.raises(finetune.TrainingFailed, match="NaN or infinite within 20 steps"):
+        finetune.train(spec(), None, pack, QUICK, 1e30, "cell", cuda)
 
 
 @pytest.mark.gpu

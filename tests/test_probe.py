@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import models, probe
+from benchmark import finetune, models, packs, probe
 from tests.tiny import digits, spec
 
 LABELS = np.repeat(np.arange(37), 100)  # as Oxford-IIIT Pet: 37 classes
@@ -141,6 +141,41 @@ def test_features_are_the_models_whatever_the_batch(tmp_path: Path) -> None:
     assert "torch" in record["versions"]
 
 
+def test_a_probe_set_is_resized_once_for_all_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, ids, seen = digits(tmp_path, 40, 20), np.arange(20), []
+    stack = packs.Pack.stack
+    monkeypatch.setattr(packs.Pack, "stack", lambda *arguments: seen.append(arguments[2]) or stack(*arguments))
+    probe.extract(spec(), None, pack, ids)
+    probe.extract(spec("mobilenet"), None, pack, ids)
+    assert seen == [32]
+    again, _ = probe.extract(spec(input_size=16), None, pack, ids)
+    other, _ = probe.extract(spec(input_size=16), None, pack, ids + 1)
+    assert seen == [32, 16, 16]
+    assert (again["features"][1:] == other["features"][:-1]).all(), "each its own images"
+
+
+def test_an_extraction_that_was_halved_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, whole, sizes = digits(tmp_path, 40, 20), probe.forward, []
+    expected, record = probe.extract(spec(), None, pack, np.arange(30), batch=16)
+    assert (record["batch"], record["retried"], record["note"]) == (16, False, "")
+    assert record["parameters"] == models.describe(spec())["parameters"]
+
+    def small(module, one, batches):
+        batches = list(batches)
+        sizes.append(max(map(len, batches)))
+        if sizes[-1] > 8:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: …")
+        return whole(module, one, batches)
+
+    monkeypatch.setattr(probe, "forward", small)
+    arrays, record = probe.extract(spec(), None, pack, np.arange(30), batch=16)
+    np.testing.assert_allclose(arrays["features"], expected["features"], rtol=1e-4, atol=1e-6)
+    assert (record["batch"], record["retried"], sizes) == (8, True, [16, 8])
+    assert record["note"].startswith("out of memory once")
+    with pytest.raises(finetune.TrainingFailed, match="out of memory"):
+        probe.extract(spec(), None, pack, np.arange(30), batch=64)
+
+
 def test_random_models_give_no_source_outputs(tmp_path: Path) -> None:
     arrays, _ = probe.extract(spec("mobilenet"), None, digits(tmp_path, 40, 20), np.arange(10))
     assert list(arrays) == ["features"]
@@ -155,6 +190,29 @@ def test_features_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     torch.save(module.state_dict(), path)
     with pytest.raises(ValueError, match="features of 'resnet10' must be finite"):
         probe.extract(spec(weights=f"file:{path}"), None, pack, np.arange(4))
+
+
+@pytest.mark.gpu
+def test_an_extraction_is_halved_when_the_device_runs_out_of_memory(tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    pack, one = digits(tmp_path, 300, 20), spec("resnet18", args={}, input_size=160)
+
+    def peak(batch: int) -> int:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        probe.extract(one, None, pack, np.arange(300), "cuda", batch)
+        return torch.cuda.max_memory_reserved()
+
+    half, whole = peak(128), peak(256)
+    assert half < 0.8 * whole
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction((whole + half) / 2 / torch.cuda.get_device_properties(0).total_memory)
+    try:
+        _, record = probe.extract(one, None, pack, np.arange(300), "cuda", 256)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert (record["batch"], record["retried"]) == (128, True)
 
 
 @pytest.mark.gpu

@@ -2,7 +2,11 @@
 
 import pandas as pd
 
-from benchmark import tables
+from benchmark import executor, finetune, probe, tables
+from benchmark.config import ExecutorSpec
+from benchmark.plan import plan
+from benchmark.store import Store
+from tests.test_plan import tiny
 
 
 def test_per_label_accuracy_stands_beside_the_mean_average_precision():
@@ -14,3 +18,30 @@ def test_per_label_accuracy_stands_beside_the_mean_average_precision():
     assert found.loc["pets", "Oracle"] == 50.5
     assert pd.isna(found.loc["pets", "Per Label"])
     assert "Per Label" not in tables._mean_over_seeds(pd.DataFrame([facts | row for row in pets]))
+
+
+def test_a_batch_that_was_halved_is_a_row_of_the_status(tmp_path, monkeypatch):
+    """A real run of the tiny experiment in this process, where whole batches find no memory."""
+    fit, forward = finetune.fit, probe.forward
+
+    def small_fit(module, spec, examples, recipe, rate, seed, flip, rotations=False, parts=1, **more):
+        if parts == 1:
+            raise MemoryError
+        return fit(module, spec, examples, recipe, rate, seed, flip, rotations, parts, **more)
+
+    def small_forward(module, spec, batches):
+        if isinstance(batches, tuple):
+            raise MemoryError
+        return forward(module, spec, batches)
+
+    monkeypatch.setattr(finetune, "fit", small_fit)
+    monkeypatch.setattr(probe, "forward", small_forward)
+    made, store = plan(tiny()), Store(tmp_path)
+    here = ExecutorSpec(workers=0, device="cpu")
+    failed = executor.run(made.missing(store), made.cells, store, here, lambda *_: None)
+    assert failed == {}
+    status = tables.gather(made, store, failed).status
+    halved = status[status["Status"] == "retried"]
+    every = {(m, stage) for m in ("trained", "random", "vit") for stage in ("truth", "probe")}
+    assert sorted(zip(halved["Model"], halved["Stage"], strict=True)) == sorted(every)
+    assert halved["Reason"].str.startswith("out of memory once; batches in two parts").all()
