@@ -87,8 +87,7 @@ def fit(sums: Sums, blocks: np.ndarray, expected: np.ndarray, noise: float) -> P
         away = (log_v - centre) / PRIOR_SPREAD
         return value + float(away @ away), gradient + 2.0 * away / PRIOR_SPREAD
 
-    found = optimize.minimize(
-        objective, centre, jac=True, method="L-BFGS-B", bounds=[(LOWEST, HIGHEST)] * (k + 1), options={"maxiter": 200}
-    )
+    bounds, options = [(LOWEST, HIGHEST)] * (k + 1), {"maxiter": 200, "ftol": 1e-13, "gtol": 1e-7}
+    found = optimize.minimize(objective, centre, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     v, covariance, mean, _ = solved(found.x)
     return Posterior(mean, covariance, v[:k], float(v[-1]))

@@ -7,124 +7,34 @@
 Within a target, a model's accuracy is a sum: its scores there, its facts, and what it, its architecture and its source
 did on other targets (the static list, shrunk towards zero where little is known). How much each part is trusted is
 learned with the sum (`benchmark.mixed`): on a bank of like models the list carries it, on a diverse one the scores do.
-Where the accuracies of a target lie is learned from the probes' cross-validated accuracy.
-
-Accuracies are treated on the scale a = 2·arcsin √(accuracy/100), on which noise of counting is alike everywhere.
+Where the accuracies of a target lie is learned from the probes' accuracy. Accuracies are treated as angles
+(`benchmark.transfers`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
-from benchmark import correlate, mixed
+from benchmark import mixed
+from benchmark.transfers import EFFECTS, FACTS, METHODS, PROBES, Columns, angle, checked, completed, known, percent
 
-METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
-"""The estimators that `known` and `new` should hold (conf/method): robust and cheap, chosen beforehand."""
-PROBES = ("knn", "logistic")  # of METHODS, those in percent of right answers: they place the target's level
-FACTS = ("parameters", "source_accuracy")
-EFFECTS = ("model", "architecture", "source")
+__all__ = ["FACTS", "METHODS", "Recommender", "Stakes", "fit", "known", "leave_one_out"]
+
 LEVEL = 0.8  # of the interval
-RESULTS = Path(__file__).resolve().parents[1] / "results"
-TABLES = {"diverse": ("diverse", "embedded"), "rank": ("rank", "real"), "small": ("small", "real")}
-"""Table -> folder of results/ and group of data: made by programs (embedded) or photographed (real)."""
-
-EXPECTED = {"scores": 0.05, "facts": 0.02, "model": 0.2, "architecture": 0.2, "source": 0.2}  # variances, beforehand
-NOISE = 0.4  # of a standardised accuracy within its target
-SPREAD, SPREAD_WEIGHT = 0.2, 2.0  # a target's spread of accuracies (in a), and how many models that guess is worth
-SCORE_WEIGHT = 4.0  # how many models the usual spread of a score is worth where few candidates are compared
-PLACED = {"level": np.array([1.0, 0.2, 0.2]), "spread": np.array([1.0, 0.1, 0.1])}  # variances: constant, probes, group
-PLACED_NOISE = {"level": 0.1, "spread": 0.1}
+ENOUGH = 8  # targets of one group of data, to take intervals from them alone
 DRAWS = 4000  # of the joint prediction, for expected regrets
 
-
-def angle(accuracy: np.ndarray) -> np.ndarray:
-    """2·arcsin √(accuracy / 100), accuracy in percent."""
-    return 2.0 * np.arcsin(np.sqrt(np.clip(np.asarray(accuracy, float), 0.0, 100.0) / 100.0))
-
-
-def percent(a: np.ndarray) -> np.ndarray:
-    """The accuracy in percent of an angle; what lies beyond is 0 or 100."""
-    return 100.0 * np.sin(np.clip(a, 0.0, np.pi) / 2.0) ** 2
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How a table becomes numbers: which columns, which labels are known, and how far scores usually spread."""
-
-    methods: tuple[str, ...]
-    labels: Mapping[str, pd.Index]
-    groups: pd.Index
-    spreads: Mapping[str, float]  # of scores and facts within a target
-    places: Mapping[str, tuple[float, float]]  # of each probe: usual mean, usual log spread (in a)
-
-    @cached_property
-    def blocks(self) -> np.ndarray:
-        sizes = [len(self.methods), len(FACTS), *(len(self.labels[e]) for e in EFFECTS)]
-        return np.repeat(np.arange(len(sizes)), sizes)
-
-    @cached_property
-    def parts(self) -> dict[str, np.ndarray]:
-        """Part of the sum -> its columns: scores, facts, and the list (what is known of model and relatives)."""
-        return {"scores": self.blocks == 0, "facts": self.blocks == 1, "list": self.blocks > 1}
-
-    def rows(self, cell: pd.DataFrame) -> np.ndarray:
-        """(n, q) of one target's models, centred over them; an unknown label is a row of zeros before that."""
-        scores = [standardised(cell[m], self.spreads[m], SCORE_WEIGHT) for m in self.methods]
-        facts = [standardised(_fact(cell, f), self.spreads[f], SCORE_WEIGHT) for f in FACTS]
-        effects = [(self.labels[e].get_indexer(cell[e])[:, None] == np.arange(len(self.labels[e]))) for e in EFFECTS]
-        X = np.column_stack([*scores, *facts, *effects]).astype(float)
-        return X - X.mean(0)
-
-    def unknown(self, cell: pd.DataFrame) -> list[np.ndarray]:
-        """Per effect (n, n): which two models share a label that no known transfer has; zero for known labels."""
-        shared = []
-        for e in EFFECTS:
-            new = ~cell[e].isin(self.labels[e]).to_numpy()
-            names = cell[e].to_numpy()
-            shared.append((new[:, None] & (names[:, None] == names)).astype(float))
-        return shared
-
-    def place(self, cell: pd.DataFrame) -> dict[str, np.ndarray]:
-        """What level and spread of the target's accuracies are predicted from: 1, the probes, the group of data."""
-        levels, spreads = [], []
-        for probe in PROBES:
-            a = angle(cell[probe]) if probe in cell else np.full(len(cell), np.nan)
-            a = a[np.isfinite(a)]
-            level, spread = self.places[probe]
-            levels.append(a.mean() - level if len(a) else 0.0)
-            spreads.append(np.log(max(a.std(), _LEAST)) - spread if len(a) > 1 else 0.0)
-        group = (self.groups == cell["group"].iloc[0]).astype(float)
-        return {"level": np.array([1.0, *levels, *group]), "spread": np.array([1.0, *spreads, *group])}
-
-
-_LEAST = 0.02  # angle: no target's spread counts as less
-
-
-def standardised(values: pd.Series, usual: float, weight: float) -> np.ndarray:
-    """Less their mean, over their deviation mixed with the usual one (worth `weight` models); 0 where not finite."""
-    v = values.to_numpy(float)
-    known = np.isfinite(v)
-    if not known.any():
-        return np.zeros(len(v))
-    centred = np.where(known, v - v[known].mean(), 0.0)
-    n = known.sum()
-    spread = np.sqrt((n * v[known].var() + weight * usual**2) / (n + weight))
-    return centred / spread if spread > 1e-12 * np.abs(v[known]).max() else np.zeros(len(v))
-
-
-def _fact(cell: pd.DataFrame, fact: str) -> pd.Series:
-    """Size as a logarithm; accuracy on the source less its mean over the candidates of the same source."""
-    values = cell[fact].astype(float)
-    if fact == "parameters":
-        return np.log(values.where(values > 0))
-    return values - values.groupby(cell["source"]).transform("mean")
+EXPECTED = np.array([0.05, 0.02, 0.2, 0.2, 0.2])  # variances beforehand: a score, a fact, model, architecture, source
+NOISE = 0.4  # of a standardised accuracy within its target
+SPREAD, SPREAD_WEIGHT = 0.2, 2.0  # a target's spread of accuracies (angle), and how many models that guess is worth
+PLACED = {"level": np.array([1.0, 0.2, 0.2]), "spread": np.array([1.0, 0.1, 0.1])}  # a constant, probes, the group
+PLACED_NOISE = {"level": 0.1, "spread": 0.1}
 
 
 @dataclass(frozen=True)
@@ -146,11 +56,18 @@ class Joint:
         return np.sqrt(self.level_variance + self.spread**2 * self.covariance.diagonal())
 
     def draws(self, number: int = DRAWS) -> np.ndarray:
-        """(number, n) accuracies in percent, the level at its mean; the same at every call."""
+        """(number, n) accuracies in percent, the same at every call."""
         values, vectors = np.linalg.eigh(self.covariance)
-        noise = np.random.default_rng(0).standard_normal((number, len(values)))
-        moved = noise * np.sqrt(np.clip(values, 0, None)) @ vectors.T
-        return percent(self.level + self.spread * (self.mean + moved))
+        noise = np.random.default_rng(0).standard_normal((number, 1 + len(values)))
+        level = self.level + np.sqrt(self.level_variance) * noise[:, :1]
+        moved = noise[:, 1:] * np.sqrt(np.clip(values, 0, None)) @ vectors.T
+        return percent(level + self.spread * (self.mean + moved))
+
+    def sharpened(self, noise: float, shape: tuple[float, float]) -> Joint:
+        """With the noise of each candidate times e^(a + b·mean): of the best, less is left open than of the worst."""
+        covariance = self.covariance.copy()
+        covariance[np.diag_indices(len(self.mean))] += noise * (np.exp(shape[0] + shape[1] * self.mean) - 1)
+        return replace(self, covariance=covariance)
 
 
 @dataclass(frozen=True)
@@ -178,14 +95,16 @@ class Learned:
 
 @dataclass(frozen=True)
 class Recommender:
-    """What `fit` learned. `without` holds a fit without each known target, `scores` how far off that was there."""
+    """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there."""
 
     columns: Columns
     learned: Learned
     known: pd.DataFrame
     without: Mapping[str, Learned]
-    scores: Mapping[str, np.ndarray]  # target -> |a - predicted| / predicted deviation, of its known transfers
+    away: Mapping[str, np.ndarray]  # target -> |a - predicted| / predicted deviation, of its known transfers
+    shape: tuple[float, float] = (0.0, 0.0)  # of the noise: see `Joint.sharpened`
 
+    @threadpool_limits.wrap(limits=1)
     def predict(self, new: pd.DataFrame) -> pd.DataFrame:
         """The candidates of one target, best first.
 
@@ -199,7 +118,7 @@ class Recommender:
         Source: Barber et al., Annals of Statistics 2021; Lee, Barber and Willett, arXiv 2306.06342.
         """
         cell = completed(new, self.columns.methods)
-        joint = self.learned.joint(self.columns, cell)
+        joint = self.learned.joint(self.columns, cell).sharpened(self.learned.rank.noise, self.shape)
         predicted = percent(joint.angles)
         low, high = self._interval(cell)
         draws = joint.draws()
@@ -236,11 +155,11 @@ class Recommender:
         calibrating = self._calibrating(str(cell["group"].iloc[0]))
         lower, upper, weights = [], [], []
         for target in calibrating:
-            joint, scores = self.without[target].joint(self.columns, cell), self.scores[target]
-            away = scores[:, None] * joint.deviations
-            lower.append(joint.angles - away)
-            upper.append(joint.angles + away)
-            weights.append(np.full(len(scores), 1 / len(scores)))
+            joint = self.without[target].joint(self.columns, cell)
+            reach = self.away[target][:, None] * joint.deviations
+            lower.append(joint.angles - reach)
+            upper.append(joint.angles + reach)
+            weights.append(np.full(len(reach), 1 / len(reach)))
         if not calibrating:
             return np.zeros(len(cell)), np.full(len(cell), 100.0)
         weight = np.concatenate(weights) / (len(calibrating) + 1)
@@ -280,9 +199,6 @@ class Stakes:
         )
 
 
-ENOUGH = 8  # targets of one group of data, to take intervals from them alone
-
-
 def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
     """Per column of values (k, m): the least that weights (k,) of `level` do not exceed; infinite beyond their sum."""
     order = np.argsort(values, 0, kind="stable")
@@ -291,6 +207,7 @@ def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarr
     return np.where(reached.any(0), first, np.inf)
 
 
+@threadpool_limits.wrap(limits=1)  # the matrices are small: threads would wait for each other
 def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> Recommender:
     """Learn from known transfers, a row each.
 
@@ -300,22 +217,26 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> Recommender:
     Missing scores and facts (a method that failed, a fact that nobody states) say nothing for or against a model.
     Raises ValueError for no row, a row twice, or an oracle outside 0 to 100.
     """
-    known = _checked(completed(known, methods))
-    columns = _columns(known, tuple(methods))
+    known = checked(completed(known, methods))
+    columns = Columns.of(known, tuple(methods))
     cells = [cell for _, cell in known.groupby(["table", "target"], sort=True)]
     sums = [_sums(columns, cell) for cell in cells]
     targets = sorted(set(known["target"]))
     total = [_total([s[i] for s in sums]) for i in range(3)]
-    learned, without, scores = _learn(columns, total), {}, {}
+    learned, without, away, misses = _learn(columns, total), {}, {}, []
     for target in targets if len(targets) > 1 else []:
         own = [(cell, s) for cell, s in zip(cells, sums, strict=True) if cell["target"].iloc[0] == target]
         without[target] = _learn(columns, [total[i] - _total([s[i] for _, s in own]) for i in range(3)])
-        away = []
+        off = []
         for cell, _ in own:
-            joint = without[target].joint(columns, cell)
-            away.append(np.abs(angle(cell["oracle"]) - joint.angles) / joint.deviations)
-        scores[target] = np.concatenate(away)
-    return Recommender(columns, learned, known, without, scores)
+            joint, a = without[target].joint(columns, cell), angle(cell["oracle"])
+            off.append(np.abs(a - joint.angles) / joint.deviations)
+            noise = without[target].rank.noise
+            missed = (a - a.mean()) / _spread(a) - joint.mean
+            misses.append(np.stack([joint.mean, missed**2, joint.covariance.diagonal() - noise, noise + 0 * a]))
+        away[target] = np.concatenate(off)
+    shape = _shape(np.concatenate(misses, 1)) if misses else (0.0, 0.0)
+    return Recommender(columns, learned, known, without, away, shape)
 
 
 def leave_one_out(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataFrame:
@@ -335,64 +256,40 @@ def leave_one_out(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.D
     return pd.concat(made, ignore_index=True)
 
 
-def completed(table: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataFrame:
-    """The table with every column that is looked for: a model is its own architecture and source where they lack."""
-    if "model" not in table or not len(table):
-        raise ValueError(f"candidates must be rows with a column model. Got {', '.join(map(str, table.columns[:8]))}.")
-    table = table.reset_index(drop=True)
-    lacking = {"architecture": table["model"], "source": "unknown", "group": "real", "table": ""}
-    table = table.assign(**{name: value for name, value in lacking.items() if name not in table})
-    for name in (*FACTS, *methods):
-        values = pd.to_numeric(table[name], errors="coerce") if name in table else np.nan
-        table[name] = pd.Series(values, table.index, dtype=float).replace([np.inf, -np.inf], np.nan)
-    return table
-
-
-def _checked(known: pd.DataFrame) -> pd.DataFrame:
-    lacking = [c for c in ("target", "oracle") if c not in known]
-    if lacking:
-        raise ValueError(f"known must have the columns target, model, oracle. Got no {', '.join(lacking)}.")
-    known = known[known["oracle"].notna()]
-    if not len(known):
-        raise ValueError("known must hold at least one accuracy. Got none.")
-    off = known[(known["oracle"] < 0) | (known["oracle"] > 100)]
-    if len(off):
-        raise ValueError(f"oracle must be an accuracy from 0 to 100. Got {off['oracle'].iloc[0]:g}.")
-    doubled = known.duplicated(["table", "target", "model"])
-    if doubled.any():
-        row = known[doubled].iloc[0]
-        raise ValueError(
-            f"known must have one row per table, target and model. Got {row['model']} on {row['target']} twice. "
-            "Average seeds first."
-        )
-    return known.reset_index(drop=True)
-
-
-def _columns(known: pd.DataFrame, methods: tuple[str, ...]) -> Columns:
-    cells = [cell for _, cell in known.groupby(["table", "target"], sort=True)]
-    spreads = {}
-    for name in (*methods, *FACTS):
-        values = [(_fact(c, name) if name in FACTS else c[name]).to_numpy(float) for c in cells]
-        within = [v[np.isfinite(v)].std() for v in values if np.isfinite(v).sum() > 1]
-        spreads[name] = float(np.median(within)) if within else 0.0
-    places = {}
-    for probe in PROBES:
-        each = [angle(c[probe].dropna()) for c in cells if probe in c and c[probe].notna().sum() > 1]
-        levels, logs = [a.mean() for a in each], [np.log(max(a.std(), _LEAST)) for a in each]
-        places[probe] = (float(np.mean(levels)), float(np.mean(logs))) if each else (0.0, 0.0)
-    labels = {e: pd.Index(sorted(set(known[e].astype(str)))) for e in EFFECTS}
-    return Columns(methods, labels, pd.Index(sorted(set(known["group"]))), spreads, places)
-
-
 def _sums(columns: Columns, cell: pd.DataFrame) -> tuple[mixed.Sums, mixed.Sums, mixed.Sums]:
     """One target's part in what the three fits need: rank, level, spread."""
     a, place = angle(cell["oracle"]), columns.place(cell)
-    spread = np.sqrt((len(a) * a.var() + SPREAD_WEIGHT * SPREAD**2) / (len(a) + SPREAD_WEIGHT))
+    spread = _spread(a)
     return (
         mixed.Sums.of(columns.rows(cell), (a - a.mean()) / spread, means=1),
         mixed.Sums.of(place["level"][None], a.mean()[None]),
         mixed.Sums.of(place["spread"][None], np.log(spread)[None]),
     )
+
+
+def _spread(a: np.ndarray) -> float:
+    """Deviation of a target's accuracies; of few models, mixed with the one expected beforehand."""
+    return float(np.sqrt((len(a) * a.var() + SPREAD_WEIGHT * SPREAD**2) / (len(a) + SPREAD_WEIGHT)))
+
+
+def _shape(misses: np.ndarray) -> tuple[float, float]:
+    """(a, b) of `Joint.sharpened`, from left-out targets: (4, n) mean, error², variance beside noise, noise.
+
+    Gaussian likelihood with standard normal priors on both.
+    """
+    from scipy import optimize
+
+    mean, squared, beside, noise = misses
+
+    def objective(at: np.ndarray) -> tuple[float, np.ndarray]:
+        own = noise * np.exp(at[0] + at[1] * mean)
+        variance = beside + own
+        slope = own / variance * (1 - squared / variance)
+        value = float((np.log(variance) + squared / variance).sum() + at @ at)
+        return value, np.array([slope.sum(), (slope * mean).sum()]) + 2 * at
+
+    found = optimize.minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-3, 3)] * 2)
+    return float(found.x[0]), float(found.x[1])
 
 
 def _total(sums: Sequence[mixed.Sums]) -> mixed.Sums:
@@ -403,7 +300,7 @@ def _total(sums: Sequence[mixed.Sums]) -> mixed.Sums:
 
 
 def _learn(columns: Columns, sums: Sequence[mixed.Sums]) -> Learned:
-    rank = mixed.fit(sums[0], columns.blocks, np.array(list(EXPECTED.values())), NOISE)
+    rank = mixed.fit(sums[0], columns.blocks, EXPECTED, NOISE)
     blocks = np.repeat([0, 1, 2], [1, len(PROBES), len(columns.groups)])
     level, spread = (mixed.fit(s, blocks, PLACED[n], PLACED_NOISE[n]) for n, s in zip(PLACED, sums[1:], strict=True))
     return Learned(rank, level, spread)
@@ -445,31 +342,3 @@ def _places(values: np.ndarray) -> np.ndarray:
 def _ordinal(place: int) -> str:
     ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
     return f"{place}{ending}"
-
-
-def known(folder: Path = RESULTS) -> pd.DataFrame:
-    """The committed ground truth and scores of `folder` (results/): see `fit` for the columns.
-
-    Tables that are not there are passed over; raises ValueError where none is. Scores are means over probe draws,
-    accuracies over seeds; self-transfers are left out.
-    """
-    found = []
-    for table, (name, group) in TABLES.items():
-        paths = {kind: folder / name / f"{kind}.parquet" for kind in ("truth", "scores")}
-        if all(path.is_file() for path in paths.values()):
-            found.append(table_of(correlate.read(paths["truth"]), correlate.read(paths["scores"]), table, group))
-    if not found:
-        folders = ", ".join(name for name, _ in TABLES.values())
-        raise ValueError(f"{folder} must hold truth.parquet and scores.parquet in one of {folders}. Got none.")
-    return pd.concat(found, ignore_index=True)
-
-
-def table_of(truth: pd.DataFrame, scores: pd.DataFrame, table: str = "", group: str = "real") -> pd.DataFrame:
-    """A ground truth and a score table (`benchmark.correlate`) as known transfers."""
-    truth = correlate.usable(truth, (), [])
-    methods = [m for m in correlate.method_columns(scores) if m not in ("layers", "heuristic", "random")]
-    mean = scores.groupby(["Model", correlate.TARGET])[methods].mean().reset_index()
-    names = {"Model": "model", correlate.TARGET: "target", "Oracle": "oracle"}
-    names |= dict(zip(correlate.MODEL, ("architecture", "source"), strict=True))
-    both = truth[[*names]].merge(mean, how="left", on=["Model", correlate.TARGET], validate="one_to_one")
-    return both.rename(columns=names).assign(table=table, group=group)
