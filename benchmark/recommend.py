@@ -142,10 +142,8 @@ class Recommender:
         """What it is expected to cost to pick another candidate than the first: see `Stakes`."""
         cell, ranking = completed(new, self.columns.methods), self.predict(new)
         picks = {"first": 0, "second": min(1, len(ranking) - 1), "median": (len(ranking) - 1) // 2}
-        imagenet = cell[cell["source"].astype(str).str.contains("imagenet", case=False)]
-        if len(imagenet):
-            favourite = imagenet.sort_values(["source_accuracy", "parameters"], na_position="first")["model"].iloc[-1]
-            picks["ImageNet's favourite"] = int(np.flatnonzero(ranking["model"] == favourite)[0])
+        if (best_there := favourite(cell)) is not None:
+            picks["ImageNet's favourite"] = int(np.flatnonzero(ranking["model"] == best_there)[0])
         regret = {name: float(ranking["expected_regret"].iloc[at]) for name, at in picks.items()}
         models = {name: str(ranking["model"].iloc[at]) for name, at in picks.items()}
         return Stakes(models, regret, float(ranking["best"].iloc[0]))
@@ -176,9 +174,8 @@ class Recommender:
 class Stakes:
     """How much the choice matters: pick -> its model, and the points it is expected to lose against the best.
 
-    Picks: first, second and median of the ranking, and ImageNet's favourite, the candidate from ImageNet with the
-    highest accuracy there (the largest where none states one), where there is one. `best`: the probability that the
-    first is the best.
+    Picks: first, second and median of the ranking, and ImageNet's `favourite` where there is one. `best`: the
+    probability that the first is the best.
     """
 
     models: Mapping[str, str]
@@ -197,6 +194,13 @@ class Stakes:
             f"{self.models['first']} is the best of these with a probability of {100 * self.best:.0f} % and is "
             f"expected to be {first:.1f} points below the best; {others}: {points}."
         )
+
+
+def favourite(cell: pd.DataFrame) -> str | None:
+    """Of the candidates from ImageNet the one with the highest accuracy there, the largest where none states one."""
+    imagenet = cell[cell["source"].astype(str).str.contains("imagenet", case=False)]
+    ordered = imagenet.sort_values(["source_accuracy", "parameters", "model"], na_position="first")
+    return str(ordered["model"].iloc[-1]) if len(imagenet) else None
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
