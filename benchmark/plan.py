@@ -74,9 +74,9 @@ class Plan:
         self.cells.setdefault(key, Cell(stage, key, identity, **rest))
         return key
 
-    def missing(self, store: Store) -> list[Cell]:
-        """The cells that must be computed: those wanted and absent, and what these need in turn."""
-        wanted = {k for t in self.transfers for k in (*t.truth, *t.scores.values())}
+    def missing(self, store: Store, also: Iterable[str] = ()) -> list[Cell]:
+        """The cells that must be computed: those wanted (truth, scores and `also`) and absent, and what these need."""
+        wanted = {k for t in self.transfers for k in (*t.truth, *t.scores.values())} | set(also)
         todo: set[str] = set()
         for cell in reversed(self.cells.values()):
             if cell.key in wanted and not store.has(cell.stage, cell.key):

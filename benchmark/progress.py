@@ -51,7 +51,7 @@ class Display:
     def __call__(self, cell: Cell, outcome: Outcome, progress: Progress) -> None:
         eta = f"{duration(progress.eta_seconds)} left"
         if outcome.status in ("failed", "damaged"):
-            self._say(f"{outcome.status}: {cell.label}: {outcome.reason}")
+            self.say(f"{outcome.status}: {cell.label}: {outcome.reason}")
         if self.live:
             self.bar.update(
                 self.task,
@@ -65,10 +65,16 @@ class Display:
             took = "by another run" if outcome.status == "present" else f"{outcome.seconds:.1f} s"
             # the methods on one probe are scored together: one line names the probe
             label = f"score {cell.label.partition(' ')[2]}" if cell.stage == "score" else cell.label
-            self._say(f"[{progress.done}/{progress.total}] {label}  {took}, {eta}")
+            self.say(f"[{progress.done}/{progress.total}] {label}  {took}, {eta}")
 
-    def _say(self, line: str) -> None:
-        if self.live:
+    def expect(self, what: str) -> None:
+        """Name a long cell before it is done."""
+        if self.live and self.total:
+            self.bar.update(self.task, description=what)
+
+    def say(self, line: str) -> None:
+        """A line above the progress."""
+        if self.live and self.total:
             self.bar.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,244 @@
+"""The models that a ranking considers: filters, what cannot be had, what each costs, and where a ranking is blind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.config import ConfigError, Experiment, ModelSpec
+from benchmark.findings import constant_accuracy
+from benchmark.plan import Transfer
+from benchmark.store import Store, key_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PERMISSIVE = ("mit", "apache-2.0", "bsd", "isc", "cc0", "cc-by-4.0", "cc-by-3.0", "unlicense", "zlib", "public domain")
+"""Beginnings of licences that allow any use, commercial too, for a notice at most."""
+FEW = 100  # training images below which a ranking rests on very little
+BATCH = 32
+BYTES_PER_PARAMETER = 16  # weights, gradients and two moments in single precision
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate must keep to; None for no limit."""
+
+    licence: str | Sequence[str] | None = None
+    parameters: str | float | None = None
+    input_size: int | None = None
+    speed: float | None = None
+    memory: float | None = None
+
+
+def within(spec: Experiment, limits: Limits, store: Store) -> tuple[dict[str, ModelSpec], dict[str, str]]:
+    """The bank's models within the limits that are known before anything runs, and {model: why} of the others."""
+    kept, left_out = {}, {name: "it is among exclude_models" for name in spec.exclude_models}
+    most = None if limits.parameters is None else number_of(limits.parameters)
+    for name, model in spec.bank.items():
+        why = left_out.get(name) or _licence(model, limits.licence)
+        if not why and limits.input_size is not None and model.input_size > limits.input_size:
+            why = f"it looks at {model.input_size} pixels, {limits.input_size} are allowed"
+        if not why and (most is not None or limits.memory is not None):
+            why = _size(model, most, limits.memory, store)
+        if why:
+            left_out[name] = why
+        else:
+            kept[name] = model
+    return kept, left_out
+
+
+def number_of(text: str | float) -> float:
+    """`25M`, `1.5B`, `300k` or a plain number."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmb]?)", str(text).strip().lower())
+    if not found:
+        raise ConfigError(f"parameters must be a number, for instance 25M. Got '{text}'.")
+    return float(found[1]) * {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}[found[2]]
+
+
+def _licence(model: ModelSpec, wanted: str | Sequence[str] | None) -> str:
+    if wanted is None:
+        return ""
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    allowed = [x for name in names for x in (PERMISSIVE if name.lower() == "permissive" else (name.lower(),))]
+    if any(model.licence.lower().startswith(a) for a in allowed):
+        return ""
+    return f"its licence is {model.licence}, {' or '.join(names)} is asked for"
+
+
+def _size(model: ModelSpec, parameters: float | None, memory: float | None, store: Store) -> str:
+    own = model.parameters or sizes(model, store)["parameters"]
+    if parameters is not None and own > parameters:
+        return f"it has {own / 1e6:.2f} M parameters, {parameters / 1e6:g} M are allowed"
+    if memory is not None and (need := memory_of(sizes(model, store))) > memory:
+        return f"fine-tuning it takes about {need:.0f} MB, {memory:g} MB are allowed"
+    return ""
+
+
+def memory_of(facts: Mapping[str, int]) -> float:
+    """MB that fine-tuning takes at least, in single precision: weights, gradients, moments, and what every layer puts
+    out for a batch of 32. An estimate: the framework's own use and temporary results come on top."""
+    return (BYTES_PER_PARAMETER * facts["parameters"] + 4 * BATCH * facts["outputs"]) / 1e6
+
+
+def sizes(model: ModelSpec, store: Store) -> dict[str, int]:
+    """Parameters without the last classifier, and numbers that the layers put out for one image.
+
+    Worked out once on tensors without contents, and kept in the cache.
+    """
+    path = store.cache / "sizes.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    key = key_of({"arch": model.arch, "args": model.args, "edits": model.edits, "input": model.input_size})
+    if key not in known:
+        known[key] = _measured(model)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(known, indent=1, sort_keys=True))
+    return known[key]
+
+
+def _measured(model: ModelSpec) -> dict[str, int]:
+    import torch
+
+    from benchmark import models
+
+    module = models.build(model, 1).eval()
+    own = {id(p) for p in models.head_parameters(module)}
+    outputs = 0
+
+    def count(_: Any, __: Any, out: Any) -> None:
+        nonlocal outputs
+        outputs += out.numel() if isinstance(out, torch.Tensor) else 0
+
+    for part in module.modules():
+        if not any(part.children()):
+            part.register_forward_hook(count)
+    with torch.inference_mode():
+        module(torch.zeros(1, 3, model.input_size, model.input_size))
+    return {"parameters": sum(p.numel() for p in module.parameters() if id(p) not in own), "outputs": int(outputs)}
+
+
+# --- what the person should know ----------------------------------------------------------------------------------
+
+
+def about(store: Store, pack: str, transfers: Mapping[str, Transfer]) -> dict[str, Any]:
+    """Facts about the data that the page and the notes share."""
+    from benchmark import packs
+
+    data = packs.load(store.folder("pack", pack))
+    counts = [int(((data.labels == k) if data.labels.ndim == 1 else data.labels[:, k] == 1)[data.split < 2].sum())
+              for k in range(data.n_classes)]  # fmt: skip
+    probe = store.read("probe", next(iter(transfers.values())).probe)
+    return {
+        "classes": dict(zip(data.class_names, counts, strict=True)),
+        "train": int(data.meta["train"]),
+        "test": int(data.meta["test"]),
+        "multilabel": data.multilabel,
+        "probe_images": int(probe.values["images"][0]),
+        "short_side": float(np.median(data.shapes[data.split < 2].min(axis=1))),
+        "constant": None if data.multilabel else 100 * constant_accuracy(data.labels, data.split),
+        "measure": "mean average precision" if data.multilabel else "accuracy",
+    }
+
+
+def stakes(table: pd.DataFrame) -> list[str]:
+    """How much the choice matters: what the others are expected to lose against the best candidate, in points."""
+    first = table.iloc[0]
+    favourite = imagenet_favourite(table)
+    also = (
+        ", which is ImageNet's favourite too," if favourite is not None and favourite["model"] == first["model"] else ""
+    )
+    said = [
+        f"The choice of {first['model']}{also} is expected to lose {first['expected_regret']:.1f} points against the "
+        f"best candidate (probability {100 * first['best']:.0f} % that it is the best)."
+    ]
+    others = []
+    if len(table) > 1:
+        others.append(("the second", table.iloc[1]))
+    if len(table) > 3:
+        others.append(("the one in the middle of the list", table.iloc[len(table) // 2]))
+    if favourite is not None and not also:
+        others.append(("ImageNet's favourite", favourite))
+    said += [f"{who[0].upper() + who[1:]}, {r['model']}: {r['expected_regret']:.1f} points." for who, r in others]
+    worst = table["expected_regret"].max()
+    if worst < 1:
+        said.append("All candidates are expected within a point of the best: take the fastest.")
+    return said
+
+
+def imagenet_favourite(table: pd.DataFrame) -> pd.Series | None:
+    """What one would take without looking at the images: the best on ImageNet among those trained on it, or where
+    that is not stated the one with the most parameters."""
+    trained = table[table["source"].str.contains("imagenet", case=False) & ~table["weights"].eq("random")]
+    if trained.empty:
+        return None
+    accuracy = trained["source_accuracy"].astype(float)
+    if accuracy.notna().any():
+        return trained.loc[accuracy.idxmax()]
+    return trained.loc[trained["parameters"].idxmax()]
+
+
+def blind_spots(
+    table: pd.DataFrame, transfers: Mapping[str, Transfer], store: Store, pack: str, facts: Mapping[str, Any]
+) -> list[str]:
+    """Where this kind of ranking is known to mislead, as far as it applies here."""
+    notes = []
+    masked = [m for m in table["model"] if masked_images(transfers[m].model)]
+    if masked:
+        notes.append(
+            f"{_some(masked)} learned by filling in masked parts: such models look worse frozen, as they are compared "
+            "here, than they become by fine-tuning. Give one a trial before you leave it out."
+        )
+    n = facts["probe_images"]
+    wide = table[table["feature_dim"] >= n]["model"].tolist()
+    if wide:
+        notes.append(
+            f"{len(wide)} of {len(table)} candidates have at least as many features as a probe set has images "
+            f"({n}): scores fitted to features of {_some(wide)} say little. More images would help."
+        )
+    if facts["train"] < FEW:
+        notes.append(f"Only {facts['train']} training images: every figure here rests on very little.")
+    if strange := unlike_anything(table, facts):
+        notes.append(strange)
+    large = table[table["input_size"] > 2 * facts["short_side"]]["model"].tolist()
+    if large:
+        notes.append(
+            f"{len(large)} of {len(table)} candidates look at more than twice the pixels that the images have "
+            f"(median short side {facts['short_side']:.0f}): they see them enlarged."
+        )
+    if facts["multilabel"]:
+        notes.append("Several labels an image: what is predicted is mean average precision, known from few data sets.")
+    if table["low"].lt(1).all() and table["high"].gt(99).all():
+        notes.append("Too little is known of data like these for an interval: 0 to 100 says just that.")
+    return notes
+
+
+def masked_images(model: ModelSpec) -> bool:
+    """Whether a model learned by filling in masked parts of images, by the words of its names."""
+    from benchmark.recommend import UNDERSTATED
+
+    words = re.split(r"[^a-z0-9]+", f"{model.name} {model.arch} {model.weights}".lower())
+    return bool(set(words) & set(UNDERSTATED))
+
+
+def unlike_anything(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
+    """Whether no source's features tell the classes apart: the best neighbour vote is hardly better than chance."""
+    if facts["multilabel"] or "knn" not in table or table["knn"].isna().all():
+        return ""
+    chance = 100 / len(facts["classes"])  # probe sets hold the classes in equal numbers
+    best = float(table["knn"].max())
+    if best > chance + 0.2 * (100 - chance):
+        return ""
+    return (
+        "These classes are unlike anything in the sources: with the best frozen features the nearest neighbour has "
+        f"the same class in {best:.0f} % of the cases, {chance:.0f} % being chance. The order is little more than what "
+        "the models did elsewhere."
+    )
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,87 @@
+"""A ranking on the terminal and as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark import provenance
+
+if TYPE_CHECKING:
+    from benchmark.halving import Result
+    from benchmark.rank import Answer
+
+FACTS = ("architecture", "source", "weights", "licence", "parameters", "input_size", "feature_dim", "images_per_second")
+ROWS = 15  # of the table on the terminal; all are in the files
+INDENT = "  "
+
+
+def show(answer: Answer, rows: int = ROWS) -> None:
+    """Print the table, what is at stake, and the blind spots."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table, measure = answer.table, answer.about["measure"]
+    title = f"Predicted {measure} after fine-tuning on {answer.data.name} (%, with an 80 % interval)"
+    grid = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, justify in (("", "right"), ("model", "left"), ("predicted", "right"), ("images/s", "right")):
+        grid.add_column(name, justify=justify, no_wrap=True)
+    for name, justify in (("params", "right"), ("licence", "left"), ("why", "left")):
+        grid.add_column(name, justify=justify, no_wrap=name == "params")
+    for row in table.head(rows).itertuples():
+        grid.add_row(*map(Text, (str(row.rank), row.model, interval(row), f"{row.images_per_second:.0f}",
+                                 millions(row.parameters), row.licence, row.why)))  # fmt: skip
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(grid)
+    if len(table) > rows:
+        console.print(f"{len(table) - rows} more in ranking.json.", highlight=False)
+    for line in answer.stakes:
+        console.print(line, highlight=False, markup=False)
+    if answer.about["constant"] is not None:
+        console.print(f"Always answering the largest class: {answer.about['constant']:.0f} %.", highlight=False)
+    for note in answer.notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+
+
+def interval(row: Any) -> str:
+    """`83.1 (70 to 92)`."""
+    return f"{row.predicted_accuracy:.1f} ({row.low:.0f} to {row.high:.0f})"
+
+
+def millions(parameters: float) -> str:
+    """`0.59 M`, `25.6 M`."""
+    return f"{parameters / 1e6:.{2 if parameters < 1e7 else 1}f} M"
+
+
+def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
+    """The ranking as plain data."""
+    table = answer.table
+    models = json.loads(table.to_json(orient="records", double_precision=6))
+    return {
+        "models": models,
+        "measure": f"{answer.about['measure']} after fine-tuning, percent; low and high: an 80 % interval",
+        "stakes": answer.stakes,
+        "notes": answer.notes,
+        "data": {"name": answer.data.name, **answer.about, "findings": [asdict(f) for f in answer.findings]},
+        "left_out": answer.left_out,
+        "asked": asked,
+        "provenance": provenance.record(),
+    }
+
+
+def write_json(answer: Answer, path: Path, asked: dict[str, Any]) -> None:
+    """Write ranking.json: `models` best first, and everything else that was found."""
+    path.write_text(json.dumps(as_data(answer, asked), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def outcome(result: Result) -> str:
+    """What fine-tuning within the budget ended with."""
+    measure = result.measure.replace("_", " ")
+    said = [f"fine-tuned: {result.model}, {measure} {result.test_accuracy:.1f} % on the test images"]
+    said += [f"{INDENT}{path}" for path in (result.checkpoint, result.confusion_matrix, result.log)]
+    return "\n".join([*said, *(f"note: {n}" for n in result.notes)])
