@@ -366,10 +366,29 @@ class PathsSpec(Spec):
 
 
 class ExecutorSpec(Spec):
-    name: Literal["local"] = "local"
+    """Where cells are computed; the last five settings are Ray's (conf/executor/ray.yaml says what they mean)."""
+
+    name: Literal["local", "ray"] = "local"
     workers: Annotated[int, Field(ge=0)] | None = None
     threads: Count = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    address: str | None = None
+    num_cpus: Positive | None = None
+    num_gpus: Share | None = None
+    node_cache: Path | None = None
+    wait: Annotated[float, Field(ge=0)] = 60.0
+
+    @model_validator(mode="after")
+    def _of_ray(self) -> ExecutorSpec:
+        if self.name == "ray":
+            if self.workers == 0:
+                raise ValueError("executor.workers must be at least 1 with executor=ray. Got 0.")
+            if (self.device == "cpu" and self.num_gpus) or (self.device == "cuda" and self.num_gpus == 0):
+                raise ValueError(
+                    f"executor.num_gpus must fit executor.device. Got {self.num_gpus:g} and '{self.device}'. "
+                    "Leave one of them out."
+                )
+        return self
 
 
 class LoggerSpec(Spec):

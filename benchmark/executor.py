@@ -1,5 +1,7 @@
 """Runs a plan's missing cells in worker processes, each cell once, in an order that its needs allow.
 
+Here, the workers of this machine; those of a Ray cluster are in ray_executor.py, under the same schedule.
+
 Two processes of one thread each were measured faster than one process with two, so the default is a worker per core
 (or one per GPU). A worker that dies takes one cell with it, not the run. A cell that another run is computing is
 left to it and taken from the store when it is there.
@@ -16,15 +18,16 @@ import threading
 import time
 import traceback
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmark.config import ExecutorSpec
 from benchmark.plan import Cell
-from benchmark.store import Busy, Damaged, Store, clean
+from benchmark.store import STAGES, Busy, Damaged, Store, clean
 
 POLL_SECONDS = 0.5
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -32,7 +35,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: `done`, `present`, `busy`, `damaged` or `failed`, and why."""
+    """What became of a task: `done`, `present`, `busy`, `damaged`, `lost` (with its node) or `failed`, and why."""
 
     status: str
     seconds: float = 0.0
@@ -54,19 +57,23 @@ def run(
     device, devices = resolve_devices(spec)
     count = worker_count(spec, devices)
     schedule = Schedule(cells, all_cells, store, count)
-    pool = (
-        _inline(store, device, spec.threads)
-        if count == 0
-        else _workers(store, device, devices, min(count, len(cells)), spec.threads)
-    )
+    if spec.name == "ray":
+        from benchmark.ray_executor import crew
+
+        pool = crew(store, spec, schedule.progress)
+    elif count == 0:
+        pool = _inline(store, device, spec.threads)
+    else:
+        pool = _workers(store, device, devices, min(count, len(cells)), spec.threads)
     try:
         with pool as workers:
+            ready = getattr(workers, "ready", lambda: _ready(workers))
             while schedule.unfinished:
                 schedule.wake()
                 for worker in workers:
-                    if worker.idle and (task := schedule.next()):
+                    if worker.idle and (task := schedule.next(worker.stages)):
                         worker.start(task)
-                for worker in _ready(workers):
+                for worker in ready():
                     task, outcome = worker.finish()
                     schedule.settle(task, outcome)
                     if outcome.status != "busy":
@@ -74,6 +81,19 @@ def run(
     finally:
         clean(store)
     return schedule.failed
+
+
+class Worker(Protocol):
+    """What computes one task at a time, wherever it is."""
+
+    stages: Collection[str]
+
+    @property
+    def idle(self) -> bool: ...
+
+    def start(self, task: tuple[Cell, ...]) -> None: ...
+
+    def finish(self) -> tuple[tuple[Cell, ...], Outcome]: ...
 
 
 @dataclass
@@ -104,7 +124,7 @@ class Schedule:
         self.wanted = {c.key: c for c in cells}
         self.dependants: dict[str, list[str]] = defaultdict(list)
         self.waiting: dict[str, set[str]] = {}
-        self.ready: list[tuple[float, int, Cell]] = []
+        self.ready: dict[str, list[tuple[float, int, Cell]]] = defaultdict(list)
         self.sleeping: deque[tuple[float, tuple[Cell, ...]]] = deque()
         self.progress = Progress(len(cells), max(workers, 1))
         self.order = 0
@@ -120,10 +140,10 @@ class Schedule:
     def unfinished(self) -> bool:
         return bool(self.wanted)
 
-    def next(self) -> tuple[Cell, ...] | None:
-        """The next task, or None while all are waiting."""
-        while self.ready:
-            *_, cell = heapq.heappop(self.ready)
+    def next(self, stages: Collection[str] = STAGES) -> tuple[Cell, ...] | None:
+        """The next task of these stages, or None while all are waiting."""
+        while queues := [queue for stage, queue in self.ready.items() if queue and stage in stages]:
+            *_, cell = heapq.heappop(min(queues))
             if cell.key not in self.wanted or cell.key in self.running or self.waiting[cell.key]:
                 continue
             together = (cell,)
@@ -148,6 +168,10 @@ class Schedule:
             return
         if outcome.status == "damaged":
             self._again(task, *outcome.damaged)
+            return
+        if outcome.status == "lost":
+            for cell in task:
+                self._push(cell)
             return
         for cell in task:
             if outcome.status == "failed":
@@ -175,7 +199,7 @@ class Schedule:
 
     def _push(self, cell: Cell) -> None:
         self.order += 1
-        heapq.heappush(self.ready, (-self.rank.get(cell.key, cell.seconds), self.order, cell))
+        heapq.heappush(self.ready[cell.stage], (-self.rank.get(cell.key, cell.seconds), self.order, cell))
 
     def _done(self, cell: Cell, seconds: float | None) -> None:
         if seconds is not None:
@@ -261,25 +285,30 @@ def attempt(task: Sequence[Cell], store: Store, device: str, threads: int = 1) -
             if not todo:
                 return Outcome("present")
             stages.compute(todo, store, device)
-    except Busy:
-        return Outcome("busy")
-    except Damaged as error:
-        return Outcome("damaged", reason=str(error), damaged=(error.stage, error.key))
     except Exception as error:  # a cell's crash becomes a row
-        known = type(error).__module__.startswith("benchmark.")
-        if not known and os.environ.get("BENCHMARK_TRACEBACK"):
-            traceback.print_exc()
-        return Outcome(
-            "failed", time.perf_counter() - start, str(error) if known else f"{type(error).__name__}: {error}"
-        )
+        return outcome_of(error, time.perf_counter() - start)
     return Outcome("done", time.perf_counter() - start)
+
+
+def outcome_of(error: Exception, seconds: float = 0.0) -> Outcome:
+    """What an exception makes of a task; an unforeseen one is told by its kind."""
+    if isinstance(error, Busy):
+        return Outcome("busy")
+    if isinstance(error, Damaged):
+        return Outcome("damaged", reason=str(error), damaged=(error.stage, error.key))
+    known = type(error).__module__.startswith("benchmark.")
+    if not known and os.environ.get("BENCHMARK_TRACEBACK"):
+        traceback.print_exception(error)
+    return Outcome("failed", seconds, str(error) if known else f"{type(error).__name__}: {error}")
 
 
 # worker processes
 
 
-class _Worker:
+class LocalWorker:
     """One process and the task that it has."""
+
+    stages = STAGES
 
     def __init__(self, context: Any, arguments: tuple[Any, ...]):
         self.context, self.arguments = context, arguments
@@ -289,6 +318,7 @@ class _Worker:
     def _spawn(self) -> None:
         self.pipe, theirs = self.context.Pipe()
         self.process = self.context.Process(target=_serve, args=(theirs, *self.arguments), daemon=True)
+        resource_tracker.ensure_running()  # else the first start would start it, and it unblocks SIGINT
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's affair
         try:
             self.process.start()
@@ -327,23 +357,32 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _workers(store: Store, device: str, gpus: int, count: int, threads: int) -> Iterator[list[_Worker]]:
+def pinned(threads: int) -> Iterator[None]:
+    """Worker processes that start meanwhile compute with so many threads: their libraries read it on import."""
     before = {v: os.environ.get(v) for v in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # read by the libraries when a worker imports them
-    context, workers = multiprocessing.get_context("spawn"), []
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     try:
-        for number in range(count):
-            place = f"cuda:{number % gpus}" if device == "cuda" else "cpu"
-            workers.append(_Worker(context, (store.cache, store.released, place, threads)))
-        yield workers
+        yield
     finally:
-        for worker in workers:
-            worker.stop()
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
-def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
+@contextlib.contextmanager
+def _workers(store: Store, device: str, gpus: int, count: int, threads: int) -> Iterator[list[LocalWorker]]:
+    context, workers = multiprocessing.get_context("spawn"), []
+    with pinned(threads):
+        try:
+            for number in range(count):
+                place = f"cuda:{number % gpus}" if device == "cuda" else "cpu"
+                workers.append(LocalWorker(context, (store.cache, store.released, place, threads)))
+            yield workers
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+def _ready(workers: Sequence[LocalWorker]) -> list[LocalWorker]:
     busy = {w.pipe: w for w in workers if not w.idle}
     if not busy:
         time.sleep(0.05)
@@ -371,6 +410,8 @@ class _Local:
 
 
 class _Here:
+    stages = STAGES
+
     def __init__(self, *arguments: Any):
         self.arguments, self.task, self.pipe = arguments, None, _Local()
 

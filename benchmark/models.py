@@ -40,6 +40,10 @@ _AWAY: set[str] = set()
 """Repositories that the hub did not answer for: it is asked once a process, as its client tries for half a minute."""
 
 
+SENT: dict[str, list[Path]] = {}
+"""Weight files that a run's driver sent to this node of a cluster, by the string that names them there."""
+
+
 class WeightsUnavailable(Exception):
     """Weights that cannot be had here. The message says which model, why, and what to put where."""
 
@@ -243,6 +247,8 @@ def weight_files(spec: ModelSpec, offline: bool = False) -> list[Path]:
     offline  ask no network; else what is not in the hub's cache is downloaded
     Raises WeightsUnavailable.
     """
+    if spec.weights in SENT:
+        return SENT[spec.weights]
     kind, _, what = spec.weights.partition(":")
     find = {
         "package": _package_file,

@@ -136,6 +136,13 @@ class Store:
                 (staged / name).write_bytes(content)
         return self._home(stage, key)
 
+    def files(self, stage: str, key: str) -> dict[str, bytes | Path]:
+        """All files of a verified cell, its manifest among them: what another store can adopt."""
+        files = dict(self.read(stage, key).files)
+        if "manifest.json" not in files:
+            files["manifest.json"] = self._folder(stage, key) / "manifest.json"
+        return files
+
     # writing
 
     def write(
@@ -159,6 +166,16 @@ class Store:
                 (staged / "arrays.safetensors").write_bytes(save(dict(arrays)))
             files = {p.name: {"sha256": digest(p), "bytes": p.stat().st_size} for p in sorted(staged.iterdir())}
             (staged / "manifest.json").write_text(json.dumps({"schema": SCHEMA, "files": files}, indent=1))
+
+    def adopt(self, stage: str, key: str, files: Mapping[str, Any]) -> None:
+        """Add a finished cell from the `files` of another store (buffers); raises Damaged where they are not intact."""
+        try:
+            names = _intact(files)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(stage, key, f"on its way here: {error}") from None
+        with self._staged(stage, key) as staged:
+            for name in (*names, "manifest.json"):
+                (staged / name).write_bytes(files[name])
 
     def workspace(self, key: str) -> Path:
         """An empty folder in which the holder of a key's claim may prepare its files."""
@@ -240,9 +257,7 @@ class Store:
         archive, members = self._zips[stage]
         try:
             contents = {file: archive.read(name) for file, name in members[key].items()}
-            for name, expected in _files_of(json.loads(contents["manifest.json"])).items():
-                if hashlib.sha256(contents[name]).hexdigest() != expected["sha256"]:
-                    raise ValueError(f"{name} has another checksum")
+            _intact(contents)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]} ({error}). {RESTORE}") from None
         return contents
@@ -299,6 +314,15 @@ def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     if absent := ALWAYS - files.keys():
         raise ValueError(f"its manifest lacks {', '.join(sorted(absent))}")
     return files
+
+
+def _intact(contents: Mapping[str, Any]) -> list[str]:
+    """The names in a manifest; raises ValueError or KeyError where the contents are not what it says."""
+    files = _files_of(json.loads(bytes(contents["manifest.json"])))
+    for name, expected in files.items():
+        if hashlib.sha256(contents[name]).hexdigest() != expected["sha256"]:
+            raise ValueError(f"{name} has another checksum")
+    return list(files)
 
 
 def clean(store: Store) -> None:

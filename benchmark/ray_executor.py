@@ -1,0 +1,331 @@
+"""Runs cells on a Ray cluster: an existing one, or one of this machine that is started for the run.
+
+The driver keeps the store, the claims and the schedule; nodes see neither. Packs are built by the driver, where the
+images are. Every other cell goes to a worker on some node, with what it needs unless the node has it already, and
+comes back as the bytes of its folder, which are checked before they enter the store. So no file system is shared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import multiprocessing
+import os
+import sys
+import time
+import uuid
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark import provenance
+from benchmark.config import ConfigError, ExecutorSpec, ModelSpec
+from benchmark.executor import POLL_SECONDS, LocalWorker, Outcome, Progress, outcome_of, pinned
+from benchmark.plan import Cell, fingerprints
+from benchmark.ray_cluster import connected
+from benchmark.store import STAGES, Store, key_of
+
+HERE = ("pack",)
+ELSEWHERE = tuple(stage for stage in STAGES if stage not in HERE)
+RETRIES = 2
+"""How often a cell starts again after its worker's process died on a node that lives on; lost nodes do not count."""
+
+BOXES = 32
+"""Contents that are kept in Ray's object store, so that several nodes can fetch them; Ray moves excess to disk."""
+
+LOOK_SECONDS, NOTICE_SECONDS = 2.0, 30.0
+"""Between two looks at what nodes there are; and without any worker before that is said."""
+
+
+@contextlib.contextmanager
+def crew(store: Store, spec: ExecutorSpec, progress: Progress) -> Iterator[Crew]:
+    """The workers of a cluster while a run lasts; afterwards nothing of it is left on the nodes."""
+    with pinned(spec.threads), connected(spec) as alone:
+        workers = Crew(store, spec, progress, wait=0.0 if alone else spec.wait)
+        try:
+            workers.recruit()
+            yield workers
+        finally:
+            workers.dismiss()
+
+
+class Crew:
+    """As many workers as the cluster has room for, however many nodes it has at the moment."""
+
+    def __init__(self, store: Store, spec: ExecutorSpec, progress: Progress, wait: float):
+        import ray
+
+        from benchmark.ray_node import Remote
+
+        self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
+        self.run, self.wait = uuid.uuid4().hex[:12], wait
+        self.cpus, self.gpus = spec.num_cpus or spec.threads, self._gpus()
+        self.remote = ray.remote(Remote)
+        self.abroad: list[_Abroad] = []
+        self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
+        self.has: dict[str, dict[str, str]] = {}  # node → key → seal of what it has
+        self.folders: dict[str, str] = {}
+        self.boxes: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self.lost: Counter[str] = Counter()
+        self.looked = self.noticed = time.monotonic()
+        self.without_room: float | None = None
+
+    def __iter__(self) -> Iterator[_Abroad | _AtHome]:
+        return iter([*self.at_home, *self.abroad])
+
+    def ready(self) -> list[_Abroad | _AtHome]:
+        """The workers that have finished something, after a while at most."""
+        if time.monotonic() - self.looked > LOOK_SECONDS:
+            self.recruit()
+        packing = [w for w in self.at_home if not w.idle]
+        found = [w for w in self.abroad if w.outcome] + [w for w in packing if w.pipe.poll()]
+        waiting = {w.ref: w for w in self.abroad if w.ref is not None}
+        patience = 0.0 if found else 0.05 if packing else POLL_SECONDS
+        if not waiting:
+            time.sleep(min(patience, 0.05))
+            return found
+        if self.ray.wait(list(waiting), timeout=patience)[0]:
+            for ref in self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]:
+                if waiting[ref].task:
+                    found.append(waiting[ref])
+                else:
+                    waiting[ref].settle_in()
+        self.progress.workers = max(1, sum(w.place is not None for w in self.abroad))
+        return found
+
+    def recruit(self) -> None:
+        """Ask for the workers that there is room for; complain where no node can hold one."""
+        self.looked = time.monotonic()
+        nodes = [n["Resources"] for n in self.ray.nodes() if n["Alive"]]
+        room = sum(map(self._seats, nodes))
+        if room:
+            self.without_room = None
+        elif self.without_room is None:
+            self.without_room = self.looked
+        if not room and self.looked - self.without_room >= self.wait:
+            have = "; ".join(f"{n.get('CPU', 0):g} CPU and {n.get('GPU', 0):g} GPU" for n in nodes)
+            raise ConfigError(
+                f"executor.num_cpus and executor.num_gpus must fit on a node of the cluster. Got {self._request}; its "
+                f"nodes have {have or 'gone'}. Ask for less, or add a node; what is finished is kept."
+            )
+        left = self.progress.total - self.progress.done
+        for _ in range(min(self.spec.workers or room, left) - len(self.abroad)):
+            self.abroad.append(_Abroad(self))
+        if any(w.place for w in self.abroad):
+            self.noticed = self.looked
+        elif room and self.looked - self.noticed > NOTICE_SECONDS:
+            self.noticed = self.looked
+            print(f"still no worker ({self._request}): the cluster is busy or slow", file=sys.stderr, flush=True)
+
+    def parcels(self, cells: Iterable[Cell], node: str) -> list[Any]:
+        """What a node lacks of the needs of cells; raises Damaged for a need that is not intact here."""
+        from benchmark.models import weight_files
+        from benchmark.ray_node import OUTSIDE, Parcel, contents
+
+        has, found = self.has.setdefault(node, {}), {}
+        for cell in cells:
+            for stage, key in cell.needs:
+                files = self.store.files(stage, key)
+                seal = _seal(files)
+                if key not in found and has.get(key) != seal:
+                    box = self._box(key, seal, lambda files=files: contents(files))
+                    found[key] = Parcel(stage, key, seal, box)
+            for model in _foreign(cell):
+                files = {p.name: p for p in weight_files(model)[:1]}
+                key = key_of({OUTSIDE: fingerprints(files.values())})
+                if files and key not in found:  # also where the node has it: each worker is told once more
+                    box = None if key in has else self._box(key, "", lambda files=files: contents(files))
+                    found[key] = Parcel(OUTSIDE, key, "", box, model.weights)
+        return list(found.values())
+
+    def again(self, worker: _Abroad, task: Sequence[Cell], why: str) -> Outcome:
+        """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
+        self.lost.update(c.key for c in task)
+        if (times := max(self.lost[c.key] for c in task)) > RETRIES:
+            return Outcome("failed", reason=f"{why} on {worker.place.host}, {times} times")
+        return Outcome("lost", reason=f"{why} on {worker.place.host}; it starts again")
+
+    def without(self, worker: _Abroad, task: Sequence[Cell]) -> Outcome:
+        """A worker is gone, with its node or alone."""
+        self.abroad.remove(worker)
+        worker.dismiss()
+        if any(n["NodeID"] == worker.place.node and n["Alive"] for n in self.ray.nodes()):
+            return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
+        return Outcome("lost", reason=f"node {worker.place.host} is gone; it starts again elsewhere")
+
+    def dismiss(self) -> None:
+        """End all workers and remove what the run left on the nodes."""
+        from ray.exceptions import RayError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        from benchmark.ray_node import remove
+
+        for worker in (*self.abroad, *self.at_home):
+            worker.dismiss()
+        with contextlib.suppress(RayError, OSError):  # the cluster itself may be gone
+            sweep = self.ray.remote(num_cpus=0, max_retries=0)(remove)
+            nodes = {n["NodeID"] for n in self.ray.nodes() if n["Alive"]} & self.folders.keys()
+            there = {n: NodeAffinitySchedulingStrategy(n, soft=False) for n in nodes}
+            refs = [sweep.options(scheduling_strategy=there[n]).remote(Path(self.folders[n])) for n in nodes]
+            if refs:
+                self.ray.wait(refs, num_returns=len(refs), timeout=30)
+
+    def _gpus(self) -> float:
+        if self.spec.device == "cpu" or self.spec.num_gpus is not None:
+            return self.spec.num_gpus or 0
+        return int(self.spec.device == "cuda" or any(n["Resources"].get("GPU") for n in self.ray.nodes() if n["Alive"]))
+
+    def _seats(self, resources: Mapping[str, float]) -> int:
+        """Workers that a node can hold at once; a worker's share of a GPU is of one GPU."""
+        seats = math.floor(resources.get("CPU", 0) / self.cpus + 1e-9)
+        if self.gpus:
+            seats = min(seats, int(resources.get("GPU", 0)) * math.floor(1 / self.gpus + 1e-9))
+        return seats
+
+    @property
+    def _request(self) -> str:
+        return f"{self.cpus:g} CPU and {self.gpus:g} GPU per cell"
+
+    def _box(self, key: str, seal: str, content: Callable[[], Any]) -> Any:
+        """A reference to a content in Ray's object store, where it is put once while it is in use."""
+        if (key, seal) not in self.boxes:
+            self.boxes[key, seal] = self.ray.put(content())
+        self.boxes.move_to_end((key, seal))
+        while len(self.boxes) > BOXES:  # one that is on its way is kept by Ray until it has arrived
+            self.boxes.popitem(last=False)
+        return self.boxes[key, seal]
+
+
+class _Abroad:
+    """A worker on a node, and the task that it has."""
+
+    stages = ELSEWHERE
+
+    def __init__(self, crew: Crew):
+        spec, self.crew = crew.spec, crew
+        self.task: tuple[Cell, ...] | None = None
+        self.place: Any = None
+        self.outcome: Outcome | None = None
+        self.sent: list[Any] = []
+        self.claims = contextlib.ExitStack()
+        wanted = {"num_cpus": crew.cpus, "num_gpus": crew.gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+        cache = str(spec.node_cache) if spec.node_cache else None
+        self.actor = crew.remote.options(**wanted).remote(crew.run, cache, spec.threads, not crew.gpus)
+        self.ref = self.actor.arrive.remote()
+
+    @property
+    def idle(self) -> bool:
+        return self.place is not None and self.task is None
+
+    def settle_in(self) -> None:
+        """Note where the worker is; a node on which it cannot even start ends the run, with the reason."""
+        from ray.exceptions import ActorDiedError, RayError
+
+        ref, self.ref = self.ref, None
+        try:
+            self.place = self.crew.ray.get(ref)
+        except RayError as error:
+            if isinstance(error, ActorDiedError) and not error.actor_init_failed:  # it went with its node
+                self.crew.abroad.remove(self)
+                return
+            raise ConfigError(
+                f"Every node of the cluster must be able to run this project. Got: {_last_line(error)}. Install the "
+                "same packages there as here (constraints.txt)."
+            ) from None
+        first = self.place.node not in self.crew.folders
+        self.crew.folders[self.place.node] = self.place.folder
+        there, here = self.place.versions, provenance.versions()
+        odd = ", ".join(f"{n} {there.get(n, 'missing')}, not {here[n]}" for n in here if there.get(n) != here[n])
+        if odd and first:
+            print(f"warning: node {self.place.host} has {odd}: results may differ.", file=sys.stderr, flush=True)
+
+    def start(self, task: tuple[Cell, ...]) -> None:
+        """Send a task with what its node lacks; the claims on its cells are the driver's."""
+        self.task = task
+        try:
+            for cell in task:
+                self.claims.enter_context(self.crew.store.claim(cell.key))
+            todo = tuple(c for c in task if not self.crew.store.has(c.stage, c.key))
+            if todo:
+                self.sent = self.crew.parcels(todo, self.place.node)
+                self.ref = self.actor.compute.remote(todo, self.sent)
+            else:
+                self.outcome = Outcome("present")
+        except Exception as error:  # as in a worker of this machine
+            self.outcome = outcome_of(error)
+
+    def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
+        task, self.task = self.task, None
+        outcome, self.outcome = self.outcome, None
+        with self.claims:
+            return task, outcome or self._come_back(task)
+
+    def dismiss(self) -> None:
+        self.crew.ray.kill(self.actor, no_restart=True)
+        self.claims.close()
+
+    def _come_back(self, task: tuple[Cell, ...]) -> Outcome:
+        """Put what was made into the store, and say what became of the task."""
+        from ray.exceptions import RayError, RayTaskError
+
+        crew, has = self.crew, self.crew.has[self.place.node]
+        ref, self.ref = self.ref, None
+        try:
+            outcome, made = crew.ray.get(ref)
+            for cell in task:
+                if cell.key in made:
+                    crew.store.adopt(cell.stage, cell.key, made[cell.key])
+                    has[cell.key] = _seal(made[cell.key])
+        except RayTaskError as error:  # the worker's own trouble: a full disk, for instance
+            return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}")
+        except RayError:
+            return crew.without(self, task)
+        except Exception as error:
+            return outcome_of(error)
+        has.update({parcel.key: parcel.seal for parcel in self.sent})
+        if outcome.status == "damaged":  # the copy on the node: it is sent once more
+            has.pop(outcome.damaged[1], None)
+            return crew.again(self, task, outcome.reason)
+        return outcome
+
+
+class _AtHome(LocalWorker):
+    """A process of the driver's machine, started when there is something for it."""
+
+    stages = HERE
+
+    def __init__(self, store: Store, threads: int):
+        self.context, self.task, self.process = multiprocessing.get_context("spawn"), None, None
+        self.arguments = (store.cache, store.released, "cpu", threads)
+
+    def start(self, task: tuple[Cell, ...]) -> None:
+        if self.process is None:
+            self._spawn()
+        super().start(task)
+
+    def dismiss(self) -> None:
+        if self.process is not None:
+            self.stop()
+
+
+def _foreign(cell: Cell) -> list[ModelSpec]:
+    """The models of which a cell reads weights that were made elsewhere."""
+    model = cell.work.get("model")
+    if not isinstance(model, ModelSpec):
+        return []
+    if cell.stage == "weights":
+        return [model.initial] if model.initial else []
+    return [] if cell.work["weights"] else [model]
+
+
+def _seal(files: Mapping[str, Any]) -> str:
+    manifest = files["manifest.json"]
+    return hashlib.sha256(manifest.read_bytes() if isinstance(manifest, Path) else manifest).hexdigest()
+
+
+def _last_line(error: Exception) -> str:
+    """The exception at the end of a traceback that came from a node."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
