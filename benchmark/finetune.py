@@ -186,7 +186,7 @@ def optimiser(module: nn.Module, spec: ModelSpec, recipe: RecipeSpec | PretrainS
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
 
 
-def rate_at(step: int, steps: int, warmup: float, milestones: tuple[float, ...] = ()) -> float:
+def rate_at(step: float, steps: int, warmup: float, milestones: tuple[float, ...] = ()) -> float:
     """The share of the peak rate at a step: linear warm-up over a share of the steps, then a cosine to zero.
 
     milestones  shares of the steps; with any, the rate stays and falls to a tenth after each of them instead
@@ -241,6 +241,7 @@ def fit(
     flip: bool,
     rotations: bool = False,
     parts: int = 1,
+    watch: Callable[[int], float] | None = None,
 ) -> Course:
     """Train the module in place, on the device where it lies.
 
@@ -249,6 +250,8 @@ def fit(
     rotations  replace the targets by one of four quarter turns, drawn for every view
     parts      cut each batch into so many parts whose gradients are added: less memory, the same images and
                steps (batch norm sees the parts)
+    watch      asked before every step for its place in the schedule, 0 to 1, instead of step / recipe.steps; 1 ends
+               the training. It may look at the module, which is put back into training mode
     Raises TrainingFailed when the loss is not finite.
     """
     device = next(module.parameters()).device
@@ -297,12 +300,21 @@ def fit(
         loss.backward()
         return loss.detach()
 
-    _training_mode(module, frozen=getattr(recipe, "freeze", "none") == "backbone")
-    start = time.perf_counter()
+    frozen = getattr(recipe, "freeze", "none") == "backbone"
+    _training_mode(module, frozen)
+    start, done = time.perf_counter(), recipe.steps
     with _reproducible(seed, device):
         for step in range(recipe.steps):
+            place = float(step)
+            if watch is not None:
+                place = watch(step) * recipe.steps
+                if place >= recipe.steps:
+                    done = step
+                    break
+                if module.training == frozen:  # it looked
+                    _training_mode(module, frozen)
             for group in update.param_groups:
-                group["lr"] = rate * rate_at(step, recipe.steps, recipe.warmup, milestones)
+                group["lr"] = rate * rate_at(place, recipe.steps, recipe.warmup, milestones)
             update.zero_grad(set_to_none=True)
             for cut in cuts:
                 losses[step] += backward(step, cut)
@@ -310,9 +322,11 @@ def fit(
             looked = step % CHECK_EVERY == CHECK_EVERY - 1 or step == recipe.steps - 1
             if looked and not finite(losses[: step + 1], wait=step == recipe.steps - 1):
                 raise TrainingFailed(f"loss became NaN or infinite within {step + 1} steps at rate {rate:g}")
+    if not bool(torch.isfinite(losses[:done]).all()):
+        raise TrainingFailed(f"loss became NaN or infinite within {done} steps at rate {rate:g}")
     seconds = time.perf_counter() - start
-    pieces = np.array_split(losses.double().cpu().numpy(), min(CURVE_POINTS, recipe.steps))
-    return Course([round(float(p.mean()), 6) for p in pieces], seconds, batch, order.size)
+    pieces = np.array_split(losses[:done].double().cpu().numpy(), max(1, min(CURVE_POINTS, done)))
+    return Course([round(float(p.mean()), 6) for p in pieces if len(p)], seconds, batch, done * batch)
 
 
 def _training_mode(module: nn.Module, frozen: bool) -> None:

@@ -1,0 +1,144 @@
+"""The model that a search ends with: one safetensors file that says what it is, how to feed it and how good it was.
+
+The weights lie under timm's names in single precision, so that timm loads them without this project (`loading_code`).
+Everything else is text in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.config import ConfigError, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMAT = "diverse-model-selection checkpoint 1"
+SPEC = ("name", "arch", "args", "edits", "input_size", "mean", "std", "family", "layers", "licence")
+"""The fields of a model that its checkpoint holds: those that build it and feed it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds beside the weights. `pack_size` is the short side to which images are scaled down first."""
+
+    spec: ModelSpec
+    class_names: list[str]
+    multilabel: bool
+    pack_size: int
+    test: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Path) -> None:
+    """Write the module's weights (single precision) and what is known about them; complete or not at all.
+
+    data  facts of the training data: its name, licence and origin
+    """
+    import os
+
+    import torch
+    from safetensors.torch import save_file
+
+    state = {
+        name: (value.float() if value.is_floating_point() else value).detach().to("cpu", copy=True).contiguous()
+        for name, value in module.state_dict().items()
+    }
+    if bad := [n for n, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]:
+        raise ValueError(f"weights must be finite to be kept. Got NaN or infinity in '{bad[0]}'.")
+    memory = "contiguous" if about.spec.family == "transformer" else "channels_last"
+    metadata = about.spec.model_dump(mode="json", include=set(SPEC)) | {
+        "format": FORMAT,
+        "class_names": about.class_names,
+        "multilabel": about.multilabel,
+        "pack_size": about.pack_size,
+        "layout": f"float32 (n, 3, h, w), RGB, pixels / 255, then (x - mean) / std; in memory {memory}",
+        "data": dict(data),
+        "test": about.test,
+        "provenance": about.provenance,
+        "timm": loading_code(about.spec, len(about.class_names), file.name),
+    }
+    text = {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in metadata.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    save_file(state, part, metadata=text)
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.replace(file)
+
+
+def loading_code(spec: ModelSpec, n_classes: int, file: str = "model.safetensors") -> str:
+    """Python that loads the file with timm alone."""
+    path, _, name = spec.arch.rpartition(".")
+    given = "".join(f", {k}={_literal(v)}" for k, v in spec.args.items())
+    made = f"{name}(num_classes={n_classes}{given})"
+    if not path:
+        made = f"timm.create_model({spec.arch!r}, num_classes={n_classes}{given})"
+    lines = [f"from {path} import {name}" if path else "import timm", "from safetensors.torch import load_file"]
+    edits = []
+    for place, value in spec.edits.items():
+        owner, _, attribute = place.rpartition(".")
+        to = "torch.nn.Identity()" if value == "identity" else _literal(value)
+        edits.append(f"setattr(model.get_submodule({owner!r}), {attribute!r}, {to})")
+    lines += ["import torch"] if any("torch.nn" in e for e in edits) else []
+    return "\n".join([*lines, f"model = {made}", *edits, f"model.load_state_dict(load_file({file!r}))"])
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k!r}: {_literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):  # timm compares with tuples
+        return "(" + "".join(f"{_literal(v)}, " for v in value).rstrip() + ")"
+    return repr(value)
+
+
+def read(file: Path) -> Checkpoint:
+    """What a checkpoint says about itself; ConfigError for a file that is none. The weights are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise ConfigError(
+            f"model must be a checkpoint file. Got nothing at '{file}'. Give the model.safetensors that a search wrote."
+        )
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            text = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(
+            f"model must be a safetensors file. Got '{file}' ({error}). Give the model.safetensors that a search wrote."
+        ) from None
+    if text.get("format") != FORMAT:
+        raise ConfigError(
+            f"model must be a checkpoint of this project ('{FORMAT}' in its metadata). Got '{file}' with "
+            f"{text.get('format') or 'no such format'!r}. Give the model.safetensors that a search wrote."
+        )
+    try:
+        facts = {
+            k: v if k in ("name", "arch", "family", "licence") else json.loads(v)
+            for k, v in text.items()
+            if k not in ("format", "layout", "timm")
+        }
+        spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC})
+        return Checkpoint(spec, *(facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")))
+    except (KeyError, ValueError) as error:  # pydantic's and JSON's complaints are ValueErrors
+        raise ConfigError(f"model must have whole metadata. Got '{file}' without it: {error}. Make it again.") from None
+
+
+def load(file: Path) -> tuple[nn.Module, Checkpoint]:
+    """The trained model in evaluation mode on the CPU, and what the file says about it. Raises ConfigError."""
+    from safetensors.torch import load_file
+
+    from benchmark import models
+
+    about = read(file)
+    module = models.build(about.spec, len(about.class_names))
+    try:
+        module.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:200]
+        raise ConfigError(f"weights of '{file}' must fit '{about.spec.arch}'. Got {first}. Make it again.") from None
+    return module.eval(), about

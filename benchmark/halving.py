@@ -1,0 +1,132 @@
+"""Fine-tuning within a time budget: successive halving among the ranked models, then the winner trained to the clock.
+
+Speeds are measured first. Rung 1 trains as many of the ranked models as can get a useful number of steps; rung 2 gives
+the best of them more steps and a choice of learning rate; rung 3 lets the last few have equal time. Every trial is a
+whole fine-tuning with its own schedule, on a part of the training images and judged on the rest; one that its learning
+curve shows to be hopeless is stopped. At least half of the budget belongs to the final training, on all training
+images; the test split is looked at once, after it. What is finished lies in a folder of the output: a killed search
+goes on from there, and its clock counts the time that it has run.
+
+Source: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.
+Differs in that the number of rungs is fixed, the rate is searched along, and the last rung is at equal time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import pool
+from benchmark.config import ConfigError, DataSpec, Experiment, ModelSpec, did_you_mean
+from benchmark.executor import run as execute
+from benchmark.plan import plan
+from benchmark.progress import Display
+from benchmark.race import Candidate, Result, Search, Subject
+from benchmark.store import Store, key_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST = 12
+"""Models that are tried at most."""
+
+
+def search(
+    ranking: DataFrame, experiment: Experiment, store: Store, data: DataSpec, budget_seconds: float, out: Path
+) -> Result:
+    """Spend a budget on the best ranked models and end with a trained one.
+
+    ranking         a row per model, the best first: `model` (of the experiment's bank); where there are
+                    `predicted_accuracy`, `low` and `high`, a model whose interval lies below the first's is left out
+    data            the data set; its pack and the models' weights are made first where the store has none
+    budget_seconds  from this call to the files in `out`; kept within 5 % (the final training follows the clock)
+    out             gets model.safetensors (see benchmark.predict), confusion.csv and .png, log.txt, log.jsonl, and
+                    `search/`, from which the same call goes on when it was killed; a finished one is not repeated
+    Raises ConfigError for a ranking or a budget with which nothing can be trained.
+    """
+    begun, out = time.monotonic(), Path(out)
+    if not budget_seconds > 0:
+        raise ConfigError(f"budget must be more than 0 seconds. Got {budget_seconds}. Give for example 30m.")
+    names = contenders(ranking, experiment.bank)
+    made, candidates, pack = prepare(names, experiment, store, data)
+    identity = {
+        "pack": pack,
+        "models": [[c.spec.identity(), c.spec.name] for c in candidates],
+        "recipe": experiment.recipe.identity(),
+        "budget": float(budget_seconds),
+    }
+    folder = out / "search" / key_of(identity)[:16]
+    if (done := folder / "result.json").exists() and (result := _finished(done)):
+        return result
+    facts = store.read("pack", pack).values
+    subject = Subject(
+        data.name, store.folder("pack", pack), facts["train"], facts["test"], facts["class_names"], facts["multilabel"]
+    )
+    run, workers, threads = pool.runner(experiment.executor)
+    one = Search(
+        candidates, subject, experiment.recipe, float(budget_seconds), out, folder, run, workers, threads, begun=begun
+    )
+    for text in made:
+        one.log("out", text)
+    return one.search()
+
+
+def _finished(file: Path) -> Result | None:
+    """The result of an earlier search, where all its files are there still."""
+    facts = json.loads(file.read_text())
+    paths = {k: Path(facts[k]) for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
+    if not all(p.exists() for p in paths.values()):
+        return None
+    return Result(**facts | paths | {"notes": tuple(facts["notes"])})
+
+
+def contenders(ranking: DataFrame, bank: Mapping[str, ModelSpec]) -> list[str]:
+    """The ranked models that are worth a trial, the best first, `MOST` at most."""
+    if "model" not in ranking.columns or not len(ranking):
+        raise ConfigError(
+            f"ranking must have a column model with one row at least. Got {len(ranking)} rows of "
+            f"{', '.join(map(str, ranking.columns))}. Rank the models first."
+        )
+    names = list(dict.fromkeys(map(str, ranking["model"])))
+    for name in names:
+        if name not in bank:
+            raise ConfigError(f"ranking must name models of the bank. Got '{name}'. {did_you_mean(name, bank)}")
+    if {"low", "high"} <= set(ranking.columns):
+        rows = ranking.drop_duplicates("model").set_index("model")
+        floor = rows["low"].iloc[0]
+        names = [n for n in names if not rows.loc[n, "high"] < floor]
+    return names[:MOST]
+
+
+def prepare(
+    names: Sequence[str], experiment: Experiment, store: Store, data: DataSpec
+) -> tuple[list[str], list[Candidate], str]:
+    """What is left out and why, the models with their weights, and the key of the pack; makes what the store lacks."""
+    chosen = {n: experiment.bank[n] for n in names}
+    made = plan(experiment.model_copy(update={"target": {data.name: data}, "bank": chosen}), with_truth=False)
+    of_model = {t.model.name: made.cells[t.probe].work for t in made.transfers}
+    out = [f"{n}: {made.unavailable.get(n, 'it was trained on this task')}" for n in names if n not in of_model]
+    if not of_model:
+        raise ConfigError(f"ranking must hold a model that is available. Got none: {'; '.join(out)}.")
+    pack = next(iter(of_model.values()))["pack"]
+    wanted = {pack} | {w["weights"] for w in of_model.values() if w["weights"]}
+    for cell in reversed(made.cells.values()):
+        if cell.key in wanted and not store.has(cell.stage, cell.key):
+            wanted |= {key for _, key in cell.needs}
+    missing = [c for c in made.cells.values() if c.key in wanted and not store.has(c.stage, c.key)]
+    with Display(len(missing)) as display:
+        failed = execute(missing, made.cells, store, experiment.executor, display)
+    if pack in failed:
+        raise ConfigError(failed[pack])
+    out += [f"{n}: {failed[w['weights']]}" for n, w in of_model.items() if w["weights"] in failed]
+    candidates = [
+        Candidate(chosen[n], store.folder("weights", w["weights"]) if w["weights"] else None)
+        for n, w in of_model.items()
+        if w["weights"] not in failed
+    ]
+    if not candidates:
+        raise ConfigError(f"ranking must hold a model that is available. Got none: {'; '.join(out)}.")
+    return out, candidates, pack

@@ -1,0 +1,179 @@
+"""Predict with a trained model: python -m benchmark.predict model=out/model.safetensors photo.jpg folder/
+
+Prints the class and its probability for every image; `out=predictions.csv` writes all probabilities. Images are scaled
+and cut as in training. What cannot be read is named, the rest is predicted, and the exit code is 2.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from benchmark import packs
+from benchmark.cli import settings
+from benchmark.config import ConfigError, RecipeSpec, Spec
+
+USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
+
+model is what a search with a budget wrote; folders are searched at any depth."""
+BATCH = 64
+
+
+class Settings(Spec):
+    """What to predict with."""
+
+    model: Path = Field(description="the checkpoint, model.safetensors")
+    out: Path | None = Field(None, description="also write image, class, probability and those of all classes as CSV")
+    device: str = Field("auto", description="auto, cpu or cuda")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; words without `=`, and those that name a file, are images."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    images = [a for a in given if not a.startswith("-") and ("=" not in a or Path(a).exists())]
+    rest = [_quoted(a) for a in given if a not in images]
+    return settings(lambda chosen: run(chosen, images), Settings, USAGE, rest)
+
+
+def _quoted(word: str) -> str:
+    """A path may hold characters that mean something in Hydra's grammar."""
+    key, equals, value = word.partition("=")
+    plain = not equals or key not in ("model", "out") or value[:1] in ("'", '"') or value == "null"
+    return word if plain else f"{key}='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def run(chosen: Settings, images: Sequence[str]) -> int:
+    """Predict, print, and return the exit code: 2 where an image could not be read."""
+    import torch
+
+    from benchmark import checkpoint, finetune
+
+    if chosen.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
+    module, about = checkpoint.load(chosen.model)
+    files = find(images)
+    place = "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"
+    module = finetune.to_device(module, about.spec, torch.device(place))
+    read, unreadable, found = [], [], []
+    for part in _batches(files):
+        pixels = []
+        for file in part:
+            try:
+                pixels.append(view(packs.decode(file.read_bytes(), str(file)), about.pack_size, about.spec.input_size))
+                read.append(file)
+            except (packs.UnreadableImageError, OSError) as error:
+                unreadable.append(str(error))
+        if pixels:
+            found.append(finetune.predict(module, about.spec, torch.from_numpy(np.stack(pixels)), RecipeSpec()))
+    if found:
+        shares = probabilities(np.concatenate(found), about.multilabel)
+        show(read, shares, about)
+        if chosen.out:
+            write(chosen.out, read, shares, about)
+    for reason in unreadable:
+        print(f"error: an image must be readable. Got {reason}. Repair or remove it.", file=sys.stderr)
+    return 2 if unreadable else 0
+
+
+def find(images: Sequence[str]) -> list[Path]:
+    """The image files that paths of images and folders stand for; ConfigError for one that stands for none."""
+    if not images:
+        raise ConfigError("an image or a folder of images must be given. Got none. Add its path to the command.")
+    files: list[Path] = []
+    for name in images:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if packs.is_image(p) and not p.name.startswith("."))
+            if not inside:
+                raise ConfigError(
+                    f"a folder must hold images ({', '.join(sorted(packs.SUFFIXES))}). Got none in '{path}'."
+                )
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ConfigError(f"an image or a folder must exist. Got nothing at '{path}'. Check the path.")
+    return list(dict.fromkeys(files))
+
+
+def _batches(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for first in range(0, len(files), BATCH):
+        yield files[first : first + BATCH]
+
+
+def view(image: Any, pack_size: int, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 pixels of an image as training saw them: scaled down as a pack's, then for the model."""
+    pixels = packs.scaled(image, pack_size)
+    one = packs.Pack(
+        "",
+        pixels.reshape(-1),
+        np.array([0, pixels.size]),
+        np.array([pixels.shape[:2]]),
+        np.zeros(1),
+        np.zeros(1),
+        [],
+        False,
+        {},
+    )
+    return one.stack([0], size)[0]
+
+
+def probabilities(outputs: np.ndarray, multilabel: bool) -> np.ndarray:
+    """Shares (n, c) from outputs (n, c): they sum to 1 over the classes, or are each label's own for multi-label."""
+    outputs = outputs.astype(np.float64)
+    if multilabel:
+        return 1 / (1 + np.exp(-outputs))
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def answers(shares: np.ndarray, about: Any) -> list[list[int]]:
+    """The classes to name for each image, the likeliest first: one, or for multi-label all above one half."""
+    ranked = np.argsort(-shares, axis=1, kind="stable")
+    if not about.multilabel:
+        return [[int(row[0])] for row in ranked]
+    return [[int(c) for c in row if of[c] > 0.5] for row, of in zip(ranked, shares, strict=True)]
+
+
+def show(files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
+    """Print a table, an image a row."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    measure = "mean average precision" if about.multilabel else "accuracy"
+    test = f"test {measure} {about.test['oracle']:.1f} %"
+    table = Table(box=None, pad_edge=False)
+    table.add_column("image", overflow="fold")
+    table.add_column("labels" if about.multilabel else "class", overflow="fold")
+    table.add_column("probability", justify="right")
+    for file, of, named in zip(files, shares, answers(shares, about), strict=True):
+        words = ", ".join(about.class_names[c] for c in named) or "none"
+        table.add_row(escape(str(file)), escape(words), ", ".join(f"{of[c]:.3f}" for c in named))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(f"{about.spec.name}, {len(about.class_names)} classes, {test}", markup=False)
+    console.print(table)
+
+
+def write(out: Path, files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
+    """The predictions as CSV."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["image", "class", "probability", *(f"p({name})" for name in about.class_names)])
+        for path, of, named in zip(files, shares, answers(shares, about), strict=True):
+            words = "; ".join(about.class_names[c] for c in named)
+            chances = "; ".join(f"{of[c]:.6f}" for c in named)
+            rows.writerow([path, words, chances, *(f"{p:.6f}" for p in of)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,312 @@
+"""One piece of a search: measure a model's speed, let it compete in a rung, or train the winner to the clock.
+
+Runs in a process of its own, which reports through its result file: complete or not at all, so that a killed search
+goes on from there. Times are of `time.monotonic`, one clock for all processes of a machine. Deep-learning packages
+are imported inside the functions: the process that searches needs none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.config import ModelSpec, RecipeSpec
+from benchmark.provenance import seed_of
+from benchmark.rungs import CHECKS, held_out, hopeless
+
+TIMED_STEPS = 5
+"""Steps of a measurement; the first is not counted."""
+SNAPSHOTS = 20
+"""Times that the final training keeps its weights for the case that it is killed, at most one in 10 s."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model at a rate, and what to do with it.
+
+    kind     "measure", "compete" (on a part of the training images) or "finish" (on all of them, then the test)
+    steps    of a competing trial; at most, where the clock ends it: a final at `until`, a trial after `seconds`
+    rung     jobs of one rung judge each other by their curves
+    until    when to stop at the latest, in seconds of time.monotonic
+    result   the file for what it found; the test outputs of a finished model lie beside it
+    threads  at most so many; what is faster is found out
+    keep     the checkpoint of a finished model, and `history`, which its provenance holds
+    """
+
+    kind: str
+    model: ModelSpec
+    weights: Path | None
+    pack: Path
+    recipe: RecipeSpec
+    rate: float
+    steps: int
+    until: float
+    result: Path
+    rung: int = 0
+    threads: int = 1
+    seconds: float | None = None
+    keep: Path | None = None
+    history: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def snapshot(self) -> Path:
+        return self.result.with_name(f"{self.result.stem}-snapshot.safetensors")
+
+    @property
+    def outputs(self) -> Path:
+        return self.result.with_name("outputs.safetensors")
+
+
+def write(file: Path, facts: Mapping[str, Any]) -> None:
+    """JSON that is there whole or not at all."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    part.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    part.replace(file)
+
+
+def work(job: Job, device: str) -> None:
+    """Do a job and write its result: `status` is done, stopped (a loser), cut (by the clock) or failed (`reason`)."""
+    import timm  # noqa: F401 (lest the import be the first job's start)
+    import torch
+
+    from benchmark.finetune import twice_for_memory
+
+    torch.set_num_threads(job.threads if job.kind == "finish" else 1)
+    do = {"measure": measure, "compete": compete, "finish": finish}[job.kind]
+    try:
+        facts, _ = twice_for_memory(lambda parts: do(job, torch.device(device), parts))
+    except Exception as error:  # a model that cannot be trained is out of the race, not its end
+        known = type(error).__module__.startswith("benchmark.")
+        facts = {"status": "failed", "reason": str(error) if known else f"{type(error).__name__}: {error}"}
+    write(job.result, facts)
+
+
+# --- the three kinds of work ------------------------------------------------------------------------------------
+
+
+def rivals(job: Job) -> list[list[float]]:
+    """The curves so far of the other jobs of this rung."""
+    files = (f for f in job.result.parent.glob(f"rung{job.rung}-*.json") if f != job.result)
+    return [json.loads(f.read_text()).get("curve", []) for f in files]
+
+
+def parts_of(labels: np.ndarray, validation: float) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the training images that a rung trains on and of those that judge it, the same in every rung."""
+    from benchmark.finetune import stratified
+
+    held = stratified(labels, held_out(len(labels), validation), seed_of("validation"))
+    return np.delete(np.arange(len(labels)), held), held
+
+
+def _trainee(job: Job, n_classes: int, device: Any) -> Any:
+    from benchmark import finetune, models
+
+    module, _ = models.load(job.model, job.weights)
+    seed = seed_of("halving", job.kind, "head")
+    return finetune.to_device(models.new_head(module, n_classes, seed), job.model, device)
+
+
+def _fit(
+    job: Job, module: Any, examples: Any, device: Any, pack: Any, watch: Callable[[int], float], parts: int
+) -> Any:
+    from benchmark import finetune
+
+    here = examples.on(device) if parts == 1 else examples
+    recipe = job.recipe.model_copy(update={"steps": job.steps})
+    flip, seed = bool(pack.meta.get("flip", False)), seed_of("halving", job.kind, "order")
+    return finetune.fit(module, job.model, here, recipe, job.rate, seed, flip, parts=parts, watch=watch)
+
+
+def _clock(device: Any) -> float:
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+    return time.monotonic()
+
+
+def measure(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
+    """Seconds to start, of a step, and of an image of the evaluation, one thread each."""
+    from benchmark import finetune, packs
+
+    start, pack = time.monotonic(), packs.load(job.pack)
+    train = pack.indices("train")
+    examples = finetune.examples_of(pack, train[: job.recipe.batch * TIMED_STEPS], job.model.input_size)
+    module, ticks = _trainee(job, pack.n_classes, device), []
+
+    def watch(step: int) -> float:
+        ticks.append(_clock(device))
+        return 1.0 if step == TIMED_STEPS else step / (TIMED_STEPS + 1)
+
+    _fit(replace(job, steps=TIMED_STEPS + 1), module, examples, device, pack, watch, parts)
+    looked = time.monotonic()
+    pixels = examples.pixels[: job.recipe.batch]
+    finetune.predict(module, job.model, pixels, job.recipe, parts)
+    step = float(np.median(np.diff(ticks)[1:]))
+    return {  # what the first step took beyond the others belongs to the start
+        "status": "done",
+        "start": ticks[1] - start - step,
+        "step": step,
+        "image": (time.monotonic() - looked) / len(pixels),
+        "batch": min(job.recipe.batch, len(examples.pixels)),
+    }
+
+
+def compete(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
+    """A whole fine-tuning with its validation curve; given up where it is hopeless or time is up."""
+    from benchmark import finetune, packs
+
+    start, pack = time.monotonic(), packs.load(job.pack)
+    train = pack.indices("train")
+    rest, held = parts_of(pack.labels[train], job.recipe.validation)
+    if len(rest) > (seen := job.steps * job.recipe.batch):
+        rest = rest[finetune.stratified(pack.labels[train[rest]], seen, seed_of("halving", "seen"))]
+    examples = finetune.examples_of(pack, train[rest], job.model.input_size)
+    judges = finetune.examples_of(pack, train[held], job.model.input_size)
+    labels = np.asarray(pack.labels[train[held]])
+    module = _trainee(job, pack.n_classes, device)
+    begun, looking = time.monotonic(), 0.0
+    facts: dict[str, Any] = {"status": "done", "curve": [], "start": begun - start}
+    curve = facts["curve"]
+
+    def look() -> None:
+        nonlocal looking
+        before = time.monotonic()
+        outputs = finetune.predict(module, job.model, judges.pixels, job.recipe, parts)
+        curve.append(finetune.accuracies(outputs, labels)["oracle"])
+        looking += time.monotonic() - before
+
+    def place(step: int) -> float:
+        if job.seconds is None:
+            return step / job.steps
+        last_look = looking / len(curve) if curve else 0.0
+        return max((time.monotonic() - begun) / (job.seconds - (begun - start) - last_look), step / job.steps)
+
+    def watch(step: int) -> float:
+        if place(step) >= (len(curve) + 1) / CHECKS and len(curve) < CHECKS - 1:
+            look()
+            write(job.result, facts | {"status": "running"})
+            leader = max((c for c in rivals(job) if len(c) >= len(curve)), key=lambda c: c[len(curve) - 1], default=[])
+            if hopeless(curve, leader, len(labels)):
+                facts.update(status="stopped", reason=f"{curve[-1]:.1f}, the leader {leader[len(curve) - 1]:.1f}")
+                return 1.0
+        if time.monotonic() >= job.until:
+            facts["status"] = "cut"
+            return 1.0
+        return place(step)
+
+    course = _fit(job, module, examples, device, pack, watch, parts)
+    between = looking
+    if facts["status"] == "done":
+        look()
+    facts |= {
+        "steps": course.images // course.batch,
+        "step": max(course.seconds - between, 1e-6) * course.batch / max(course.images, 1),
+        "image": looking / max(1, len(curve)) / len(labels),
+        "batch": course.batch,
+        "losses": course.curve,
+        "seconds": time.monotonic() - start,
+    }
+    return facts
+
+
+def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
+    """Train on all training images until the clock says so, look at the test split once, keep the weights.
+
+    The learning rate follows the clock, so that it has come down to zero when time is up, however fast this machine
+    is then. From time to time the weights are kept; a killed training goes on from there, the optimiser afresh.
+    """
+    import torch
+    from safetensors.numpy import save_file as save_arrays
+    from safetensors.torch import load_file, save_file
+
+    from benchmark import checkpoint, finetune, packs, provenance
+
+    pack = packs.load(job.pack)
+    examples = finetune.examples_of(pack, pack.indices("train"), job.model.input_size)
+    tested = pack.indices("test")
+    test = finetune.examples_of(pack, tested, job.model.input_size)
+    module = _trainee(job, pack.n_classes, device)
+    gone = 0.0
+    if job.snapshot.exists():
+        state = load_file(job.snapshot)
+        gone = float(state.pop("place"))
+        module.load_state_dict(state)
+    begun = kept = time.monotonic()
+    whole = max(job.until - begun, 1e-9)
+    pace = _Pace(job.threads if device.type == "cpu" else 1)
+
+    def watch(step: int) -> float:
+        nonlocal kept
+        now = time.monotonic()
+        pace(step, now)
+        place = gone + (1 - gone) * max((now - begun) / whole, step / job.steps)
+        if place < 1 and now - kept > max(10.0, whole / SNAPSHOTS):
+            state = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in module.state_dict().items()}
+            part = job.snapshot.with_suffix(".part")
+            save_file(state | {"place": torch.tensor(place)}, part)
+            part.replace(job.snapshot)
+            kept = now
+        return place
+
+    course = _fit(job, module, examples, device, pack, watch, parts)
+    if course.images == 0:
+        raise finetune.TrainingFailed("no time was left for a single step")
+    ended = time.monotonic()
+    outputs = finetune.predict(module, job.model, test.pixels, job.recipe, parts)
+    labels = np.asarray(pack.labels[tested])
+    tested_as = finetune.accuracies(outputs, labels) | {"images": len(labels)}
+    save_arrays({"outputs": outputs, "labels": labels}, job.outputs)
+    about = checkpoint.Checkpoint(
+        job.model,
+        pack.class_names,
+        pack.multilabel,
+        pack.meta["size"],
+        tested_as,
+        {"rate": job.rate, "steps": course.images // course.batch, "batch": course.batch, **job.history}
+        | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
+        | provenance.record(str(device)),
+    )
+    checkpoint.save(module, about, {k: pack.meta[k] for k in ("name", "licence", "origin")}, job.keep)
+    return {
+        "status": "done",
+        "test": tested_as,
+        "steps": course.images // course.batch,
+        "batch": course.batch,
+        "images": course.images,
+        "epochs": course.images / len(examples.pixels),
+        "losses": course.curve,
+        "seconds": ended - begun,
+        "testing": time.monotonic() - ended,
+        "threads": torch.get_num_threads(),
+        "resumed_at": gone,
+    }
+
+
+class _Pace:
+    """Takes all threads or one for a training, whichever was faster in its first steps: under load one may be."""
+
+    WARM, TIMED = 2, 5
+
+    def __init__(self, threads: int):
+        self.threads, self.ticks = threads, []
+
+    def __call__(self, step: int, now: float) -> None:
+        import torch
+
+        if self.threads == 1 or step > self.WARM + 2 * self.TIMED:
+            return
+        self.ticks.append(now)
+        if step == self.WARM + self.TIMED:
+            torch.set_num_threads(1)
+        elif step == self.WARM + 2 * self.TIMED:
+            spent = np.diff(self.ticks[self.WARM :])
+            if np.median(spent[: self.TIMED]) < np.median(spent[self.TIMED :]):
+                torch.set_num_threads(self.threads)

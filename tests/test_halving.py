@@ -1,0 +1,506 @@
+"""Successive halving: its arithmetic, its course by a clock that the test sets, and real searches of tiny models."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import math
+import multiprocessing
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from benchmark import checkpoint, cli, confusion, halving, packs, pool, race, rungs, trial
+from benchmark.config import ConfigError, OptimiserSpec, RecipeSpec, experiment
+from benchmark.race import Candidate, Search, Subject
+from benchmark.rungs import CHECKS, Arm, Speed
+from benchmark.store import Store
+from tests import running
+from tests.tiny import digits, spec
+
+SMALL = {"arch": "resnet10t", "args": {"channels": [8, 8, 16, 16], "output_stride": 16}, "input_size": 16}
+
+
+# --- arithmetic -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "expected"),
+    [([3, 3, 2], 1, 8), ([3, 3, 2], 2, 5), ([2, 3, 3], 2, 5), ([5, 1, 1, 1], 2, 5), ([], 2, 0), ([4], 3, 4)],
+)
+def test_makespan(seconds: list[float], workers: int, expected: float) -> None:
+    assert rungs.makespan(seconds, workers) == expected
+
+
+@given(
+    steps=st.lists(st.floats(0.01, 1), min_size=1, max_size=6), seconds=st.floats(0.5, 60), workers=st.integers(1, 3)
+)
+@settings(max_examples=40, deadline=None)
+def test_affordable_steps_are_the_most_that_fit(steps: list[float], seconds: float, workers: int) -> None:
+    speeds = [Speed(0.1, s, 0.001) for s in steps]
+
+    def takes(n: int) -> float:
+        return rungs.makespan([0.1 + CHECKS * 20 * 0.001 + n * s for s in steps], workers)
+
+    found = rungs.affordable(speeds, 20, seconds, workers)
+    assert takes(found) <= seconds or found == 0
+    assert takes(found + 1) > seconds
+
+
+def test_two_standard_errors_of_a_difference() -> None:
+    # of a half: sqrt(2 · 0.25 / 200) = 5 points each
+    assert rungs.behind(50.0, 200) == pytest.approx(10.0, abs=0.01)
+    assert 0 < rungs.behind(100.0, 200) < 3, "a leader without an error may have had luck"
+
+
+def test_who_is_hopeless() -> None:
+    leader = [50.0, 70.0, 80.0, 82.0]
+    assert rungs.hopeless([20.0, 25.0], leader, 200)  # 25 + 2 · 5 + 8 is less than 82
+    assert not rungs.hopeless([20.0], leader, 200), "one look is no curve"
+    assert not rungs.hopeless([20.0, 50.0], leader, 200), "it rises fast enough to get there"
+    assert not rungs.hopeless([50.0, 65.0], leader, 200), "within the noise"
+    assert not rungs.hopeless([20.0, 25.0], leader[:1], 200), "nobody has come so far"
+    assert not rungs.hopeless([20.0, 25.0], leader, 8), "eight images say little"
+
+
+@given(
+    rises=st.lists(st.floats(0, 30), min_size=CHECKS, max_size=CHECKS),
+    leader=st.lists(st.floats(0, 100), min_size=CHECKS, max_size=CHECKS),
+    n=st.integers(10, 500),
+)
+def test_a_flattening_curve_that_wins_is_never_stopped(rises: list[float], leader: list[float], n: int) -> None:
+    curve = list(itertools.accumulate(sorted(rises, reverse=True)))
+    assume(leader[-1] <= curve[-1] <= 100)
+    assert not any(rungs.hopeless(curve[:k], leader, n) for k in range(1, CHECKS + 1))
+
+
+def found(status: str, *curve: float) -> dict:
+    return {"status": status, "curve": list(curve)}
+
+
+def test_order_of_a_rung() -> None:
+    arms = [Arm(name, 0.1) for name in "abcdefg"]
+    results = [
+        found("done", 10, 20, 30, 40),
+        found("stopped", 5, 6),
+        found("done", 10, 50, 60, 39),
+        found("failed"),
+        found("stopped", 5, 6, 7),
+        found("done", 10, 20, 30, 40),  # as a: the ranking decides
+        found("cut", 90),
+    ]
+    assert [a.model for a in rungs.best_first(arms, results)] == ["a", "f", "c", "g", "e", "b"]
+    cut = [found("done", 10, 20, 30, 90), found("cut", 20, 30, 40)]  # compared at the third look
+    assert [a.model for a in rungs.best_first(arms[:2], cut)] == ["b", "a"]
+
+
+def test_rates_begin_in_the_middle_and_reach_below_the_recipe() -> None:
+    def rates(*grid: float) -> list[float]:
+        return rungs.rates_of(spec(), RecipeSpec(optimisers={"cnn": OptimiserSpec(rates=grid)}))
+
+    assert rates(0.05, 0.15)[0] == 0.05
+    assert sorted(rates(0.05, 0.15)) == pytest.approx([0.0167, 0.05, 0.15])
+    assert rates(0.01, 0.03, 0.1)[0] == 0.03
+    assert rates(0.01, 0.03, 0.1)[-1] == pytest.approx(0.00333)  # the farthest of 0.01/3, 0.01, 0.1 from 0.03
+    assert sorted(rates(0.1)) == pytest.approx([0.0333, 0.1])
+
+
+# --- the course, by a clock of the test's -----------------------------------------------------------------------
+
+BUDGET = 240.0
+
+
+class World:
+    """Does jobs in no time while its clock says that they took theirs; accuracies are planted.
+
+    A trial of a model reaches top · (1 − 2^(−steps / 40)), less 20 points at any rate but 0.05.
+    """
+
+    def __init__(self, top: dict[str, float], step: float = 0.1, slower: float = 1.0, fails: tuple[str, ...] = ()):
+        self.top, self.step, self.slower, self.fails = top, step, slower, fails
+        self.now, self.jobs, self.dies_after = 1000.0, [], math.inf
+
+    def __call__(self, jobs, tick) -> None:
+        """Two workers, in turns: the clock is that of the one which is free."""
+        free = [self.now, self.now]
+        for job in jobs:
+            free.sort()
+            self.now = free[0]
+            if self.now < job.until:
+                self.do(job)
+            free[0] = self.now
+            if len(self.jobs) >= self.dies_after:
+                raise KeyboardInterrupt
+            tick()
+        self.now = max(free)
+
+    def do(self, job) -> None:
+        name, step = job.model.name, self.step * self.slower
+        facts = {"status": "done", "start": 0.5, "step": step, "image": 0.001, "batch": 32}
+        if name in self.fails and job.kind == "finish":
+            facts = {"status": "failed", "reason": "loss became NaN"}
+            self.now += 1
+        elif job.kind == "measure":
+            self.now += 1
+            facts["step"] = self.step
+        else:
+            left = job.until - self.now
+            seconds = left if job.kind == "finish" else min(left, job.seconds or job.steps * step + 0.5)
+            facts["status"] = "cut" if job.kind == "compete" and seconds == left else "done"
+            self.now += seconds
+            steps = seconds / step
+            curve = [self.accuracy(name, job.rate, steps * k / CHECKS) for k in range(1, CHECKS + 1)]
+            facts |= {"curve": curve, "steps": int(steps), "epochs": steps / 25}
+            if job.kind == "finish":
+                self.now += 2.0  # the test
+                facts["test"] = {"oracle": curve[-1], "images": 4}
+                self.finish(job)
+        self.jobs.append(job)
+        trial.write(job.result, facts)
+
+    def accuracy(self, name: str, rate: float, steps: float) -> float:
+        return max(1.0, self.top[name] * (1 - 2 ** (-steps / 40)) - 20 * (rate != 0.05))
+
+    def finish(self, job) -> None:
+        from safetensors.numpy import save_file
+
+        job.keep.write_text("the model")
+        save_file({"outputs": np.eye(2, dtype=np.float32)[[0, 1, 1, 0]], "labels": np.array([0, 1, 0, 0])}, job.outputs)
+
+    def clock(self) -> float:
+        return self.now
+
+    def search(self, folder: Path, budget: float = BUDGET, recipe: RecipeSpec | None = None) -> race.Result:
+        candidates = [Candidate(named(name)) for name in self.top]
+        subject = Subject("planted", folder, 800, 400, ["no", "yes"], False)
+        recipe = recipe or RecipeSpec()
+        one = Search(candidates, subject, recipe, budget, folder / "out", folder / "out/search", self, 2, 2, self.clock)
+        return one.search()
+
+
+def named(name: str):
+    return spec().model_copy(update={"name": name})
+
+
+PLANTED = {"first": 60.0, "second": 50.0, "third": 55.0, "best": 90.0, "fifth": 40.0, "sixth": 30.0}
+
+
+def test_the_planted_best_wins_and_the_deadline_is_kept(tmp_path: Path) -> None:
+    world = World(PLANTED)
+    result = world.search(tmp_path)
+    assert (result.model, result.rate) == ("best", 0.05)
+    # the reserve is 2.5 s and 1.3 · 400 images · 1 ms; the test takes 2 s of it
+    assert world.now == pytest.approx(1000 + BUDGET - 2.5 - 0.52 + 2)
+    assert result.seconds <= BUDGET
+    assert [j.kind for j in world.jobs].count("finish") == 1, "the test split is looked at once"
+    assert result.steps >= race.FINAL * BUDGET / world.step - 100, "half of the time belongs to the final training"
+    trials = [j for j in world.jobs if j.kind == "compete"]
+    assert {j.model.name for j in trials if j.rung == 1} == set(PLANTED)
+    assert len({j.rate for j in trials if j.rung == 2 and j.model.name == "best"}) > 1, "a choice of rates"
+    assert len({j.model.name for j in trials if j.rung == 3}) < len({j.model.name for j in trials if j.rung == 2}) + 1
+
+
+def test_a_machine_that_gets_slower_ends_in_time(tmp_path: Path) -> None:
+    world = World(PLANTED, slower=3.0)
+    result = world.search(tmp_path)
+    assert result.model == "best"
+    assert world.now <= 1000 + BUDGET
+
+
+@pytest.mark.parametrize("done", [3, 8, 13, 17])
+def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path, done: int) -> None:
+    whole = World(PLANTED)
+    expected = whole.search(tmp_path / "whole")
+    world = World(PLANTED)
+    world.dies_after = done
+    with pytest.raises(KeyboardInterrupt):
+        world.search(tmp_path)
+    died, world.dies_after, world.now = world.now, math.inf, 9000.0  # hours later, or after a restart
+    used = json.loads((tmp_path / "out/search/clock.json").read_text())["seconds"]
+    result = world.search(tmp_path)
+    assert (result.model, result.rate) == (expected.model, expected.rate)
+    names = [j.result.name for j in world.jobs]
+    assert len(names) == len(set(names)), "what was finished is not done again"
+    assert used <= died - 1000
+    assert world.now - 9000 == pytest.approx(BUDGET - used - 2.5 - 0.52 + 2), "the time used counts"
+    assert "goes on" in (tmp_path / "out/log.txt").read_text()
+
+
+def test_a_finished_search_is_not_repeated(tmp_path: Path) -> None:
+    world = World(PLANTED)
+    first = world.search(tmp_path)
+    again = halving._finished(tmp_path / "out/search/result.json")
+    assert again == first
+    first.confusion_picture.unlink()
+    assert halving._finished(tmp_path / "out/search/result.json") is None
+
+
+def test_a_model_that_fails_in_the_end_gives_way(tmp_path: Path) -> None:
+    world = World(PLANTED, fails=("best",))
+    result = world.search(tmp_path)
+    assert result.model == "first"
+    assert any("best" in note and "NaN" in note for note in result.notes)
+    assert world.now <= 1000 + BUDGET
+
+
+def test_a_budget_for_one_fine_tuning_goes_to_the_first_of_the_ranking(tmp_path: Path) -> None:
+    # 125 steps of 0.1 s, half a second to start and 3 s at the end are 16 s, of which half of 24 s is less
+    world = World(PLANTED)
+    result = world.search(tmp_path, 24.0)
+    assert result.model == "first"
+    assert not [j for j in world.jobs if j.kind == "compete"]
+    assert "no search" in " ".join(result.notes)
+    assert world.now <= 1024
+
+
+def test_a_budget_that_is_too_small_says_what_is_needed(tmp_path: Path) -> None:
+    result = World(PLANTED).search(tmp_path, 12.0)
+    assert "too small" in " ".join(result.notes)
+    # 2 s of measuring, half a second to start, 125 steps of 0.1 s, 2.5 s to write and 0.52 s for the test
+    with pytest.raises(ConfigError, match=r"must be enough for one fine-tuning. Got 4 s; first, .* needs about 18 s"):
+        World(PLANTED).search(tmp_path / "less", 4.0)
+
+
+def test_slow_models_are_left_out(tmp_path: Path) -> None:
+    world = World(PLANTED)
+    plain = world.do
+
+    def slow_best(job) -> None:
+        plain(job)
+        if job.kind == "measure" and job.model.name == "best":  # 125 steps of 2 s do not fit into 120 s
+            trial.write(job.result, json.loads(job.result.read_text()) | {"step": 2.0})
+
+    world.do = slow_best
+    assert world.search(tmp_path).model == "first"
+    assert "best: too slow" in (tmp_path / "out/log.txt").read_text()
+
+
+def test_the_log_is_text_and_json(tmp_path: Path) -> None:
+    World(PLANTED).search(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
+    text = (tmp_path / "out/log.txt").read_text().splitlines()
+    assert [line["text"] for line in lines] == [line.partition("] ")[2] for line in text]
+    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+    assert lines[-1]["event"] == "result"
+    assert lines[-1]["model"] == "best"
+
+
+# --- what it starts from ----------------------------------------------------------------------------------------
+
+
+def test_contenders_are_those_whose_interval_reaches_the_firsts() -> None:
+    bank = {name: named(name) for name in "abcd"}
+    table = pd.DataFrame({"model": list("abcd"), "low": [70, 60, 50, 40], "high": [90, 80, 69, 71]})
+    assert halving.contenders(table, bank) == ["a", "b", "d"]
+    assert halving.contenders(table[["model"]], bank) == ["a", "b", "c", "d"]
+    many = {f"m{k}": named(f"m{k}") for k in range(20)}
+    assert halving.contenders(pd.DataFrame({"model": list(many)}), many) == list(many)[: halving.MOST]
+    with pytest.raises(ConfigError, match="Got 'e'"):
+        halving.contenders(pd.DataFrame({"model": ["e"]}), bank)
+    with pytest.raises(ConfigError, match="column model"):
+        halving.contenders(pd.DataFrame({"name": ["a"]}), bank)
+
+
+# --- confusion --------------------------------------------------------------------------------------------------
+
+
+def test_confusion_counts_are_scikit_learns(tmp_path: Path) -> None:
+    from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
+
+    rng = np.random.default_rng(0)
+    labels, outputs = rng.integers(0, 4, 60), rng.normal(size=(60, 4))
+    expected = confusion_matrix(labels, outputs.argmax(axis=1), labels=range(4))
+    counts = confusion.count(outputs, labels)
+    np.testing.assert_array_equal(counts, expected)
+    table = tmp_path / "c.csv"
+    confusion.write(counts, ["a,b", "c", "d", "e"], False, table, tmp_path / "c.png", "title")
+    rows = list(csv.reader(table.open()))
+    assert rows[1][0] == "a,b"
+    np.testing.assert_array_equal(np.array([r[1:] for r in rows[1:]], int), expected)
+    assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
+    many = rng.integers(0, 2, (60, 4))
+    counts = confusion.count(outputs, many)
+    cells = multilabel_confusion_matrix(many, outputs > 0)  # [[tn, fp], [fn, tp]]
+    np.testing.assert_array_equal(counts, np.stack([cells[:, 1, 1], cells[:, 0, 1], cells[:, 1, 0], cells[:, 0, 0]], 1))
+
+
+# --- real searches ----------------------------------------------------------------------------------------------
+
+RECIPE = RecipeSpec(steps=45, batch=16)
+
+
+def on_own_time():
+    """Searches in this process by its processor time: what else the machine does moves nothing."""
+    return patch.object(time, "monotonic", time.process_time)
+
+
+def real(folder: Path, pack: Path, run, workers: int, budget: float, **more) -> race.Result:
+    """A search between a model that can learn and one whose narrowest layer has one channel."""
+    narrow = {"channels": [1, 1, 1, 1], "output_stride": 16}
+    wide = spec(**SMALL).model_copy(update={"name": "wide"})
+    bank = [wide.model_copy(update={"name": "narrow", "args": narrow}), wide]
+    loaded = packs.load(pack)
+    train, test = len(loaded.indices("train")), len(loaded.indices("test"))
+    subject = Subject("digits", pack, train, test, loaded.class_names, loaded.multilabel)
+    candidates = [Candidate(s) for s in bank]
+    with on_own_time(), patch.object(race, "WRITING", 1.0):  # of so few seconds; matplotlib is there already
+        return Search(candidates, subject, RECIPE, budget, folder, folder / "search", run, workers).search()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import matplotlib.figure  # noqa: F401 (not on the clock of a search that is so short)
+    import timm  # noqa: F401
+
+    path = tmp_path_factory.mktemp("digits")
+    digits(path, train=300, test=60)
+    return path
+
+
+def inline(jobs, tick) -> None:
+    pool.here(jobs, tick, "cpu")
+
+
+def test_a_real_search_ends_in_time_with_a_model_that_has_learned(folder: Path, tmp_path: Path) -> None:
+    start = time.process_time()
+    result = real(tmp_path, folder, inline, 1, 8.0)
+    assert time.process_time() - start <= 8.0 * 1.05
+    assert result.model == "wide"
+    assert result.test_accuracy > 30, "of ten digits"
+    module, about = checkpoint.load(result.checkpoint)
+    from benchmark import finetune
+
+    pack = packs.load(folder)
+    tested = finetune.examples_of(pack, pack.indices("test"), 16)
+    outputs = finetune.predict(module, about.spec, tested.pixels, RECIPE)
+    labels = pack.labels[pack.indices("test")]
+    assert 100 * (outputs.argmax(axis=1) == labels).mean() == pytest.approx(result.test_accuracy)
+    assert about.test["oracle"] == result.test_accuracy
+    rows = list(csv.reader(result.confusion_matrix.open()))
+    assert sum(int(rows[k + 1][k + 1]) for k in range(10)) == round(result.test_accuracy * 60 / 100)
+
+
+KILLED = """
+import matplotlib.figure, os, sys, timm
+from pathlib import Path
+from tests.test_halving import inline, real
+
+def run(jobs, tick):
+    if any(j.kind == "compete" for j in jobs):  # in the middle of the first rung the power fails
+        inline(jobs[:1], tick)
+        os.kill(os.getpid(), 9)
+    inline(jobs, tick)
+
+real(Path(sys.argv[1]), Path(sys.argv[2]), run, 1, 8.0)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_finished(folder: Path, tmp_path: Path) -> None:
+    call = [sys.executable, "-c", KILLED, str(tmp_path), str(folder)]
+    killed = subprocess.run(call, cwd=running.ROOT, env=running.environment(), capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    finished = {p: p.read_bytes() for p in (tmp_path / "search").glob("*-*.json") if "running" not in p.read_text()}
+    assert {"speed-00.json", "speed-01.json"} < {p.name for p in finished}
+    assert len([p for p in finished if "-00" in p.name]) == 2, "a speed and one trial"
+    used = json.loads((tmp_path / "search/clock.json").read_text())["seconds"]
+    start = time.process_time()
+    result = real(tmp_path, folder, inline, 1, 8.0)
+    assert time.process_time() - start <= 8.0 * 1.05 - used
+    assert result.model == "wide", "as the search that was not killed"
+    assert {p: p.read_bytes() for p in finished} == finished
+
+
+def test_the_final_training_goes_on_where_it_was_killed(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from benchmark import finetune, models
+
+    model = spec(**SMALL)
+    job = trial.Job("finish", model, None, folder, RECIPE, 0.05, 10, time.monotonic() + 60, tmp_path / "f.json")
+    job = replace(job, keep=tmp_path / "model.safetensors")
+    learned = models.build(model, 10)
+    state = learned.state_dict() | {"place": torch.tensor(0.999)}
+    torch.nn.init.constant_(state["fc.bias"], 7.0)
+    save_file(state, job.snapshot)
+    trial.work(job, "cpu")
+    facts = json.loads(job.result.read_text())
+    assert facts["resumed_at"] == pytest.approx(0.999)
+    # at the end of the cosine the rate is nothing: the weights stay where they were
+    kept = load_file(job.keep)
+    assert float((kept["fc.bias"] - 7.0).abs().max()) < 0.01
+    assert finetune.rate_at(0.999 * 1000, 1000, RECIPE.warmup) < 1e-5
+
+
+def test_multilabel(tmp_path: Path) -> None:
+    digits(tmp_path / "pack", train=200, test=60, multilabel=True)
+    result = real(tmp_path, tmp_path / "pack", inline, 1, 6.0)
+    assert result.measure == "map"
+    about = checkpoint.read(result.checkpoint)
+    assert about.multilabel
+    assert about.test["map"] == result.test_accuracy
+    rows = list(csv.reader(result.confusion_matrix.open()))
+    assert rows[0] == ["label", *confusion.OUTCOMES]
+    assert all(sum(map(int, row[1:])) == 60 for row in rows[1:])
+
+
+def test_processes_do_the_jobs_and_their_death_is_a_row(folder: Path, tmp_path: Path) -> None:
+    soon = time.monotonic() + 600
+    jobs = [
+        trial.Job("measure", spec(**SMALL), None, folder, RECIPE, 0.05, 1, soon, tmp_path / "good.json"),
+        trial.Job("measure", spec(arch="nothing"), None, folder, RECIPE, 0.05, 1, soon, tmp_path / "bad.json"),
+        trial.Job("measure", spec(**SMALL), None, folder, RECIPE, 0.05, 1, 0.0, tmp_path / "late.json"),
+        trial.Job("compete", spec(**SMALL), None, folder, RECIPE, 0.05, 10**5, soon, tmp_path / "rung1-00.json", 1),
+    ]
+
+    def kill_the_long_one() -> None:
+        if (tmp_path / "good.json").exists() and (tmp_path / "bad.json").exists():
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    pool.in_processes(jobs, kill_the_long_one, ["cpu", "cpu"])
+    assert json.loads((tmp_path / "good.json").read_text())["step"] > 0
+    assert "timm" in json.loads((tmp_path / "bad.json").read_text())["reason"]
+    assert not (tmp_path / "late.json").exists(), "its time was over before it began"
+    died = json.loads((tmp_path / "rung1-00.json").read_text())
+    assert died["status"] == "failed"
+    assert "want of memory" in died["reason"]
+
+
+def test_a_loser_stops_itself_by_its_curve(folder: Path, tmp_path: Path) -> None:
+    trial.write(tmp_path / "rung1-00.json", {"status": "done", "curve": [99.0, 99.0, 99.0, 99.0]})
+    until = time.monotonic() + 60
+    job = trial.Job("compete", spec(**SMALL), None, folder, RECIPE, 1e-6, 40, until, tmp_path / "rung1-01.json", 1)
+    trial.work(job, "cpu")
+    facts = json.loads(job.result.read_text())
+    assert facts["status"] == "stopped"
+    assert len(facts["curve"]) == 2
+    assert facts["steps"] == 20
+    alone = replace(job, result=tmp_path / "rung2-01.json", rung=2)
+    trial.work(alone, "cpu")
+    assert len(json.loads(alone.result.read_text())["curve"]) == CHECKS
+
+
+def test_search_from_a_ranking(tmp_path: Path) -> None:
+    overrides = [*running.TINY, f"paths.cache={tmp_path}/cache", "executor.workers=0"]
+    one = experiment(cli.compose(overrides))
+    (data,) = one.target.values()
+    store, ranking = Store(one.paths.cache), pd.DataFrame({"model": ["vit", "trained"]})
+    with on_own_time():
+        result = halving.search(ranking, one, store, data, 10, tmp_path / "out")
+    assert result.seconds <= 10 * 1.05
+    assert result.model in ("vit", "trained")
+    assert checkpoint.read(result.checkpoint).class_names == [str(d) for d in range(10)]
+    assert halving.search(ranking, one, store, data, 10, tmp_path / "out") == result, "it is there already"
+    with pytest.raises(ConfigError, match="more than 0"):
+        halving.search(ranking, one, store, data, 0, tmp_path / "out")
