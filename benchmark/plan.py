@@ -20,8 +20,9 @@ VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score":
 """Raised by hand when a stage's code changes what it returns."""
 
 SECONDS = {"pack": 3.0, "weights": 30.0, "tune": 8.0, "truth": 5.0, "probe": 1.0, "score": 0.1}
-MEGABYTES = {"pack": 5.0, "weights": 1.3, "tune": 0.01, "truth": 0.02, "probe": 1.0, "score": 0.002}
 """Rough costs of a cell, for the estimate before anything of a stage was measured."""
+ABSENT = "absent"
+"""Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
 
 SCORING_SEED, SCORING_STEP = 1010, 2131
 DRAW_SEED, DRAW_STEP = 2020, 3037
@@ -67,6 +68,8 @@ class Plan:
     cells: dict[str, Cell] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """What an estimate counted though it is not here, and why it is not."""
 
     def add(self, stage: str, identity: Mapping[str, Any], **rest: Any) -> str:
         identity = {"stage": stage, "version": VERSIONS[stage], **identity}
@@ -85,9 +88,13 @@ class Plan:
         return [c for c in self.cells.values() if c.key in todo]
 
 
-def plan(experiment: Experiment, with_truth: bool = True) -> Plan:
-    """The plan of one experiment."""
-    made, builder = Plan(), _Builder(experiment)
+def plan(experiment: Experiment, with_truth: bool = True, estimate: bool = False) -> Plan:
+    """The plan of one experiment.
+
+    estimate  count what is not here as well, with a note in `absent`, and ask no network: for a dry run, not to be
+              computed
+    """
+    made, builder = Plan(), _Builder(experiment, estimate)
     for target in experiment.target.values():
         pack = builder.pack(made, target)
         for model in experiment.bank.values():
@@ -109,15 +116,18 @@ class Unavailable(Exception):
 class _Builder:
     """What the cells of one experiment share."""
 
-    def __init__(self, experiment: Experiment):
-        self.experiment = experiment
+    def __init__(self, experiment: Experiment, estimate: bool = False):
+        self.experiment, self.estimate = experiment, estimate
 
     def pack(self, made: Plan, data: DataSpec) -> str:
+        parameters = data.parameters | ({"download": False} if self.estimate and "download" in data.parameters else {})
+        group = "target" if data.name in self.experiment.target else "source"
         try:
-            inputs = fingerprints(data.function.inputs(**data.parameters))
-        except (OSError, ModuleNotFoundError, ValueError) as error:
-            group = "target" if data.name in self.experiment.target else "source"
-            raise ConfigError(f"{group}.{data.name}: {error}") from None
+            inputs = fingerprints(data.function.inputs(**parameters))
+        except (OSError, ModuleNotFoundError, ValueError, ConfigError) as error:
+            if not self.estimate:
+                raise ConfigError(f"{group}.{data.name}: {error}") from None
+            made.absent[f"{group}.{data.name}"], inputs = str(error), [f"{ABSENT}:{data.name}"]
         return made.add(
             "pack",
             {"data": data.identity(), "inputs": inputs},
@@ -129,10 +139,10 @@ class _Builder:
     def weights(self, made: Plan, model: ModelSpec) -> tuple[str | None, Mapping[str, Any]]:
         """The key of the model's weights cell where the harness trains it, and what identifies it for later keys."""
         if model.source_data is None:
-            return None, {"model": model.identity(), "files": fingerprints(_weight_files(model))}
+            return None, {"model": model.identity(), "files": self._files(made, model)}
         data = (self.experiment.source | self.experiment.target)[model.source_data]
         pack = self.pack(made, data)
-        start = {"init": fingerprints(_weight_files(model.initial))} if model.initial else {}
+        start = {"init": self._files(made, model.initial)} if model.initial else {}
         key = made.add(
             "weights",
             {"model": model.identity("weights"), "pack": pack} | start,
@@ -142,6 +152,15 @@ class _Builder:
             weight=model.pretrain.steps * model.pretrain.batch / 20480,
         )
         return key, {"weights": key}
+
+    def _files(self, made: Plan, model: ModelSpec) -> list[str]:
+        try:
+            return fingerprints(_weight_files(model, offline=self.estimate))
+        except Unavailable as error:
+            if not self.estimate:
+                raise
+            made.absent[f"bank.{model.name}"] = str(error)
+            return [f"{ABSENT}:{model.weights}"]
 
     def transfer(
         self,
@@ -266,6 +285,7 @@ def merge(plans: Iterable[Plan]) -> Plan:
         whole.cells |= {k: c for k, c in one.cells.items() if k not in whole.cells}
         whole.transfers += one.transfers
         whole.unavailable |= one.unavailable
+        whole.absent |= one.absent
     return whole
 
 
@@ -305,13 +325,13 @@ def _digest_once(path: str, _size: int, _modified: int) -> str:
     return digest(Path(path))
 
 
-def _weight_files(model: ModelSpec) -> list[Path]:
+def _weight_files(model: ModelSpec, offline: bool = False) -> list[Path]:
     if model.weights == "random":
         return []
     from benchmark.models import WeightsUnavailable, weight_files
 
     try:
-        return weight_files(model)
+        return weight_files(model, offline)
     except WeightsUnavailable as error:
         raise Unavailable(str(error)) from None
 
@@ -328,19 +348,3 @@ def code_of(function: Any) -> str:
         return "unknown"
     files = sorted(source.parent.glob("*.py")) if function.__module__.split(".")[0] == "methods" else [source]
     return key_of({f.name: _file_digest(f) for f in files})
-
-
-def describe(made: Plan, store: Store, workers: int) -> str:
-    """What a run would do: cells to do and in the store, estimated time and disk, stage by stage."""
-    missing = made.missing(store)
-    lines = [f"{'stage':<10}{'to do':>8}{'in store':>10}{'minutes':>10}{'MB':>8}"]
-    total = 0.0
-    for stage in SECONDS:
-        here = [c for c in missing if c.stage == stage]
-        have = sum(c.stage == stage and store.has(stage, c.key) for c in made.cells.values())
-        minutes = sum(c.seconds for c in here) / 60 / max(workers, 1)
-        total += minutes
-        lines.append(f"{stage:<10}{len(here):>8}{have:>10}{minutes:>10.1f}{len(here) * MEGABYTES[stage]:>8.0f}")
-    lines.append(f"{len(missing)} cells to do, about {total:.1f} minutes with {workers} workers (a rough estimate).")
-    lines += [f"unavailable: {reason}" for reason in made.unavailable.values()]
-    return "\n".join(lines)

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmark import cli
 from benchmark.config import ConfigError, Experiment
+from benchmark.cost import describe
 from benchmark.executor import resolve_devices, worker_count
 from benchmark.executor import run as execute
-from benchmark.plan import Plan, describe, draw_seeds, merge, plan, scoring_seed
+from benchmark.plan import Cell, Plan, draw_seeds, merge, plan, scoring_seed
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
 from benchmark.tables import Tables, gather
@@ -30,7 +31,7 @@ scores predict the accuracies. Finished work is kept: the same command again onl
   method=[parc,logme] target=[digits,mnist]
   -m method=parc,leep,logme probe.size=100,250,500     a sweep, in one merged table
   '+method.mine._target_=my_package.my_score'          your own estimator
-  dry_run=true                             what would be done, without doing it
+  dry_run=true                             what would be done, at what cost, and what for it is missing here
 """
 
 
@@ -40,9 +41,10 @@ def run(experiments: Sequence[Experiment]) -> int:
     _agree(experiments)
     released = None if first.truth.mode == "recompute" else first.paths.released
     store = Store(first.paths.cache, released)
-    plans = [plan(e) for e in experiments]
+    plans = [plan(e, estimate=first.dry_run) for e in experiments]
     made = merge(plans)
     workers = worker_count(first.executor, resolve_devices(first.executor)[1])
+    _refuse_unknown_architectures(made.missing(store))
     if first.dry_run:
         print(describe(made, store, workers))
         return 0
@@ -64,6 +66,24 @@ def run(experiments: Sequence[Experiment]) -> int:
         _tell_failures(made, failed)
     print(f"{duration(time.monotonic() - start)}, results in {first.paths.out}")
     return 1 if failed or made.unavailable else int(code)
+
+
+def _refuse_unknown_architectures(missing: Sequence[Cell]) -> None:
+    """A mistyped architecture is said before hours of work on the others, and costs nothing where all is stored."""
+    models = {
+        c.work["model"].arch: c.work["model"] for c in missing if c.stage in ("weights", "tune", "truth", "probe")
+    }
+    if not models:
+        return
+    from benchmark.models import unknown_architecture
+
+    problems = [
+        f"arch of model '{model.name}' must be an architecture of timm or torchvision. {why}"
+        for arch, model in models.items()
+        if (why := unknown_architecture(arch))
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _complete(

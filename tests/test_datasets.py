@@ -600,7 +600,7 @@ def test_a_missing_pack_says_where_it_is_looked_for(tmp_path, capsys):
     from benchmark import run
     from benchmark.cli import experiments
 
-    code = experiments(run.run, "", ["target=[dtd10,trashnet]", f"paths.data={tmp_path}", "dry_run=true"])
+    code = experiments(run.run, "", ["target=[dtd10,trashnet]", f"paths.data={tmp_path}"])
     said = capsys.readouterr().err
     assert code == 2
     assert f"target.dtd10: Parquet file must exist. Got {tmp_path}/dtd10.parquet." in said

@@ -58,7 +58,7 @@ def changed(changes: dict[str, Any]) -> set[str]:
 def test_planning_imports_no_deep_learning_and_touches_no_disk(tmp_path):
     code = (
         "import sys\nfrom benchmark.cli import compose\nfrom benchmark.config import experiment\n"
-        "from benchmark.plan import describe, plan\nfrom benchmark.store import Store\n"
+        "from benchmark.cost import describe\nfrom benchmark.plan import plan\nfrom benchmark.store import Store\n"
         f"made = plan(experiment(compose(['bank=diverse', 'target=embedded', 'method=paper'])))\n"
         f"describe(made, Store({str(tmp_path / 'cache')!r}), 2)\n"
         "print(len(made.cells) > 50, [m for m in ('torch', 'timm', 'torchvision', 'sklearn') if m in sys.modules])"
