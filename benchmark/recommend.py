@@ -7,13 +7,13 @@
 Within a target, a model's accuracy is a sum: its scores there, its facts, and what it, its architecture and its source
 did on other targets (the static list, shrunk towards zero where little is known). How much each part is trusted is
 learned with the sum (`benchmark.mixed`): on a bank of like models the list carries it, on a diverse one the scores do.
+Where they do not clearly improve on the list, scores are left out of account for models that it knows.
 Where the accuracies of a target lie is learned from the probes' accuracy. Accuracies are treated as angles
 (`benchmark.transfers`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,11 +22,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmark import mixed
+from benchmark.reasons import UNDERSTATED, Stakes, favourite, reasons
 from benchmark.transfers import EFFECTS, FACTS, METHODS, PROBES, Columns, angle, checked, completed, known, percent
 
-__all__ = ["FACTS", "METHODS", "Recommender", "Stakes", "fit", "known", "leave_one_out"]
+__all__ = ["FACTS", "METHODS", "UNDERSTATED", "Recommender", "Stakes", "favourite", "fit", "known", "leave_one_out"]
 
 LEVEL = 0.8  # of the interval
+CLEAR = 2.0  # standard errors
 ENOUGH = 8  # targets of one group of data, to take intervals from them alone
 DRAWS = 4000  # of the joint prediction, for expected regrets
 
@@ -39,13 +41,17 @@ PLACED_NOISE = {"level": 0.1, "spread": 0.1}
 
 @dataclass(frozen=True)
 class Joint:
-    """A prediction for the n candidates of one target: level and spread (in a), standardised mean and covariance."""
+    """A prediction for the n candidates of one target: level and spread as angles, what is within standardised.
+
+    mean, covariance of what is predicted, and noise (n,): the variance of what the sum leaves open
+    """
 
     level: float
     level_variance: float
     spread: float
     mean: np.ndarray
     covariance: np.ndarray
+    noise: np.ndarray
 
     @property
     def angles(self) -> np.ndarray:
@@ -53,56 +59,92 @@ class Joint:
 
     @property
     def deviations(self) -> np.ndarray:
-        return np.sqrt(self.level_variance + self.spread**2 * self.covariance.diagonal())
+        return np.sqrt(self.level_variance + self.spread**2 * (self.covariance.diagonal() + self.noise))
 
     def draws(self, number: int = DRAWS) -> np.ndarray:
         """(number, n) accuracies in percent, the same at every call."""
-        values, vectors = np.linalg.eigh(self.covariance)
+        values, vectors = np.linalg.eigh(self.covariance + np.diag(self.noise))
         noise = np.random.default_rng(0).standard_normal((number, 1 + len(values)))
         level = self.level + np.sqrt(self.level_variance) * noise[:, :1]
         moved = noise[:, 1:] * np.sqrt(np.clip(values, 0, None)) @ vectors.T
         return percent(level + self.spread * (self.mean + moved))
 
-    def sharpened(self, noise: float, shape: tuple[float, float]) -> Joint:
+    def sharpened(self, shape: tuple[float, float]) -> Joint:
         """With the noise of each candidate times e^(a + b·mean): of the best, less is left open than of the worst."""
-        covariance = self.covariance.copy()
-        covariance[np.diag_indices(len(self.mean))] += noise * (np.exp(shape[0] + shape[1] * self.mean) - 1)
-        return replace(self, covariance=covariance)
+        return replace(self, noise=self.noise * np.exp(shape[0] + shape[1] * self.mean))
 
 
 @dataclass(frozen=True)
 class Learned:
-    """One fit: what makes a model better than its rivals, where a target's accuracies lie, how far they spread."""
+    """One fit: what makes a model better than its rivals, where a target's accuracies lie, how far they spread.
+
+    rank, listed  coefficients of the whole sum, and of the list alone (those of scores and facts are zero)
+    seen          (models,) of the labels, which models were learned from
+    """
 
     rank: mixed.Posterior
+    listed: mixed.Posterior
+    seen: np.ndarray
     level: mixed.Posterior
     spread: mixed.Posterior
 
-    def joint(self, columns: Columns, cell: pd.DataFrame) -> Joint:
-        X, place, n = columns.rows(cell), columns.place(cell), len(cell)
+    def joint(self, columns: Columns, cell: pd.DataFrame, scores_help: bool = True) -> Joint:
+        """Of one target's candidates; unless `scores_help`, a model that was seen is placed by the list alone."""
+        X, place = columns.rows(cell), columns.place(cell)
         covariance = X @ self.rank.covariance @ X.T
         for effect, shared in zip(EFFECTS, columns.unknown(cell), strict=True):
             centred = shared - shared.mean(0)
             variance = self.rank.variances[2 + EFFECTS.index(effect)]
             covariance += variance * (centred - centred.mean(1, keepdims=True))
-        covariance[np.diag_indices(n)] += self.rank.noise
+        mean, noise = X @ self.rank.mean, np.full(len(cell), self.rank.noise)
+        if not scores_help:
+            seen = cell["model"].astype(str).isin(columns.labels["model"][self.seen]).to_numpy()
+            mean, noise = np.where(seen, X @ self.listed.mean, mean), np.where(seen, self.listed.noise, noise)
+            covariance[seen[:, None] != seen] = 0.0
+            covariance[np.ix_(seen, seen)] = X[seen] @ self.listed.covariance @ X[seen].T
         at = place["level"]
         group = 0.0 if at[-len(columns.groups) :].any() else self.level.variances[-1]
         variance = float(at @ self.level.covariance @ at) + group + self.level.noise
         spread = float(np.exp(place["spread"] @ self.spread.mean))
-        return Joint(float(at @ self.level.mean), variance, spread, X @ self.rank.mean, covariance)
+        return Joint(float(at @ self.level.mean), variance, spread, mean, covariance, noise)
 
 
 @dataclass(frozen=True)
 class Recommender:
-    """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there."""
+    """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there.
+
+    gain  how much less the sum erred than the list alone on targets left out (mean squared error of a standardised
+          accuracy), with its standard error: where that is not clear, the list keeps the models that it knows
+    """
 
     columns: Columns
     learned: Learned
     known: pd.DataFrame
     without: Mapping[str, Learned]
     away: Mapping[str, np.ndarray]  # target -> |a - predicted| / predicted deviation, of its known transfers
-    shape: tuple[float, float] = (0.0, 0.0)  # of the noise: see `Joint.sharpened`
+    shape: tuple[float, float]  # of the noise: see `Joint.sharpened`
+    gain: tuple[float, float]
+
+    @property
+    def scores_help(self) -> bool:
+        """Whether scores and facts clearly improve on the list; taken for granted where nothing could be left out."""
+        return not self.without or self.gain[0] > CLEAR * self.gain[1]
+
+    @property
+    def case(self) -> str:
+        """Which case this is, in a sentence."""
+        if not self.without:
+            return "One target is known: how far scores can be trusted is a guess."
+        gain, error = self.gain
+        said = (
+            f"on {len(self.without)} known targets, each left out in turn, their error is {abs(gain):.2f} ± {error:.2f}"
+        )
+        if self.scores_help:
+            return f"Scores improve on what models did elsewhere: {said} below that of the list alone."
+        return (
+            f"Scores do not clearly improve on what models did elsewhere ({said} {'below' if gain > 0 else 'above'} "
+            "that of the list alone): the list places the models that it knows, scores the others."
+        )
 
     @threadpool_limits.wrap(limits=1)
     def predict(self, new: pd.DataFrame) -> pd.DataFrame:
@@ -118,9 +160,10 @@ class Recommender:
         Source: Barber et al., Annals of Statistics 2021; Lee, Barber and Willett, arXiv 2306.06342.
         """
         cell = completed(new, self.columns.methods)
-        joint = self.learned.joint(self.columns, cell).sharpened(self.learned.rank.noise, self.shape)
+        joint = self.learned.joint(self.columns, cell, self.scores_help).sharpened(self.shape)
         predicted = percent(joint.angles)
         low, high = self._interval(cell)
+        listed = self.columns.rows(cell) @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
         draws = joint.draws()
         best = draws.max(1, keepdims=True)
         ties = draws == best
@@ -132,7 +175,7 @@ class Recommender:
                 "high": np.maximum(high, predicted),
                 "expected_regret": (best - draws).mean(0),
                 "best": (ties / ties.sum(1, keepdims=True)).mean(0),
-                "why": reasons(self, cell),
+                "why": reasons(self.columns, cell, listed),
             }
         )
         order = np.lexsort((made["model"].astype(str), -joint.mean))
@@ -153,7 +196,7 @@ class Recommender:
         calibrating = self._calibrating(str(cell["group"].iloc[0]))
         lower, upper, weights = [], [], []
         for target in calibrating:
-            joint = self.without[target].joint(self.columns, cell)
+            joint = self.without[target].joint(self.columns, cell, self.scores_help)
             reach = self.away[target][:, None] * joint.deviations
             lower.append(joint.angles - reach)
             upper.append(joint.angles + reach)
@@ -168,39 +211,6 @@ class Recommender:
         """The known targets that intervals are taken from: those of the same group of data where they are enough."""
         own = self.known.loc[self.known["group"] == group, "target"].unique()
         return [t for t in self.without if len(own) < ENOUGH or t in own]
-
-
-@dataclass(frozen=True)
-class Stakes:
-    """How much the choice matters: pick -> its model, and the points it is expected to lose against the best.
-
-    Picks: first, second and median of the ranking, and ImageNet's `favourite` where there is one. `best`: the
-    probability that the first is the best.
-    """
-
-    models: Mapping[str, str]
-    regret: Mapping[str, float]
-    best: float
-
-    def __str__(self) -> str:
-        first = self.regret["first"]
-        others = ", ".join(
-            f"the {name} ({self.models[name]})" if name != "ImageNet's favourite" else f"{name} ({self.models[name]})"
-            for name in self.regret
-            if name != "first"
-        )
-        points = ", ".join(f"{self.regret[name]:.1f}" for name in self.regret if name != "first")
-        return (
-            f"{self.models['first']} is the best of these with a probability of {100 * self.best:.0f} % and is "
-            f"expected to be {first:.1f} points below the best; {others}: {points}."
-        )
-
-
-def favourite(cell: pd.DataFrame) -> str | None:
-    """Of the candidates from ImageNet the one with the highest accuracy there, the largest where none states one."""
-    imagenet = cell[cell["source"].astype(str).str.contains("imagenet", case=False)]
-    ordered = imagenet.sort_values(["source_accuracy", "parameters", "model"], na_position="first")
-    return str(ordered["model"].iloc[-1]) if len(imagenet) else None
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
@@ -227,20 +237,39 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> Recommender:
     sums = [_sums(columns, cell) for cell in cells]
     targets = sorted(set(known["target"]))
     total = [_total([s[i] for s in sums]) for i in range(3)]
-    learned, without, away, misses = _learn(columns, total), {}, {}, []
+    learned, without = _learn(columns, total), {}
     for target in targets if len(targets) > 1 else []:
-        own = [(cell, s) for cell, s in zip(cells, sums, strict=True) if cell["target"].iloc[0] == target]
-        without[target] = _learn(columns, [total[i] - _total([s[i] for _, s in own]) for i in range(3)])
-        off = []
-        for cell, _ in own:
-            joint, a = without[target].joint(columns, cell), angle(cell["oracle"])
-            off.append(np.abs(a - joint.angles) / joint.deviations)
-            noise = without[target].rank.noise
-            missed = (a - a.mean()) / _spread(a) - joint.mean
-            misses.append(np.stack([joint.mean, missed**2, joint.covariance.diagonal() - noise, noise + 0 * a]))
-        away[target] = np.concatenate(off)
-    shape = _shape(np.concatenate(misses, 1)) if misses else (0.0, 0.0)
-    return Recommender(columns, learned, known, without, away, shape)
+        own = [s for cell, s in zip(cells, sums, strict=True) if cell["target"].iloc[0] == target]
+        without[target] = _learn(columns, [total[i] - _total([s[i] for s in own]) for i in range(3)])
+    gain = _gain(columns, cells, without)
+    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), gain)
+    return replace(made, **_missed(made, cells)) if without else made
+
+
+def _gain(columns: Columns, cells: Sequence[pd.DataFrame], without: Mapping[str, Learned]) -> tuple[float, float]:
+    """See `Recommender`: (mean over targets, its standard error)."""
+    gains: dict[str, list[float]] = {}
+    for cell in cells if without else []:
+        target = cell["target"].iloc[0]
+        truth = _standardised(angle(cell["oracle"]))
+        sums, lists = (without[target].joint(columns, cell, helps).mean for helps in (True, False))
+        gains.setdefault(target, []).append(float(((truth - lists) ** 2).mean() - ((truth - sums) ** 2).mean()))
+    each = np.array([np.mean(values) for values in gains.values()])
+    return (float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))) if len(each) > 1 else (0.0, 0.0)
+
+
+def _missed(made: Recommender, cells: Sequence[pd.DataFrame]) -> dict[str, object]:
+    """`away` and `shape` of a recommender, from each target's cells under the fit without it."""
+    away: dict[str, list[np.ndarray]] = {}
+    misses = []
+    for cell in cells:
+        target, a = cell["target"].iloc[0], angle(cell["oracle"])
+        joint = made.without[target].joint(made.columns, cell, made.scores_help)
+        away.setdefault(target, []).append(np.abs(a - joint.angles) / joint.deviations)
+        squared = (_standardised(a) - joint.mean) ** 2
+        misses.append(np.stack([joint.mean, squared, joint.covariance.diagonal(), joint.noise]))
+    joined = {target: np.concatenate(parts) for target, parts in away.items()}
+    return {"away": joined, "shape": _shape(np.concatenate(misses, 1))}
 
 
 def leave_one_out(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataFrame:
@@ -263,12 +292,15 @@ def leave_one_out(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.D
 def _sums(columns: Columns, cell: pd.DataFrame) -> tuple[mixed.Sums, mixed.Sums, mixed.Sums]:
     """One target's part in what the three fits need: rank, level, spread."""
     a, place = angle(cell["oracle"]), columns.place(cell)
-    spread = _spread(a)
     return (
-        mixed.Sums.of(columns.rows(cell), (a - a.mean()) / spread, means=1),
+        mixed.Sums.of(columns.rows(cell), _standardised(a), means=1),
         mixed.Sums.of(place["level"][None], a.mean()[None]),
-        mixed.Sums.of(place["spread"][None], np.log(spread)[None]),
+        mixed.Sums.of(place["spread"][None], np.log([_spread(a)])),
     )
+
+
+def _standardised(a: np.ndarray) -> np.ndarray:
+    return (a - a.mean()) / _spread(a)
 
 
 def _spread(a: np.ndarray) -> float:
@@ -304,45 +336,14 @@ def _total(sums: Sequence[mixed.Sums]) -> mixed.Sums:
 
 
 def _learn(columns: Columns, sums: Sequence[mixed.Sums]) -> Learned:
-    rank = mixed.fit(sums[0], columns.blocks, EXPECTED, NOISE)
+    whole, part = sums[0], columns.parts["list"]
+    rank = mixed.fit(whole, columns.blocks, EXPECTED, NOISE)
+    own = mixed.Sums(whole.gram[np.ix_(part, part)], whole.moment[part], whole.energy, whole.rows)
+    alone = mixed.fit(own, columns.blocks[part] - 2, EXPECTED[2:], NOISE)
+    mean, covariance = np.zeros(len(part)), np.zeros((len(part), len(part)))
+    mean[part], covariance[np.ix_(part, part)] = alone.mean, alone.covariance
+    listed = mixed.Posterior(mean, covariance, np.append([0.0, 0.0], alone.variances), alone.noise)
+    seen = whole.gram.diagonal()[columns.blocks == 2] > 1e-6
     blocks = np.repeat([0, 1, 2], [1, len(PROBES), len(columns.groups)])
     level, spread = (mixed.fit(s, blocks, PLACED[n], PLACED_NOISE[n]) for n, s in zip(PLACED, sums[1:], strict=True))
-    return Learned(rank, level, spread)
-
-
-TITLES = {"parc_f32": "PARC", "logme": "LogME", "knn": "kNN", "logistic": "logistic", "hscore_f32": "H-score"}
-UNDERSTATED = ("mae", "beit", "beitv2", "simmim", "data2vec", "ijepa", "hiera_mae")  # words of masked-image models
-
-
-def reasons(recommender: Recommender, cell: pd.DataFrame) -> list[str]:
-    """A few words a candidate: its place by what happened on other targets, and the scores that speak most for it."""
-    columns, n = recommender.columns, len(cell)
-    X, mean = columns.rows(cell), recommender.learned.rank.mean
-    listed = (X[:, columns.parts["list"]] @ mean[columns.parts["list"]]).round(9)
-    elsewhere = _places(listed)
-    scores = {TITLES.get(m, m): _places(cell[m].to_numpy(float)) for m in columns.methods if cell[m].notna().any()}
-    words = []
-    for i, row in enumerate(cell.itertuples(index=False)):
-        if str(row.model) in columns.labels["model"]:
-            parts = [f"{_ordinal(elsewhere[i])} of {n} on other targets"]
-        elif str(row.architecture) in columns.labels["architecture"] or str(row.source) in columns.labels["source"]:
-            parts = [f"not tried before; its like {_ordinal(elsewhere[i])} of {n} on other targets"]
-        else:
-            parts = ["not tried before"]
-        own = sorted((p[i], name) for name, p in scores.items() if p[i] > 0)
-        parts += [f"{name} {_ordinal(place)}" for place, name in own[:2]] or ["no score"]
-        if set(re.split(r"[^a-z0-9]+", f"{row.model} {row.architecture}".lower())) & set(UNDERSTATED):
-            parts.append("frozen features understate masked-image models")
-        words.append("; ".join(parts))
-    return words
-
-
-def _places(values: np.ndarray) -> np.ndarray:
-    """1 for the highest; equal values share a place; 0 where there is none."""
-    known = np.isfinite(values)
-    return np.where(known, 1 + (values[known][None] > values[:, None]).sum(1), 0)
-
-
-def _ordinal(place: int) -> str:
-    ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
-    return f"{place}{ending}"
+    return Learned(rank, listed, seen, level, spread)
