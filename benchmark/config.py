@@ -196,7 +196,7 @@ class ModelSpec(Spec):
     def identity(self, *leave_out: str) -> dict[str, Any]:
         labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
         labels += ("parameters", "gmacs")
-        theirs = () if self.source_data else ("pretrain", "objective")
+        theirs = () if self.source_data else ("pretrain",) + (("objective",) if self.objective in TRAINED else ())
         identity = super().identity(*leave_out, *labels, *theirs)
         for name in ("weights", "init"):
             given = identity.get(name) or ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import json
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import checkpoints
 from benchmark.checkpoints import LAYOUTS, ORIGINS
+from benchmark.config import TRAINED
 from benchmark.provenance import seed_of
 
 if TYPE_CHECKING:
@@ -65,10 +65,15 @@ def build(spec: ModelSpec, n_classes: int) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", spec.seed))
-        # one class first: the head must not shift the random numbers that the body gets
-        module = _create(spec.arch, _tuples(spec.args), n_classes=1)
-    _edit(module, spec.edits)
+        module = create(spec)
     return new_head(module, n_classes, seed_of("head", spec.seed))
+
+
+def create(spec: ModelSpec) -> nn.Module:
+    """The architecture with its edits and a head of one class, which does not shift the random numbers of the body."""
+    module = _create(spec.arch, _tuples(spec.args), n_classes=1)
+    _edit(module, spec.edits)
+    return module
 
 
 def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
@@ -110,26 +115,16 @@ def unknown_architecture(arch: str) -> str | None:
         return f"Got '{arch}'. A tag belongs to weights, as in weights: timm:{arch}."
     if arch.startswith("timm."):  # a class: building it will tell
         return None
-    package, name = ("torchvision", arch.rpartition(".")[2]) if "." in arch else ("timm", arch)
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return f"Got '{arch}', which needs the missing package '{package}'."
-    folder = Path(next(iter(spec.submodule_search_locations))) / "models"
+    package, name = ("torchvision", arch.removeprefix(TORCHVISION)) if "." in arch else ("timm", arch)
+    folder = Path(str(metadata.distribution(package).locate_file(package))) / "models"
     defined = re.compile(rf"@register_model(\([^)]*\))?\s+(@[^\n]+\s+)*def {re.escape(name)}\(")
     if any(defined.search(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.py"))):
         return None
-    if package == "timm":
-        import timm
-
-        known = timm.list_models()
-    else:
-        import torchvision
-
-        known = torchvision.models.list_models()
-    if name in known or (package == "timm" and timm.is_model(name)):
+    known = importlib.import_module(f"{package}.models").list_models()
+    if name in known or (package == "timm" and importlib.import_module("timm").is_model(name)):  # a deprecated name
         return None
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{near[0]}'?" if near else f"{package}.list_models() lists them."
+    hint = f"Did you mean '{near[0]}'?" if near else f"{package}.models.list_models() lists them."
     return f"Got '{arch}'. {hint}"
 
 
@@ -446,7 +441,7 @@ def _fill(spec: ModelSpec, module: nn.Module, state: Mapping[str, torch.Tensor])
 
 
 def _by_name(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
-    """Weights under torchvision's names, with or without the last classifier."""
+    """Weights under torchvision's names, with or without the last classifier; timm's ResNets share these."""
     module = build(spec, 1)
     head = next(name for name, part in module.named_modules() if part is _heads(module)[-1])
     weight = state.get(f"{head}.weight")
@@ -503,7 +498,8 @@ def _through_timm(spec: ModelSpec, state: dict[str, torch.Tensor]) -> tuple[nn.M
                     f"Check arch, args and weights."
                 ) from None
     _edit(module, spec.edits)
-    return module, classes is not None
+    # what a model like CLIP has for a head maps to an embedding: no distribution over classes
+    return module, classes is not None and spec.objective in TRAINED
 
 
 def _classes_in(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> int | None:
