@@ -1,0 +1,81 @@
+"""What a network is made of, counted without computing anything: parameters, features, multiply-adds, layers.
+
+Everything is built on PyTorch's meta device, where tensors have shapes and no contents: a second for a large model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from benchmark.config import ModelSpec
+
+MAPS = ("ConvolutionBackward0", "AddmmBackward0", "MmBackward0")
+VIEWS = ("TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0", "PermuteBackward0")
+GATES = ("SqueezeExcite", "SEModule", "EffectiveSEModule", "EcaModule", "SEWithNorm", "SqueezeExciteV2")
+"""timm's squeeze-and-excitation, which rescales channels and is not counted as a layer of the path."""
+
+
+def facts(spec: ModelSpec) -> dict[str, Any]:
+    """Facts of a model at its input size.
+
+    returns  parameters   without the last classifier, which every target replaces
+             feature_dim  width of what enters the last classifier
+             gmacs        multiply-adds of one image's forward pass in 10⁹
+             layers       convolutions and linear maps on the longest path, the last classifier among them, without
+                          squeeze-and-excitation
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from benchmark import models
+
+    with torch.device("meta"):
+        module = models.create(spec).eval()
+        images = torch.zeros(1, 3, spec.input_size, spec.input_size)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            features, _ = models.features_and_logits(module, images)
+        head = {id(p) for p in models.head_parameters(module)}
+        parameters = sum(p.numel() for p in module.parameters() if id(p) not in head)
+        output = _without_gates(module)(images)
+    return {
+        "parameters": parameters,
+        "feature_dim": features.shape[1],
+        "gmacs": round(counter.get_total_flops() / 2e9, 3),
+        "layers": longest_path(output),
+    }
+
+
+def _without_gates(module: nn.Module) -> nn.Module:
+    from torch import nn
+
+    for name, part in list(module.named_modules()):
+        if type(part).__name__ in GATES:
+            module.set_submodule(name, nn.Identity())
+    return module
+
+
+def longest_path(output: Tensor) -> int:
+    """Convolutions and matrix products with a weight of the network on the longest path to a tensor.
+
+    Walks the graph that autograd keeps, inputs before outputs.
+    """
+    length: dict[Any, int] = {}
+    weight: dict[Any, bool] = {}
+    stack = [(output.grad_fn, False)]
+    while stack:
+        node, ready = stack.pop()
+        if not ready:
+            if node not in length:
+                length[node] = 0
+                stack.append((node, True))
+                stack += [(above, False) for above, _ in node.next_functions if above is not None]
+            continue
+        above = [n for n, _ in node.next_functions if n is not None]
+        leaf = getattr(node, "variable", None)
+        inherited = any(weight.get(n, False) for n in above)
+        weight[node] = (leaf is not None and leaf.ndim >= 2) or (node.name() in VIEWS and inherited)
+        length[node] = max((length[n] for n in above), default=0) + (node.name() in MAPS and inherited)
+    return length[output.grad_fn]
