@@ -122,6 +122,18 @@ def _measured(model: ModelSpec) -> dict[str, int]:
     return {"parameters": sum(p.numel() for p in module.parameters() if id(p) not in own), "outputs": int(outputs)}
 
 
+def speeds(transfers: Sequence[Transfer], probes: Mapping[str, Any]) -> dict[str, float]:
+    """Images/s of each model while it was probed, one thread: the best of those of one architecture.
+
+    They do the same work, and a probe that shared its core, or loaded a library first, was slower by accident.
+    """
+    shapes = {t.model.name: repr((t.model.arch, t.model.args, t.model.edits, t.model.input_size)) for t in transfers}
+    best: dict[str, float] = {}
+    for name, shape in shapes.items():
+        best[shape] = max(best.get(shape, 0.0), float(probes[name].record["images_per_second"]))
+    return {name: best[shape] for name, shape in shapes.items()}
+
+
 # --- what the person should know ----------------------------------------------------------------------------------
 
 
@@ -196,9 +208,10 @@ def blind_spots(
     n = facts["probe_images"]
     wide = table[table["feature_dim"] >= n]["model"].tolist()
     if wide:
+        who = "All candidates" if len(wide) == len(table) else _some(wide)
         notes.append(
-            f"{len(wide)} of {len(table)} candidates have at least as many features as a probe set has images "
-            f"({n}): scores fitted to features of {_some(wide)} say little. More images would help."
+            f"{who} {'has' if len(wide) == 1 < len(table) else 'have'} at least as many features as a probe set has "
+            f"images ({n}): scores that are fitted to the features say little there. More images would help."
         )
     if facts["train"] < FEW:
         notes.append(f"Only {facts['train']} training images: every figure here rests on very little.")
@@ -206,9 +219,10 @@ def blind_spots(
         notes.append(strange)
     large = table[table["input_size"] > 2 * facts["short_side"]]["model"].tolist()
     if large:
+        who = "All candidates look" if len(large) == len(table) else f"{len(large)} of {len(table)} candidates look"
         notes.append(
-            f"{len(large)} of {len(table)} candidates look at more than twice the pixels that the images have "
-            f"(median short side {facts['short_side']:.0f}): they see them enlarged."
+            f"{who} at more than twice the pixels that the images have (median short side "
+            f"{facts['short_side']:.0f}): they see them enlarged."
         )
     if facts["multilabel"]:
         notes.append("Several labels an image: what is predicted is mean average precision, known from few data sets.")

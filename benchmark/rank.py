@@ -299,10 +299,11 @@ def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits
     facts = ["Model", "Architecture", "Source Dataset", "Target Dataset", "Layers", "Parameters"]
     methods = [c for c in scores if c not in facts]
     mean = scores.groupby("Model")[methods].mean()
+    probes = {t.model.name: store.read("probe", t.probe) for t in made.transfers}
+    speeds = candidates.speeds(made.transfers, probes)
     rows = []
     for transfer in made.transfers:
-        model, probe = transfer.model, store.read("probe", transfer.probe)
-        speed = float(probe.record["images_per_second"])
+        model, probe, speed = transfer.model, probes[transfer.model.name], speeds[transfer.model.name]
         if limits.speed is not None and speed < limits.speed:
             left_out[model.name] = f"{speed:.0f} images/s are measured, {limits.speed:g} asked for"
             continue

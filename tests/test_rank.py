@@ -271,6 +271,17 @@ def test_size_and_memory_are_those_of_the_network(tmp_path):
     assert list(candidates.within(spec, Limits(parameters=facts["parameters"] - 1), store)[0]) == []
 
 
+def test_models_of_one_architecture_share_the_best_speed():
+    names = {"a": 32, "b": 32, "c": 64}
+    transfers = [
+        SimpleNamespace(model=ModelSpec(name=n, arch="x", weights="random", layers=1, input_size=s))
+        for n, s in names.items()
+    ]
+    measured = {"a": 90.0, "b": 100.0, "c": 30.0}
+    probes = {n: SimpleNamespace(record={"images_per_second": v}) for n, v in measured.items()}
+    assert candidates.speeds(transfers, probes) == {"a": 100.0, "b": 100.0, "c": 30.0}
+
+
 def test_numbers_with_units():
     assert [candidates.number_of(t) for t in ("25M", "1.5b", "300k", "7", 12)] == [25e6, 1.5e9, 3e5, 7, 12]
     with pytest.raises(ConfigError, match=r"parameters must be a number, for instance 25M. Got 'many'"):
@@ -328,7 +339,11 @@ def test_blind_spots_are_named_where_they_apply():
     (strange,) = notes()
     assert strange.startswith("These classes are unlike anything in the sources")
     clear = listed(knn=[90.0] * 4)
-    assert "at least as many features as a probe set has images (50)" in notes(clear.assign(feature_dim=50))[0]
+    assert notes(clear.assign(feature_dim=50))[0].startswith("All candidates have at least as many features as")
+    assert (
+        "a has at least as many features as a probe set has images (50)"
+        in notes(clear.assign(feature_dim=[50, 49, 8, 8]))[0]
+    )
     assert "Only 60 training images" in notes(clear, train=60)[0]
     assert "more than twice the pixels" in notes(clear.assign(input_size=96))[0]
     models["b"] = SimpleNamespace(model=ModelSpec(name="b", arch="vit", weights="timm:vit_base.mae", layers=1))
