@@ -13,6 +13,12 @@ WRITTEN = 25
 OUTCOMES = ("true positive", "false positive", "false negative", "true negative")
 
 
+def ready() -> None:
+    """Import what draws, ahead of the time when every second counts."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
+
 def count(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Counts of decisions from outputs (n, c).
 

@@ -52,23 +52,22 @@ def search(
         raise ConfigError(f"budget must be more than 0 seconds. Got {budget_seconds}. Give for example 30m.")
     names = contenders(ranking, experiment.bank)
     made, candidates, pack = prepare(names, experiment, store, data)
+    facts = store.read("pack", pack).values
+    recipe = experiment.recipe.on(facts["train"], facts["size"])
     identity = {
         "pack": pack,
         "models": [[c.spec.identity(), c.spec.name] for c in candidates],
-        "recipe": experiment.recipe.identity(),
+        "recipe": recipe.identity(),
         "budget": float(budget_seconds),
     }
     folder = out / "search" / key_of(identity)[:16]
     if (done := folder / "result.json").exists() and (result := _finished(done)):
         return result
-    facts = store.read("pack", pack).values
     subject = Subject(
         data.name, store.folder("pack", pack), facts["train"], facts["test"], facts["class_names"], facts["multilabel"]
     )
     run, workers, threads = pool.runner(experiment.executor)
-    one = Search(
-        candidates, subject, experiment.recipe, float(budget_seconds), out, folder, run, workers, threads, begun=begun
-    )
+    one = Search(candidates, subject, recipe, float(budget_seconds), out, folder, run, workers, threads, begun=begun)
     for text in made:
         one.log("out", text)
     return one.search()

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from benchmark import packs
 from benchmark.cli import settings
-from benchmark.config import ConfigError, RecipeSpec, Spec
+from benchmark.config import ConfigError, ModelSpec, RecipeSpec, Spec
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
 
@@ -52,13 +52,13 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
     """Predict, print, and return the exit code: 2 where an image could not be read."""
     import torch
 
-    from benchmark import checkpoint, finetune
+    from benchmark import finetune, trained
 
     if chosen.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
     if chosen.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
-    module, about = checkpoint.load(chosen.model)
+    module, about = trained.load(chosen.model)
     files = find(images)
     place = "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"
     module = finetune.to_device(module, about.spec, torch.device(place))
@@ -67,7 +67,7 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         pixels = []
         for file in part:
             try:
-                pixels.append(view(packs.decode(file.read_bytes(), str(file)), about.pack_size, about.spec.input_size))
+                pixels.append(view(packs.decode(file.read_bytes(), str(file)), about.spec, about.pack_size))
                 read.append(file)
             except (packs.UnreadableImageError, OSError) as error:
                 unreadable.append(str(error))
@@ -109,21 +109,23 @@ def _batches(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
         yield files[first : first + BATCH]
 
 
-def view(image: Any, pack_size: int, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 pixels of an image as training saw them: scaled down as a pack's, then for the model."""
+def view(image: Any, spec: ModelSpec, pack_size: int) -> np.ndarray:
+    """(s, s, 3) uint8 pixels of an image as in the test: scaled as in a pack, then the model's centre crop."""
     pixels = packs.scaled(image, pack_size)
     one = packs.Pack(
-        "",
-        pixels.reshape(-1),
-        np.array([0, pixels.size]),
-        np.array([pixels.shape[:2]]),
-        np.zeros(1),
-        np.zeros(1),
-        [],
-        False,
-        {},
+        name="",
+        images=pixels.reshape(-1),
+        offsets=np.array([0, pixels.size]),
+        shapes=np.array([pixels.shape[:2]]),
+        labels=np.zeros(1, np.int64),
+        split=np.zeros(1, np.uint8),
+        class_names=[],
+        multilabel=False,
+        meta={},
     )
-    return one.stack([0], size)[0]
+    frame, size = spec.frame(pack_size), spec.input_size
+    edge = (frame - size) // 2
+    return one.stack([0], frame)[0, edge : edge + size, edge : edge + size]
 
 
 def probabilities(outputs: np.ndarray, multilabel: bool) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -278,6 +279,7 @@ class Search:
 
     def final(self, standing: Sequence[Arm]) -> Result:
         """Train the best arm on everything until time is up; where that fails, the next one with what is left."""
+        threading.Thread(target=confusion.ready, daemon=True).start()
         for k, arm in enumerate(standing):
             until = self.deadline - self.reserve(arm.model)
             seconds = until - self.clock()

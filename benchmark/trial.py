@@ -138,7 +138,8 @@ def measure(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
     start, pack = time.monotonic(), packs.load(job.pack)
     train = pack.indices("train")
-    examples = finetune.examples_of(pack, train[: job.recipe.batch * TIMED_STEPS], job.model.input_size)
+    few = train[: job.recipe.batch * TIMED_STEPS]
+    examples, judges = finetune.splits(job.model, pack, few, few[: job.recipe.batch])
     module, ticks = _trainee(job, pack.n_classes, device), []
 
     def watch(step: int) -> float:
@@ -147,14 +148,13 @@ def measure(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
     _fit(replace(job, steps=TIMED_STEPS + 1), module, examples, device, pack, watch, parts)
     looked = time.monotonic()
-    pixels = examples.pixels[: job.recipe.batch]
-    finetune.predict(module, job.model, pixels, job.recipe, parts)
+    finetune.predict(module, job.model, judges.pixels, job.recipe, parts)
     step = float(np.median(np.diff(ticks)[1:]))
     return {  # what the first step took beyond the others belongs to the start
         "status": "done",
         "start": ticks[1] - start - step,
         "step": step,
-        "image": (time.monotonic() - looked) / len(pixels),
+        "image": (time.monotonic() - looked) / len(judges.pixels),
         "batch": min(job.recipe.batch, len(examples.pixels)),
     }
 
@@ -168,8 +168,7 @@ def compete(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     rest, held = parts_of(pack.labels[train], job.recipe.validation)
     if len(rest) > (seen := job.steps * job.recipe.batch):
         rest = rest[finetune.stratified(pack.labels[train[rest]], seen, seed_of("halving", "seen"))]
-    examples = finetune.examples_of(pack, train[rest], job.model.input_size)
-    judges = finetune.examples_of(pack, train[held], job.model.input_size)
+    examples, judges = finetune.splits(job.model, pack, train[rest], train[held])
     labels = np.asarray(pack.labels[train[held]])
     module = _trainee(job, pack.n_classes, device)
     begun, looking = time.monotonic(), 0.0
@@ -227,14 +226,13 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     from safetensors.numpy import save_file as save_arrays
     from safetensors.torch import load_file, save_file
 
-    from benchmark import checkpoint, finetune, packs, provenance
+    from benchmark import finetune, packs, provenance, trained
 
     pack = packs.load(job.pack)
-    examples = finetune.examples_of(pack, pack.indices("train"), job.model.input_size)
     tested = pack.indices("test")
-    test = finetune.examples_of(pack, tested, job.model.input_size)
+    examples, test = finetune.splits(job.model, pack, pack.indices("train"), tested)
     module = _trainee(job, pack.n_classes, device)
-    gone = 0.0
+    where, gone = provenance.record(str(device)), 0.0  # before the time that is kept for the end
     if job.snapshot.exists():
         state = load_file(job.snapshot)
         gone = float(state.pop("place"))
@@ -264,7 +262,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     labels = np.asarray(pack.labels[tested])
     tested_as = finetune.accuracies(outputs, labels) | {"images": len(labels)}
     save_arrays({"outputs": outputs, "labels": labels}, job.outputs)
-    about = checkpoint.Checkpoint(
+    about = trained.Checkpoint(
         job.model,
         pack.class_names,
         pack.multilabel,
@@ -272,9 +270,9 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         tested_as,
         {"rate": job.rate, "steps": course.images // course.batch, "batch": course.batch, **job.history}
         | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
-        | provenance.record(str(device)),
+        | where,
     )
-    checkpoint.save(module, about, {k: pack.meta[k] for k in ("name", "licence", "origin")}, job.keep)
+    trained.save(module, about, {k: pack.meta[k] for k in ("name", "licence", "origin")}, job.keep)
     return {
         "status": "done",
         "test": tested_as,

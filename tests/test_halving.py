@@ -20,7 +20,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from benchmark import checkpoint, cli, confusion, halving, packs, pool, race, rungs, trial
+from benchmark import cli, confusion, halving, packs, pool, race, rungs, trained, trial
 from benchmark.config import ConfigError, OptimiserSpec, RecipeSpec, experiment
 from benchmark.race import Candidate, Search, Subject
 from benchmark.rungs import CHECKS, Arm, Speed
@@ -377,7 +377,7 @@ def test_a_real_search_ends_in_time_with_a_model_that_has_learned(folder: Path, 
     assert time.process_time() - start <= 8.0 * 1.05
     assert result.model == "wide"
     assert result.test_accuracy > 30, "of ten digits"
-    module, about = checkpoint.load(result.checkpoint)
+    module, about = trained.load(result.checkpoint)
     from benchmark import finetune
 
     pack = packs.load(folder)
@@ -446,7 +446,7 @@ def test_multilabel(tmp_path: Path) -> None:
     digits(tmp_path / "pack", train=200, test=60, multilabel=True)
     result = real(tmp_path, tmp_path / "pack", inline, 1, 6.0)
     assert result.measure == "map"
-    about = checkpoint.read(result.checkpoint)
+    about = trained.read(result.checkpoint)
     assert about.multilabel
     assert about.test["map"] == result.test_accuracy
     rows = list(csv.reader(result.confusion_matrix.open()))
@@ -500,7 +500,7 @@ def test_search_from_a_ranking(tmp_path: Path) -> None:
         result = halving.search(ranking, one, store, data, 10, tmp_path / "out")
     assert result.seconds <= 10 * 1.05
     assert result.model in ("vit", "trained")
-    assert checkpoint.read(result.checkpoint).class_names == [str(d) for d in range(10)]
+    assert trained.read(result.checkpoint).class_names == [str(d) for d in range(10)]
     assert halving.search(ranking, one, store, data, 10, tmp_path / "out") == result, "it is there already"
     with pytest.raises(ConfigError, match="more than 0"):
         halving.search(ranking, one, store, data, 0, tmp_path / "out")

@@ -1,6 +1,6 @@
 """The model that a search ends with: one safetensors file that says what it is, how to feed it and how good it was.
 
-The weights lie under timm's names in single precision, so that timm loads them without this project (`loading_code`).
+The weights lie under timm's names in single precision, so that timm loads them without this project (`code`).
 Everything else is text in the file's metadata.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = "diverse-model-selection checkpoint 1"
-SPEC = ("name", "arch", "args", "edits", "input_size", "mean", "std", "family", "layers", "licence")
+SPEC = ("name", "arch", "args", "edits", "input_size", "crop_pct", "mean", "std", "family", "layers", "licence")
 """The fields of a model that its checkpoint holds: those that build it and feed it."""
 
 
@@ -60,7 +60,7 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
         "data": dict(data),
         "test": about.test,
         "provenance": about.provenance,
-        "timm": loading_code(about.spec, len(about.class_names), file.name),
+        "timm": code(about.spec, len(about.class_names), file.name),
     }
     text = {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in metadata.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -71,29 +71,12 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
     part.replace(file)
 
 
-def loading_code(spec: ModelSpec, n_classes: int, file: str = "model.safetensors") -> str:
-    """Python that loads the file with timm alone."""
-    path, _, name = spec.arch.rpartition(".")
-    given = "".join(f", {k}={_literal(v)}" for k, v in spec.args.items())
-    made = f"{name}(num_classes={n_classes}{given})"
-    if not path:
-        made = f"timm.create_model({spec.arch!r}, num_classes={n_classes}{given})"
-    lines = [f"from {path} import {name}" if path else "import timm", "from safetensors.torch import load_file"]
-    edits = []
-    for place, value in spec.edits.items():
-        owner, _, attribute = place.rpartition(".")
-        to = "torch.nn.Identity()" if value == "identity" else _literal(value)
-        edits.append(f"setattr(model.get_submodule({owner!r}), {attribute!r}, {to})")
-    lines += ["import torch"] if any("torch.nn" in e for e in edits) else []
-    return "\n".join([*lines, f"model = {made}", *edits, f"model.load_state_dict(load_file({file!r}))"])
+def code(spec: ModelSpec, n_classes: int, file: str = "model.safetensors") -> str:
+    """Python that loads the file with timm alone, where timm has the architecture."""
+    from benchmark.loading import lines
 
-
-def _literal(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k!r}: {_literal(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):  # timm compares with tuples
-        return "(" + "".join(f"{_literal(v)}, " for v in value).rstrip() + ")"
-    return repr(value)
+    made = lines(spec.model_copy(update={"weights": "random", "init": None}), n_classes)
+    return "\n".join(["from safetensors.torch import load_file", *made, f"model.load_state_dict(load_file({file!r}))"])
 
 
 def read(file: Path) -> Checkpoint:
