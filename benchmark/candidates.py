@@ -106,7 +106,8 @@ def _measured(model: ModelSpec) -> dict[str, int]:
 
     from benchmark import models
 
-    module = models.build(model, 1).eval()
+    with torch.device("meta"):
+        module = models.create(model).eval()
     own = {id(p) for p in models.head_parameters(module)}
     outputs = 0
 
@@ -118,7 +119,7 @@ def _measured(model: ModelSpec) -> dict[str, int]:
         if not any(part.children()):
             part.register_forward_hook(count)
     with torch.inference_mode():
-        module(torch.zeros(1, 3, model.input_size, model.input_size))
+        module(torch.zeros(1, 3, model.input_size, model.input_size, device="meta"))
     return {"parameters": sum(p.numel() for p in module.parameters() if id(p) not in own), "outputs": int(outputs)}
 
 

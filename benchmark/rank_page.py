@@ -105,7 +105,7 @@ COLUMNS = (  # heading, column, how it reads
     ("regret", "expected_regret", lambda r: f"{r['expected_regret']:.1f}"),
     ("best", "best", lambda r: f"{100 * r['best']:.0f} %"),
     ("images/s", "images_per_second", lambda r: f"{r['images_per_second']:.0f}"),
-    ("parameters", "parameters", lambda r: millions(r["parameters"])),
+    ("params", "parameters", lambda r: millions(r["parameters"])),
     ("pixels", "input_size", lambda r: str(r["input_size"])),
     ("trained on", "source", lambda r: r["source"]),
     ("licence", "licence", lambda r: r["licence"]),
@@ -315,10 +315,10 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2r
 p, li, .label, figcaption { color: var(--soft); } .wide { overflow: auto; max-height: 640px; }
 .answer { background: var(--back); border-left: 4px solid var(--accent); padding: 12px 18px; margin: 1rem 0; }
 .answer b { font-size: 1.3rem; } .answer p { margin: .2rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .875rem; }
-th, td { padding: 4px 8px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .8rem; }
+th, td { padding: 4px 6px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th[data-kind=text], td.word { text-align: left; }
-td:last-child { white-space: normal; min-width: 210px; }
+td:last-child { white-space: normal; min-width: 230px; }
 .sortable th { cursor: pointer; user-select: none; background: var(--back); position: sticky; top: 0; }
 th[aria-sort=ascending]::after { content: " ▲"; } th[aria-sort=descending]::after { content: " ▼"; }
 pre { background: var(--back); padding: 12px; overflow: auto; max-height: 340px; font-size: .85rem; }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark import provenance
 
 if TYPE_CHECKING:
-    from benchmark.halving import Result
+    from benchmark.race import Result
     from benchmark.rank import Answer
 
 FACTS = ("architecture", "source", "weights", "licence", "parameters", "input_size", "feature_dim", "images_per_second")
