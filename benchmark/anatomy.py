@@ -35,7 +35,7 @@ def facts(spec: ModelSpec) -> dict[str, Any]:
     with torch.device("meta"):
         module = models.create(spec).eval()
         images = torch.zeros(1, 3, spec.input_size, spec.input_size)
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
             features, _ = models.features_and_logits(module, images)
         head = {id(p) for p in models.head_parameters(module)}
         parameters = sum(p.numel() for p in module.parameters() if id(p) not in head)

@@ -597,8 +597,8 @@ def experiment(data: Mapping[str, Any]) -> Experiment:
     data["bank"] = _named(data.get("bank"), "bank", problems)
     for group, own in (("target", DATA), ("source", DATA), ("method", METHOD)):
         data[group] = _parameterised(_named(data.get(group), group, problems), own)
-    if isinstance(data.get("reference"), Mapping):
-        data["reference"] = {"name": "reference", **data["reference"]}
+    if isinstance(data.get("reference"), Mapping):  # null undoes what another file gave
+        data["reference"] = {"name": "reference"} | {k: v for k, v in data["reference"].items() if v is not None}
     try:
         spec = validate(Experiment, data)
     except ConfigError as error:

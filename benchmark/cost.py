@@ -144,7 +144,7 @@ def describe(made: Plan, store: Store, workers: int) -> str:
     if blind := sorted(set().union(*(w.blind for w in stages.values()))):
         lines.append(f"Evaluation on {_names(blind)} is not counted: how many images they hold is not known here.")
     lines += [f"unavailable: {reason}" for reason in made.unavailable.values()]
-    return "\n".join(lines + _absent(made.absent))
+    return "\n".join(lines + _absent(made))
 
 
 def _sum(works) -> Work:
@@ -166,14 +166,17 @@ def _summary(stages: Mapping[str, Work], workers: int, measured: int) -> list[st
     return [f"{said} and {whole.gpu_hours:.1f} GPU hours (a rough estimate: one GPU, {pace})."]
 
 
-def _absent(absent: Mapping[str, str]) -> list[str]:
+def _absent(made: Plan) -> list[str]:
     """What is missing and where to put it, things that are missing for the same reason together."""
     reasons: dict[str, list[str]] = {}
-    for name, reason in absent.items():
+    for name, reason in made.absent.items():
         reasons.setdefault(_general(reason), []).append(name)
     if not reasons:
         return []
-    lines = [f"missing: {len(absent)} things that the run needs and that are not here"]
+    models = {f"bank.{t.model.name}": t.model for t in made.transfers if t.model.source_data is None}
+    fetched = sum((model.parameters or 0) * 4 / 1e6 for name, model in models.items() if name in made.absent)
+    size = f"; the weights are about {fetched:,.0f} MB" if fetched else ""
+    lines = [f"missing: {len(made.absent)} things that the run needs and that are not here{size}"]
     return lines + [f"  {_names(names)}: {reason}" for reason, names in reasons.items()]
 
 
