@@ -98,7 +98,7 @@ class Answer:
 def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (), **settings: Any) -> pd.DataFrame:
     """The candidates of a bank for the user's images, best first, as a DataFrame (see `Answer.table`).
 
-    data       a folder, a Parquet file, a saved data set or a CSV, see benchmark.userdata.listing
+    data       a folder, a Parquet file, a saved data set or a CSV, see benchmark.listings.listing
     bank       a bank of conf/bank
     overrides  of the configuration, as on the command line: "paths.cache=/tmp/cache", "executor.workers=1"
     settings   fields of `Settings`; with `out`, ranking.json and ranking.html are written there

@@ -103,6 +103,17 @@ def test_a_parquet_file_without_a_split_and_with_other_column_names(tmp_path):
     assert per_class(built(tmp_path / "mine.parquet", tmp_path / "pack", label="animal")) == {"0": (7, 3), "1": (7, 3)}
 
 
+def test_a_parquet_file_is_read_a_row_group_at_a_time_with_the_same_result(tmp_path):
+    table = pa.table({"image": rows(40), "label": [0, 1] * 20})
+    pq.write_table(table, tmp_path / "whole.parquet")
+    pq.write_table(table, tmp_path / "parts.parquet", row_group_size=3)
+    found = userdata.listing(tmp_path / "parts.parquet")
+    assert found.names[5] == "row 5, 5.png"
+    whole, parts = (built(tmp_path / f"{n}.parquet", tmp_path / n) for n in ("whole", "parts"))
+    assert whole.meta["image_sha256"] == parts.meta["image_sha256"]
+    assert whole.meta["array_sha256"] == parts.meta["array_sha256"]
+
+
 def test_parquet_shards_give_their_split_and_class_names(tmp_path):
     for name, n, start in (("train-00000-of-00001", 6, 0), ("validation-00000-of-00001", 4, 50)):
         table = pa.table({"image": rows(n, start), "label": [0, 1] * (n // 2)})
