@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -67,20 +67,25 @@ def run(
         pool = _workers(store, device, devices, min(count, len(cells)), spec.threads)
     try:
         with pool as workers:
-            ready = getattr(workers, "ready", lambda: _ready(workers))
-            while schedule.unfinished:
-                schedule.wake()
-                for worker in workers:
-                    if worker.idle and (task := schedule.next(worker.stages)):
-                        worker.start(task)
-                for worker in ready():
-                    task, outcome = worker.finish()
-                    schedule.settle(task, outcome)
-                    if outcome.status != "busy":
-                        report(task[0], outcome, schedule.progress)
+            drive(schedule, workers, report)
     finally:
         clean(store)
     return schedule.failed
+
+
+def drive(schedule: Schedule, workers: Iterable[Worker], report: Callable[[Cell, Outcome, Progress], None]) -> None:
+    """Give tasks to idle workers and take back what became of them, until nothing is left."""
+    ready = getattr(workers, "ready", lambda: _ready(workers))
+    while schedule.unfinished:
+        schedule.wake()
+        for worker in workers:
+            if worker.idle and (task := schedule.next(worker.stages)):
+                worker.start(task)
+        for worker in ready():
+            task, outcome = worker.finish()
+            schedule.settle(task, outcome)
+            if outcome.status != "busy":
+                report(task[0], outcome, schedule.progress)
 
 
 class Worker(Protocol):

@@ -47,6 +47,7 @@ def connected(spec: ExecutorSpec) -> Iterator[bool]:
         environment |= {"BENCHMARK_TRACEBACK": tracebacks}
     os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"  # under `ray job submit`, what is said here holds
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster that is started here: like local workers
     here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address == "local" else {}
     with _guarded() if address == "local" else contextlib.nullcontext():
         try:

@@ -38,6 +38,9 @@ BOXES = 32
 LOOK_SECONDS, NOTICE_SECONDS = 2.0, 30.0
 """Between two looks at what nodes there are; and without any worker before that is said."""
 
+NEWS_SECONDS = 5.0
+"""Until the cluster knows that a node is gone; its workers are missed before that."""
+
 
 @contextlib.contextmanager
 def crew(store: Store, spec: ExecutorSpec, progress: Progress) -> Iterator[Crew]:
@@ -151,8 +154,11 @@ class Crew:
         """A worker is gone, with its node or alone."""
         self.abroad.remove(worker)
         worker.dismiss()
-        if any(n["NodeID"] == worker.place.node and n["Alive"] for n in self.ray.nodes()):
-            return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
+        end = time.monotonic() + NEWS_SECONDS
+        while any(n["NodeID"] == worker.place.node and n["Alive"] for n in self.ray.nodes()):
+            if time.monotonic() > end:
+                return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
+            time.sleep(0.1)
         return Outcome("lost", reason=f"node {worker.place.host} is gone; it starts again elsewhere")
 
     def dismiss(self) -> None:
