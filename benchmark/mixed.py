@@ -59,7 +59,8 @@ def fit(sums: Sums, blocks: np.ndarray, expected: np.ndarray, noise: float) -> P
     -2 log likelihood = n ln v_e + ln|Λ| + (y'y - c'b)/v_e up to a constant, with Λ = I + V^½ X'X V^½ / v_e, c = X'y,
     b = V^½ Λ⁻¹ V^½ c / v_e, V the columns' variances. O(q³) a step of L-BFGS.
     """
-    from scipy import linalg, optimize
+    from scipy import optimize
+    from scipy.linalg import lapack
 
     k, q = len(expected), len(blocks)
     centre = np.log(np.append(expected, noise))
@@ -70,9 +71,9 @@ def fit(sums: Sums, blocks: np.ndarray, expected: np.ndarray, noise: float) -> P
         d = np.sqrt(v[blocks])
         inner = d[:, None] * sums.gram * d / v[-1]
         inner[np.diag_indices(q)] += 1.0
-        factor = linalg.cholesky(inner, lower=True, check_finite=False)
-        half = linalg.solve_triangular(factor, np.diag(d), lower=True, check_finite=False)
-        covariance = half.T @ half
+        factor, _ = lapack.dpotrf(inner, lower=1)  # positive definite by construction: no eigenvalue is below 1
+        inverse = np.tril(lapack.dpotri(factor, lower=1)[0])
+        covariance = d[:, None] * (inverse + np.tril(inverse, -1).T) * d
         return v, covariance, covariance @ sums.moment / v[-1], 2.0 * float(np.log(factor.diagonal()).sum())
 
     def objective(log_v: np.ndarray) -> tuple[float, np.ndarray]:
@@ -87,7 +88,7 @@ def fit(sums: Sums, blocks: np.ndarray, expected: np.ndarray, noise: float) -> P
         away = (log_v - centre) / PRIOR_SPREAD
         return value + float(away @ away), gradient + 2.0 * away / PRIOR_SPREAD
 
-    bounds, options = [(LOWEST, HIGHEST)] * (k + 1), {"maxiter": 200, "ftol": 1e-13, "gtol": 1e-7}
+    bounds, options = [(LOWEST, HIGHEST)] * (k + 1), {"maxiter": 200, "ftol": 1e-11, "gtol": 1e-6}
     found = optimize.minimize(objective, centre, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     v, covariance, mean, _ = solved(found.x)
     return Posterior(mean, covariance, v[:k], float(v[-1]))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -23,13 +24,13 @@ from threadpoolctl import threadpool_limits
 
 from benchmark import mixed
 from benchmark.reasons import UNDERSTATED, Stakes, favourite, reasons
-from benchmark.transfers import EFFECTS, FACTS, METHODS, PROBES, Columns, angle, checked, completed, known, percent
+from benchmark.transfers import FACTS, METHODS, PROBES, Columns, Design, angle, checked, completed, known, percent
 
 __all__ = ["FACTS", "METHODS", "UNDERSTATED", "Recommender", "Stakes", "favourite", "fit", "known", "leave_one_out"]
 
 LEVEL = 0.8  # of the interval
 CLEAR = 2.0  # standard errors
-ENOUGH = 8  # targets of one group of data, to take intervals from them alone
+ENOUGH = 6  # targets of one group of data, to learn from them alone
 DRAWS = 4000  # of the joint prediction, for expected regrets
 
 EXPECTED = np.array([0.05, 0.02, 0.2, 0.2, 0.2])  # variances beforehand: a score, a fact, model, architecture, source
@@ -88,24 +89,21 @@ class Learned:
     level: mixed.Posterior
     spread: mixed.Posterior
 
-    def joint(self, columns: Columns, cell: pd.DataFrame, scores_help: bool = True) -> Joint:
+    def joint(self, columns: Columns, design: Design, scores_help: bool = True) -> Joint:
         """Of one target's candidates; unless `scores_help`, a model that was seen is placed by the list alone."""
-        X, place = columns.rows(cell), columns.place(cell)
+        X, at = design.X, design.place["level"]
         covariance = X @ self.rank.covariance @ X.T
-        for effect, shared in zip(EFFECTS, columns.unknown(cell), strict=True):
-            centred = shared - shared.mean(0)
-            variance = self.rank.variances[2 + EFFECTS.index(effect)]
-            covariance += variance * (centred - centred.mean(1, keepdims=True))
-        mean, noise = X @ self.rank.mean, np.full(len(cell), self.rank.noise)
+        for variance, shared in zip(self.rank.variances[2:], design.unknown, strict=True):
+            covariance += variance * shared
+        mean, noise = X @ self.rank.mean, np.full(len(X), self.rank.noise)
         if not scores_help:
-            seen = cell["model"].astype(str).isin(columns.labels["model"][self.seen]).to_numpy()
+            seen = np.isin(design.names, columns.labels["model"][self.seen])
             mean, noise = np.where(seen, X @ self.listed.mean, mean), np.where(seen, self.listed.noise, noise)
             covariance[seen[:, None] != seen] = 0.0
             covariance[np.ix_(seen, seen)] = X[seen] @ self.listed.covariance @ X[seen].T
-        at = place["level"]
         group = 0.0 if at[-len(columns.groups) :].any() else self.level.variances[-1]
         variance = float(at @ self.level.covariance @ at) + group + self.level.noise
-        spread = float(np.exp(place["spread"] @ self.spread.mean))
+        spread = float(np.exp(design.place["spread"] @ self.spread.mean))
         return Joint(float(at @ self.level.mean), variance, spread, mean, covariance, noise)
 
 
@@ -151,7 +149,7 @@ class Recommender:
         """The candidates of one target, best first.
 
         new      a row a candidate: model, and as far as known architecture, source, parameters, source_accuracy, the
-                 scores METHODS on the target's training images, and group (real where it lacks: see `known`)
+                 scores METHODS on the target's training images, and group (real where it lacks: see `fit`)
         returns  model; predicted_accuracy with low and high, an 80 % interval, in percent; expected_regret, points
                  that picking it is expected to lose against the best candidate; best, the probability that it is the
                  best; why, in words
@@ -160,10 +158,11 @@ class Recommender:
         Source: Barber et al., Annals of Statistics 2021; Lee, Barber and Willett, arXiv 2306.06342.
         """
         cell = completed(new, self.columns.methods)
-        joint = self.learned.joint(self.columns, cell, self.scores_help).sharpened(self.shape)
+        design = self.columns.design(cell)
+        joint = self.learned.joint(self.columns, design, self.scores_help).sharpened(self.shape)
         predicted = percent(joint.angles)
-        low, high = self._interval(cell)
-        listed = self.columns.rows(cell) @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
+        low, high = self._interval(design)
+        listed = design.X @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
         draws = joint.draws()
         best = draws.max(1, keepdims=True)
         ties = draws == best
@@ -191,26 +190,20 @@ class Recommender:
         models = {name: str(ranking["model"].iloc[at]) for name, at in picks.items()}
         return Stakes(models, regret, float(ranking["best"].iloc[0]))
 
-    def _interval(self, cell: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    def _interval(self, design: Design) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) in percent: see `predict`."""
-        calibrating = self._calibrating(str(cell["group"].iloc[0]))
         lower, upper, weights = [], [], []
-        for target in calibrating:
-            joint = self.without[target].joint(self.columns, cell, self.scores_help)
+        for target, without in self.without.items():
+            joint = without.joint(self.columns, design, self.scores_help)
             reach = self.away[target][:, None] * joint.deviations
             lower.append(joint.angles - reach)
             upper.append(joint.angles + reach)
             weights.append(np.full(len(reach), 1 / len(reach)))
-        if not calibrating:
-            return np.zeros(len(cell)), np.full(len(cell), 100.0)
-        weight = np.concatenate(weights) / (len(calibrating) + 1)
+        if not lower:
+            return np.zeros(len(design.X)), np.full(len(design.X), 100.0)
+        weight = np.concatenate(weights) / (len(weights) + 1)
         low = -_quantile(-np.concatenate(lower), weight, LEVEL)
         return percent(low), percent(_quantile(np.concatenate(upper), weight, LEVEL))
-
-    def _calibrating(self, group: str) -> list[str]:
-        """The known targets that intervals are taken from: those of the same group of data where they are enough."""
-        own = self.known.loc[self.known["group"] == group, "target"].unique()
-        return [t for t in self.without if len(own) < ENOUGH or t in own]
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
@@ -222,51 +215,82 @@ def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarr
 
 
 @threadpool_limits.wrap(limits=1)  # the matrices are small: threads would wait for each other
-def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> Recommender:
-    """Learn from known transfers, a row each.
+def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "real") -> Recommender:
+    """Learn from known transfers, a row each, for candidates on a target of a group of data.
 
     known    target, model, oracle (accuracy after fine-tuning in percent), and as far as known architecture, source,
              parameters, source_accuracy, a column of scores for each of `methods`; group (of data, real where it
              lacks), table (which bank and recipe: accuracies are compared within a table's target only)
+    group    where ENOUGH of its targets are known, they are learned from alone: what is good for photographs and what
+             for drawings by programs differ
     Missing scores and facts (a method that failed, a fact that nobody states) say nothing for or against a model.
     Raises ValueError for no row, a row twice, or an oracle outside 0 to 100.
     """
     known = checked(completed(known, methods))
+    own = known[known["group"] == group]
+    known = own.reset_index(drop=True) if own["target"].nunique() >= ENOUGH else known
     columns = Columns.of(known, tuple(methods))
-    cells = [cell for _, cell in known.groupby(["table", "target"], sort=True)]
-    sums = [_sums(columns, cell) for cell in cells]
-    targets = sorted(set(known["target"]))
-    total = [_total([s[i] for s in sums]) for i in range(3)]
+    cells = []
+    for (_, target), rows in known.groupby(["table", "target"], sort=True):
+        cells.append(_Cell(target, columns.design(rows), angle(rows["oracle"])))
+    total = [_total([cell.sums[i] for cell in cells]) for i in range(3)]
     learned, without = _learn(columns, total), {}
+    targets = sorted({cell.target for cell in cells})
     for target in targets if len(targets) > 1 else []:
-        own = [s for cell, s in zip(cells, sums, strict=True) if cell["target"].iloc[0] == target]
+        own = [cell.sums for cell in cells if cell.target == target]
         without[target] = _learn(columns, [total[i] - _total([s[i] for s in own]) for i in range(3)])
-    gain = _gain(columns, cells, without)
-    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), gain)
+    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), _gain(columns, cells, without))
     return replace(made, **_missed(made, cells)) if without else made
 
 
-def _gain(columns: Columns, cells: Sequence[pd.DataFrame], without: Mapping[str, Learned]) -> tuple[float, float]:
+@dataclass(frozen=True)
+class _Cell:
+    """A known target of one table: its models and their accuracies as angles."""
+
+    target: str
+    design: Design
+    angles: np.ndarray
+
+    @cached_property
+    def spread(self) -> float:
+        """Deviation of the accuracies; of few models, mixed with the one expected beforehand."""
+        n = len(self.angles)
+        return float(np.sqrt((n * self.angles.var() + SPREAD_WEIGHT * SPREAD**2) / (n + SPREAD_WEIGHT)))
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        return (self.angles - self.angles.mean()) / self.spread
+
+    @cached_property
+    def sums(self) -> tuple[mixed.Sums, mixed.Sums, mixed.Sums]:
+        """Its part in what the three fits need: rank, level, spread."""
+        place = self.design.place
+        return (
+            mixed.Sums.of(self.design.X, self.standardised, means=1),
+            mixed.Sums.of(place["level"][None], self.angles.mean()[None]),
+            mixed.Sums.of(place["spread"][None], np.log([self.spread])),
+        )
+
+
+def _gain(columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned]) -> tuple[float, float]:
     """See `Recommender`: (mean over targets, its standard error)."""
     gains: dict[str, list[float]] = {}
     for cell in cells if without else []:
-        target = cell["target"].iloc[0]
-        truth = _standardised(angle(cell["oracle"]))
-        sums, lists = (without[target].joint(columns, cell, helps).mean for helps in (True, False))
-        gains.setdefault(target, []).append(float(((truth - lists) ** 2).mean() - ((truth - sums) ** 2).mean()))
+        both = (without[cell.target].joint(columns, cell.design, helps).mean for helps in (False, True))
+        listed, whole = (float(((cell.standardised - mean) ** 2).mean()) for mean in both)
+        gains.setdefault(cell.target, []).append(listed - whole)
     each = np.array([np.mean(values) for values in gains.values()])
     return (float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))) if len(each) > 1 else (0.0, 0.0)
 
 
-def _missed(made: Recommender, cells: Sequence[pd.DataFrame]) -> dict[str, object]:
+def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
     """`away` and `shape` of a recommender, from each target's cells under the fit without it."""
     away: dict[str, list[np.ndarray]] = {}
     misses = []
     for cell in cells:
-        target, a = cell["target"].iloc[0], angle(cell["oracle"])
-        joint = made.without[target].joint(made.columns, cell, made.scores_help)
-        away.setdefault(target, []).append(np.abs(a - joint.angles) / joint.deviations)
-        squared = (_standardised(a) - joint.mean) ** 2
+        joint = made.without[cell.target].joint(made.columns, cell.design, made.scores_help)
+        away.setdefault(cell.target, []).append(np.abs(cell.angles - joint.angles) / joint.deviations)
+        squared = (cell.standardised - joint.mean) ** 2
         misses.append(np.stack([joint.mean, squared, joint.covariance.diagonal(), joint.noise]))
     joined = {target: np.concatenate(parts) for target, parts in away.items()}
     return {"away": joined, "shape": _shape(np.concatenate(misses, 1))}
@@ -278,34 +302,15 @@ def leave_one_out(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.D
     Nothing of the target that is left out, in whichever table, is learned from.
     """
     known, made = completed(known, methods), []
-    for target in sorted(set(known["target"])):
-        recommender = fit(known[known["target"] != target], methods)
-        for (table, group), cell in known[known["target"] == target].groupby(["table", "group"], sort=True):
+    for (group, target), cells in known.groupby(["group", "target"], sort=True):
+        recommender = fit(known[known["target"] != target], methods, group)
+        for table, cell in cells.groupby("table", sort=True):
             found = recommender.predict(cell.drop(columns="oracle"))
-            found.insert(0, "oracle", found["model"].map(cell.set_index("model")["oracle"]))
-            for name, value in (("target", target), ("group", group), ("table", table)):
-                found.insert(0, name, value)
-            made.append(found)
-    return pd.concat(made, ignore_index=True)
-
-
-def _sums(columns: Columns, cell: pd.DataFrame) -> tuple[mixed.Sums, mixed.Sums, mixed.Sums]:
-    """One target's part in what the three fits need: rank, level, spread."""
-    a, place = angle(cell["oracle"]), columns.place(cell)
-    return (
-        mixed.Sums.of(columns.rows(cell), _standardised(a), means=1),
-        mixed.Sums.of(place["level"][None], a.mean()[None]),
-        mixed.Sums.of(place["spread"][None], np.log([_spread(a)])),
-    )
-
-
-def _standardised(a: np.ndarray) -> np.ndarray:
-    return (a - a.mean()) / _spread(a)
-
-
-def _spread(a: np.ndarray) -> float:
-    """Deviation of a target's accuracies; of few models, mixed with the one expected beforehand."""
-    return float(np.sqrt((len(a) * a.var() + SPREAD_WEIGHT * SPREAD**2) / (len(a) + SPREAD_WEIGHT)))
+            oracle = found["model"].map(cell.set_index("model")["oracle"])
+            made.append(found.assign(table=table, group=group, target=target, oracle=oracle))
+    first = ["table", "group", "target", "oracle"]
+    whole = pd.concat(made, ignore_index=True)
+    return whole[[*first, *(c for c in whole if c not in first)]]
 
 
 def _shape(misses: np.ndarray) -> tuple[float, float]:

@@ -108,6 +108,22 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class Design:
+    """One target's n models as numbers.
+
+    X        (n, q) scores, facts and effects, centred over the models
+    unknown  per effect (n, n), centred: which two models share a label that no known transfer has
+    place    what level and spread of the accuracies are predicted from: 1, the probes, the group of data
+    names    (n,) of the models
+    """
+
+    X: np.ndarray
+    unknown: tuple[np.ndarray, ...]
+    place: Mapping[str, np.ndarray]
+    names: np.ndarray
+
+
+@dataclass(frozen=True)
 class Columns:
     """How a table becomes numbers: its methods, the labels that are known, and how far scores usually spread."""
 
@@ -144,25 +160,29 @@ class Columns:
         """Part of the sum -> its columns: scores, facts, and the list (what model and relatives did elsewhere)."""
         return {"scores": self.blocks == 0, "facts": self.blocks == 1, "list": self.blocks > 1}
 
-    def rows(self, cell: pd.DataFrame) -> np.ndarray:
-        """(n, q) of one target's models, centred over them; an unknown label is a row of zeros before that."""
+    def design(self, cell: pd.DataFrame) -> Design:
+        """Of one target's rows; all that fits and predictions need of them."""
+        return Design(self._rows(cell), self._unknown(cell), self._place(cell), cell["model"].to_numpy(str))
+
+    def _rows(self, cell: pd.DataFrame) -> np.ndarray:
+        """An unknown label is a row of zeros before centring."""
         scores = [standardised(cell[m].to_numpy(), self.spreads[m]) for m in self.methods]
         facts = [standardised(_fact(cell, f), self.spreads[f]) for f in FACTS]
         effects = [self.labels[e].get_indexer(cell[e])[:, None] == np.arange(len(self.labels[e])) for e in EFFECTS]
         X = np.column_stack([*scores, *facts, *effects]).astype(float)
         return X - X.mean(0)
 
-    def unknown(self, cell: pd.DataFrame) -> list[np.ndarray]:
-        """Per effect (n, n): which two models share a label that no known transfer has; zero for known labels."""
+    def _unknown(self, cell: pd.DataFrame) -> tuple[np.ndarray, ...]:
         shared = []
         for e in EFFECTS:
             names = cell[e].to_numpy()
             new = ~cell[e].isin(self.labels[e]).to_numpy()
-            shared.append((new[:, None] & (names[:, None] == names)).astype(float))
-        return shared
+            both = (new[:, None] & (names[:, None] == names)).astype(float)
+            both -= both.mean(0)
+            shared.append(both - both.mean(1, keepdims=True))
+        return tuple(shared)
 
-    def place(self, cell: pd.DataFrame) -> dict[str, np.ndarray]:
-        """What level and spread of a target's accuracies are predicted from: 1, the probes, the group of data."""
+    def _place(self, cell: pd.DataFrame) -> dict[str, np.ndarray]:
         levels, spreads = [], []
         for probe in PROBES:
             a = angle(cell[probe].dropna()) if probe in cell else np.empty(0)

@@ -30,13 +30,14 @@ SPIDER = {"LogME": "logme", "H-Score": "hscore_f32"}  # Model Spider's names of 
 
 
 def static_list(known: pd.DataFrame) -> pd.Series:
-    """What a list that never looks at the target says of each row: mean standardised accuracy on all other targets.
+    """What a list that never looks at the target says of each row: mean standardised accuracy on the other targets.
 
-    Over every table that holds the model; NaN where no other target does.
+    Those of the same group of data, in every table that holds the model; NaN where there is none.
     """
     z = known.groupby(KEYS)["oracle"].transform(lambda v: stats.standardise(v.to_numpy()))
-    sums, counts = (z.groupby(known["model"]).transform(how) for how in ("sum", "count"))
-    own = [known["model"], known["target"]]
+    model = [known["group"], known["model"]]
+    sums, counts = (z.groupby(model).transform(how) for how in ("sum", "count"))
+    own = [*model, known["target"]]
     counts = counts - z.groupby(own).transform("count")
     return ((sums - z.groupby(own).transform("sum")) / counts.where(counts > 0)).rename(LIST)
 
@@ -227,8 +228,8 @@ def page(found: pd.DataFrame, wide: pd.DataFrame, at_stake: pd.DataFrame, theirs
         "",
         "regret@1: points that the first of the list loses against the best candidate, with a 95 % interval over "
         "resampled targets; `more`: how much more than the recommendation, on the same targets; top-1: how often the "
-        "first is the best, in percent. The static list is the mean standardised accuracy on all other targets that "
-        "are known of a model. Scores that are missing or all equal pick at random, with τ 0.",
+        "first is the best, in percent. The static list is the mean standardised accuracy on the other targets of "
+        "the same group of data. Scores that are missing or all equal pick at random, with τ 0.",
         "",
     ]
     lines += [_grid(block, part) for block, part in found.groupby("block", sort=False)]
@@ -315,7 +316,7 @@ def main(argv: list[str] | None = None) -> int:
         judgements = left_out(known, predictions)
         found, wide, at_stake = summary(judgements), intervals(predictions), stakes(predictions)
         settings.out.mkdir(parents=True, exist_ok=True)
-        made = {"recommendation": found, "left_out": judgements, "intervals": wide, "stakes": at_stake}
+        made = {"recommendation": found, "left_out": judgements, "predicted_intervals": wide, "stakes": at_stake}
         made["predictions"] = predictions.drop(columns=["score", "favourite"])
         for name, table in (made | ({} if theirs is None else {"published": theirs})).items():
             correlate.save(table.round(4), settings.out / f"{name}.csv")
