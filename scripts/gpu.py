@@ -4,7 +4,8 @@
 
 Ends by itself after BENCHMARK_MINUTES (default 9) and goes on from there when called again. What it made goes to
 the folder BENCHMARK_OUT (default outputs/gpu): cells-*.zip of at most 15 MB each for scripts/import_results.py,
-the tables, and a log. Tests can be left out with BENCHMARK_TESTS=0.
+the tables, and a log. Tests can be left out with BENCHMARK_TESTS=0. BENCHMARK_BENCH=1 times fine-tuning and extraction
+(scripts/gpu_bench.py, to which the arguments then go) in place of the experiment.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def main(overrides: list[str]) -> int:
     with (OUT / "log.txt").open("w") as log:
         if os.environ.get("BENCHMARK_TESTS", "1") != "0":
             code |= _call([sys.executable, "-m", "pytest", "-m", "gpu", "-rs"], log, deadline)
+        if os.environ.get("BENCHMARK_BENCH", "0") != "0":
+            return code | _call([sys.executable, "scripts/gpu_bench.py", *overrides, "--out", str(OUT)], log, deadline)
         workers = os.environ.get("BENCHMARK_WORKERS", str(min(8, os.cpu_count() or 1)))
         device = os.environ.get("BENCHMARK_DEVICE", "cuda")
         given = {o.partition("=")[0].lstrip("+") for o in overrides}
