@@ -53,6 +53,34 @@ def within(spec: Experiment, limits: Limits, store: Store) -> tuple[dict[str, Mo
     return kept, left_out
 
 
+def alike(left_out: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> list[tuple[list[str], str]]:
+    """The models that are left out, those with a reason of one kind together: (models, the first one's reason)."""
+    groups: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        kind = why.replace(bank[name].weights.partition(":")[2] or name, "…").replace(name, "…")
+        groups.setdefault(re.sub(r"[\d.]+", "#", kind), []).append(name)
+    said = []
+    for names in groups.values():
+        first = left_out[names[0]]
+        example = "" if len({left_out[n] for n in names}) == 1 else "for instance "
+        said.append((names, f"{example}{first}".rstrip(".") + "."))
+    return said
+
+
+def to_fetch(spec: Experiment) -> list[str]:
+    """The models whose weights would be downloaded, as far as they are to be had."""
+    from benchmark.models import WeightsUnavailable, weight_files
+
+    absent = []
+    for model in spec.bank.values():
+        if model.weights.startswith(("timm:", "hf-hub:", "torchvision:")):
+            try:
+                weight_files(model, offline=True)
+            except WeightsUnavailable:
+                absent.append(model.name)
+    return absent
+
+
 def number_of(text: str | float) -> float:
     """`25M`, `1.5B`, `300k` or a plain number."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmb]?)", str(text).strip().lower())
@@ -233,9 +261,11 @@ def blind_spots(
 
 
 def masked_images(model: ModelSpec) -> bool:
-    """Whether a model learned by filling in masked parts of images, by the words of its names."""
+    """Whether a model last learned by filling in masked images: by its objective, or where it tells none, its names."""
     from benchmark.recommend import UNDERSTATED
 
+    if model.objective != "classes":
+        return model.objective.rpartition(",")[2].strip() in ("mim", *UNDERSTATED)
     words = re.split(r"[^a-z0-9]+", f"{model.name} {model.arch} {model.weights}".lower())
     return bool(set(words) & set(UNDERSTATED))
 

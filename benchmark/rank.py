@@ -124,9 +124,14 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     store = Store(spec.paths.cache, spec.paths.released)
     limits = Limits(asked.licence, asked.parameters, asked.input_size, asked.speed, asked.memory)
     kept, left_out = candidates.within(spec, limits, store)
-    made = plan(spec.model_copy(update={"bank": kept}), with_truth=False)
+    chosen = spec.model_copy(update={"bank": kept})
+    if fetched := candidates.to_fetch(chosen):
+        say(
+            f"asking for the weights of {len(fetched)} candidates that are not here yet, {', '.join(fetched[:SHOWN])} …"
+        )
+    made = plan(chosen, with_truth=False)
     left_out |= made.unavailable
-    say.left_out(left_out)
+    say.left_out(left_out, spec)
     if made.transfers:
         say(f"{len(made.transfers)} candidates of {len(spec.bank)}")
     if not made.transfers:
@@ -262,11 +267,9 @@ def check_space(made: Plan, store: Store, spec: Experiment, images: int) -> None
 
 
 def _none_left(spec: Experiment, left_out: Mapping[str, str]) -> str:
-    reasons: dict[str, list[str]] = {}
-    for model, why in left_out.items():
-        reasons.setdefault(why, []).append(model)
-    said = "; ".join(f"{len(models)} because {why}" for why, models in list(reasons.items())[:5])
-    return f"a candidate must be left. Got none of {len(spec.bank)}: {said}. Loosen a filter, or take another bank."
+    groups = sorted(candidates.alike(left_out, spec.bank), key=lambda g: -len(g[0]))
+    said = "; ".join(f"{len(models)}: {why.rstrip('.')}" for models, why in groups[:5])
+    return f"a candidate must be left. Got none of {len(spec.bank)} ({said}). Loosen a filter, or take another bank."
 
 
 class _Say:
@@ -278,13 +281,10 @@ class _Say:
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def left_out(self, left_out: Mapping[str, str]) -> None:
-        alike: dict[str, list[str]] = {}
-        for model, why in left_out.items():
-            alike.setdefault(why.replace(model, "…"), []).append(model)
-        for models in alike.values():
+    def left_out(self, left_out: Mapping[str, str], spec: Experiment) -> None:
+        for models, why in candidates.alike(left_out, spec.bank):
             named = ", ".join(models[:SHOWN]) + (f" and {len(models) - SHOWN} more" if len(models) > SHOWN else "")
-            self(f"left out: {named}: {left_out[models[0]]}")
+            self(f"left out: {named}: {why}")
 
 
 # --- the table ---------------------------------------------------------------------------------------------------

@@ -201,7 +201,7 @@ def test_no_candidate_left_says_which_filter_took_them(ranked, capsys):
     said = refused(
         capsys, f"data={ranked.images}", f"paths.cache={ranked.place}/cache", "licence=[GPL-3.0]", f"out={ranked.out}"
     )
-    assert "a candidate must be left. Got none of 3: 3 because its licence is MIT, GPL-3.0 is asked for" in said
+    assert "a candidate must be left. Got none of 3 (3: its licence is MIT, GPL-3.0 is asked for). Loosen" in said
     said = refused(capsys, f"data={ranked.images}", f"paths.cache={ranked.place}/cache", "speed=1e9")
     assert "Got none of 3" in said
     assert "1e+09 asked for" in said
@@ -242,6 +242,14 @@ def test_filters_name_what_they_take(tmp_path):
     assert left_out["shared"] == "its licence is CC-BY-NC-4.0, permissive is asked for"
     assert list(candidates.within(spec, Limits(licence=["cc-by-nc-4.0"], input_size=32), store)[0]) == ["shared"]
     assert list(candidates.within(spec, Limits(input_size=32), store)[1]) == ["bsd"]
+
+
+def test_models_that_are_left_out_for_one_kind_of_reason_are_said_together():
+    names = ["a", "b", "c"]
+    models = {n: ModelSpec(name=n, arch="x", weights=f"timm:x.{n}_tag", layers=1) for n in names}
+    left_out = {n: f"no copy of timm/x.{n}_tag for model '{n}'." for n in names[:2]} | {"c": "its licence is MIT"}
+    said = candidates.alike(left_out, models)
+    assert said == [(["a", "b"], "for instance no copy of timm/x.a_tag for model 'a'."), (["c"], "its licence is MIT.")]
 
 
 def test_size_and_memory_are_those_of_the_network(tmp_path):
@@ -348,6 +356,17 @@ def test_blind_spots_are_named_where_they_apply():
     assert "more than twice the pixels" in notes(clear.assign(input_size=96))[0]
     models["b"] = SimpleNamespace(model=ModelSpec(name="b", arch="vit", weights="timm:vit_base.mae", layers=1))
     assert notes(clear)[0].startswith("b learned by filling in masked parts")
+
+
+def test_masked_models_are_known_by_objective_and_by_name():
+    def masked(name: str, **more: str) -> bool:
+        return candidates.masked_images(ModelSpec(name=name, arch="vit", weights=f"timm:{name}", layers=1, **more))
+
+    assert masked("vit_base.mae")
+    assert masked("x", objective="mim")
+    assert not masked("x", objective="mae, classes")  # fine-tuned since
+    assert not masked("mae_like", objective="dino")
+    assert not masked("maestro")
 
 
 def test_the_pareto_front_is_what_no_other_beats():
