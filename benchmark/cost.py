@@ -67,7 +67,8 @@ class Estimator:
                 record = self.store.read("truth", cell.key).record
             except Damaged:
                 continue
-            if "cuda" in str(record.get("device", "")).lower() and record.get("images_per_second"):
+            on_gpu = record.get("device") != record.get("hardware", {}).get("processor")
+            if on_gpu and record.get("images_per_second"):
                 found.setdefault((model.arch, model.input_size), record["images_per_second"])
         return found
 
@@ -162,7 +163,7 @@ def _summary(stages: Mapping[str, Work], workers: int, measured: int) -> list[st
         return [f"{said} (a rough estimate)."]
     pace = f"{SUSTAINED:g} TFLOP/s sustained (2,470 images/s of training for a ResNet-50 at 224 pixels)"
     if measured:
-        pace = f"the measured speed of {measured} architectures, {pace} for the others"
+        pace = f"measured for {measured} kinds of network, {pace} for the others"
     return [f"{said} and {whole.gpu_hours:.1f} GPU hours (a rough estimate: one GPU, {pace})."]
 
 

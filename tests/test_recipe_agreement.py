@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from typing import Any
-
 import pandas as pd
 import pytest
 
 from benchmark.cli import compose
 from benchmark.config import RecipeSpec, experiment, validate
-from tests.running import ROOT
-
-
-@pytest.fixture(scope="module")
-def script() -> Any:
-    found = importlib.util.spec_from_file_location("recipe_agreement", ROOT / "scripts" / "recipe_agreement.py")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+from scripts import recipe_agreement as script
 
 
 def frame() -> pd.DataFrame:
@@ -28,7 +17,7 @@ def frame() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["recipe", "target", "model", "accuracy"])
 
 
-def test_agreement_by_hand(script: Any) -> None:
+def test_agreement_by_hand() -> None:
     (row,) = script.agreement(frame()).to_dict("records")
     assert (row["recipes"], row["target"], row["models"]) == ("fast, head", "t", 4)
     # of six pairs, those of d with b and with c are the other way round: (4 − 2) / 6
@@ -39,7 +28,7 @@ def test_agreement_by_hand(script: Any) -> None:
     assert (row["best under head"], row["lost there by fast"]) == (4.0, 2.0)  # fast picks d
 
 
-def test_the_page_states_table_mean_and_command(script: Any, tmp_path, monkeypatch) -> None:
+def test_the_page_states_table_mean_and_command(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("sys.argv", ["x", "recipes=[fast,head]"])
     settings = script.Settings(out=tmp_path / "found")
     script.write(settings, frame(), script.agreement(frame()))
