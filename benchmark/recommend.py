@@ -111,8 +111,10 @@ class Learned:
 class Recommender:
     """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there.
 
-    gain  how much less the sum erred than the list alone on targets left out (mean squared error of a standardised
-          accuracy), with its standard error: where that is not clear, the list keeps the models that it knows
+    gain    how much less the sum erred than the list alone on targets left out (mean squared error of a standardised
+            accuracy), with its standard error
+    regret  points that the first of the list alone, and of the sum, lost there
+    Where the gain is not clear or the regret higher, the list keeps the models that it knows.
     """
 
     columns: Columns
@@ -122,11 +124,13 @@ class Recommender:
     away: Mapping[str, np.ndarray]  # target -> |a - predicted| / predicted deviation, of its known transfers
     shape: tuple[float, float]  # of the noise: see `Joint.sharpened`
     gain: tuple[float, float]
+    regret: tuple[float, float]
 
     @property
     def scores_help(self) -> bool:
         """Whether scores and facts clearly improve on the list; taken for granted where nothing could be left out."""
-        return not self.without or self.gain[0] > CLEAR * self.gain[1]
+        clear = self.gain[0] > CLEAR * self.gain[1] and self.regret[1] <= self.regret[0] + 1e-9
+        return clear or not self.without
 
     @property
     def case(self) -> str:
@@ -135,14 +139,13 @@ class Recommender:
             return "One target is known: how far scores can be trusted is a guess."
         gain, error = self.gain
         said = (
-            f"on {len(self.without)} known targets, each left out in turn, their error is {abs(gain):.2f} ± {error:.2f}"
+            f"On {len(self.without)} known targets, each left out in turn, their error is {abs(gain):.2f} ± "
+            f"{error:.2f} {'below' if gain > 0 else 'above'} that of what models did elsewhere alone, and the first "
+            f"place loses {self.regret[1]:.1f} points against {self.regret[0]:.1f}"
         )
         if self.scores_help:
-            return f"Scores improve on what models did elsewhere: {said} below that of the list alone."
-        return (
-            f"Scores do not clearly improve on what models did elsewhere ({said} {'below' if gain > 0 else 'above'} "
-            "that of the list alone): the list places the models that it knows, scores the others."
-        )
+            return f"Scores help. {said}."
+        return f"Scores do not clearly help. {said}: models that were tried before stand where that list puts them."
 
     @threadpool_limits.wrap(limits=1)
     def predict(self, new: pd.DataFrame) -> pd.DataFrame:
@@ -239,7 +242,7 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "rea
     for target in targets if len(targets) > 1 else []:
         own = [cell.sums for cell in cells if cell.target == target]
         without[target] = _learn(columns, [total[i] - _total([s[i] for s in own]) for i in range(3)])
-    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), _gain(columns, cells, without))
+    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), *_compared(columns, cells, without))
     return replace(made, **_missed(made, cells)) if without else made
 
 
@@ -272,15 +275,22 @@ class _Cell:
         )
 
 
-def _gain(columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned]) -> tuple[float, float]:
-    """See `Recommender`: (mean over targets, its standard error)."""
-    gains: dict[str, list[float]] = {}
+def _compared(
+    columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """`gain` and `regret` of a recommender: means over targets, each of the mean over its tables."""
+    found: dict[str, list[np.ndarray]] = {}
     for cell in cells if without else []:
-        both = (without[cell.target].joint(columns, cell.design, helps).mean for helps in (False, True))
-        listed, whole = (float(((cell.standardised - mean) ** 2).mean()) for mean in both)
-        gains.setdefault(cell.target, []).append(listed - whole)
-    each = np.array([np.mean(values) for values in gains.values()])
-    return (float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))) if len(each) > 1 else (0.0, 0.0)
+        accuracy, here = percent(cell.angles), []
+        for helps in (False, True):
+            mean = without[cell.target].joint(columns, cell.design, helps).mean
+            here += [((cell.standardised - mean) ** 2).mean(), accuracy.max() - accuracy[mean.argmax()]]
+        found.setdefault(cell.target, []).append(np.array(here))
+    each = np.array([np.mean(values, 0) for values in found.values()]).reshape(-1, 4)
+    if len(each) < 2:
+        return (0.0, 0.0), (0.0, 0.0)
+    gains, regret = each[:, 0] - each[:, 2], each.mean(0)[1::2]
+    return (float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))), (float(regret[0]), float(regret[1]))
 
 
 def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The recommendation: which case it is in, honesty of what is left out, intervals, regrets, degenerate cases."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def alike():
 def test_on_a_bank_of_like_models_the_list_keeps_the_models_that_it_knows(alike):
     recommender = recommend.fit(alike)
     assert not recommender.scores_help
-    assert "do not clearly improve" in recommender.case
+    assert recommender.case.startswith("Scores do not clearly help.")
     new, flipped = of(alike, "t0"), of(alike, "t0")
     flipped[list(METHODS)] = -flipped[list(METHODS)].to_numpy()
     first, second = (recommender.predict(t) for t in (new, flipped))
@@ -74,11 +75,38 @@ def test_on_a_bank_of_like_models_the_list_keeps_the_models_that_it_knows(alike)
 def test_on_a_diverse_bank_scores_decide_and_beat_the_list(diverse):
     recommender = recommend.fit(diverse)
     assert recommender.scores_help
-    assert recommender.case.startswith("Scores improve")
+    assert recommender.case.startswith("Scores help.")
     found = rank_table.left_out(diverse, rank_table.predicted(diverse))
     mean = found.groupby("method")[["regret1", "kendall"]].mean()
     assert mean.loc["recommendation", "kendall"] > 0.7 > 0.3 > mean.loc["static_list", "kendall"]
     assert mean.loc["recommendation", "regret1"] < mean.loc["static_list", "regret1"]
+
+
+def test_a_higher_regret_of_the_sum_keeps_the_list(diverse):
+    recommender = recommend.fit(diverse)
+    listed, whole = recommender.regret
+    assert whole < listed
+    assert f"{whole:.1f} points against {listed:.1f}" in recommender.case
+    worse = replace(recommender, regret=(1.0, 1.5))
+    assert not worse.scores_help
+    assert replace(recommender, gain=(recommender.gain[1], recommender.gain[1])).scores_help is False
+    first, second = (r.predict(of(diverse, "t3"))["model"].tolist() for r in (recommender, worse))
+    assert first != second
+
+
+def test_gain_and_regret_are_those_of_targets_left_out(diverse):
+    """The same from fits that never saw the target, one after the other."""
+    recommender = recommend.fit(diverse)
+    gains, regrets = [], []
+    for target, cell in diverse.groupby("target"):
+        alone = recommend.fit(diverse[diverse["target"] != target])
+        design, a = alone.columns.design(cell), angle(cell["oracle"])
+        z = (a - a.mean()) / np.sqrt((12 * a.var() + 2 * 0.2**2) / 14)
+        means = [alone.learned.joint(alone.columns, design, helps).mean for helps in (False, True)]
+        gains.append(np.mean((z - means[0]) ** 2) - np.mean((z - means[1]) ** 2))
+        regrets.append([cell["oracle"].max() - cell["oracle"].iloc[mean.argmax()] for mean in means])
+    np.testing.assert_allclose(recommender.gain, [np.mean(gains), np.std(gains, ddof=1) / np.sqrt(7)], rtol=0.02)
+    np.testing.assert_allclose(recommender.regret, np.mean(regrets, 0), rtol=0.02)
 
 
 def test_a_model_that_was_never_fine_tuned_is_placed_by_its_scores(alike):
