@@ -155,7 +155,7 @@ class Search:
 
     def reserve(self, name: str) -> float:
         """Seconds kept for the test and for writing."""
-        return WRITING + 1.3 * self.subject.test * self.speeds[name].image
+        return WRITING + trial.TEST_MARGIN * self.subject.test * self.speeds[name].image
 
     def needed(self, name: str) -> float:
         """Seconds from the start of a fine-tuning of the recipe's length to its files."""
@@ -281,11 +281,10 @@ class Search:
         """Train the best arm on everything until time is up; where that fails, the next one with what is left."""
         threading.Thread(target=confusion.ready, daemon=True).start()
         for k, arm in enumerate(standing):
-            until = self.deadline - self.reserve(arm.model)
-            seconds = until - self.clock()
+            seconds = self.deadline - self.reserve(arm.model) - self.clock()
             self.log("final", f"final training of {arm.model} at {arm.rate:g}: {seconds:.0f} s", **asdict(arm))
             steps = SPARE * max(1, int(seconds / self.speeds[arm.model].step))
-            job = self.job("finish", arm, steps, f"final-{k:02d}", until)
+            job = self.job("finish", arm, steps, f"final-{k:02d}", self.deadline - WRITING)
             (facts,) = self.do([job])
             if facts["status"] == "done":
                 return self.result(arm, facts, job)

@@ -21,10 +21,12 @@ from benchmark.config import ModelSpec, RecipeSpec
 from benchmark.provenance import seed_of
 from benchmark.rungs import CHECKS, held_out, hopeless
 
-TIMED_STEPS = 5
+TIMED_STEPS = 3
 """Steps of a measurement; the first is not counted."""
-SNAPSHOTS = 20
-"""Times that the final training keeps its weights for the case that it is killed, at most one in 10 s."""
+CHECKUPS = 16
+"""Times that the final training finds out how long the test will take, and keeps its weights (at most one in 10 s)."""
+TEST_MARGIN = 1.3
+"""Seconds kept for a second of the test."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Job:
     """A model at a rate, and what to do with it.
 
     kind     "measure", "compete" (on a part of the training images) or "finish" (on all of them, then the test)
-    steps    of a competing trial; at most, where the clock ends it: a final at `until`, a trial after `seconds`
+    steps    of a competing trial; at most, where the clock ends it: a trial after `seconds`, a final so that its test
+             is over at `until`
     rung     jobs of one rung judge each other by their curves
     until    when to stop at the latest, in seconds of time.monotonic
     result   the file for what it found; the test outputs of a finished model lie beside it
@@ -78,7 +81,7 @@ def work(job: Job, device: str) -> None:
 
     from benchmark.finetune import twice_for_memory
 
-    torch.set_num_threads(job.threads if job.kind == "finish" else 1)
+    torch.set_num_threads(1)
     do = {"measure": measure, "compete": compete, "finish": finish}[job.kind]
     try:
         facts, _ = twice_for_memory(lambda parts: do(job, torch.device(device), parts))
@@ -237,21 +240,37 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         state = load_file(job.snapshot)
         gone = float(state.pop("place"))
         module.load_state_dict(state)
-    begun = kept = time.monotonic()
-    whole = max(job.until - begun, 1e-9)
+    few = pack.indices("train")[: job.recipe.batch]
+    sample = finetune.splits(job.model, pack, few, few)[1].pixels
     pace = _Pace(job.threads if device.type == "cpu" else 1)
+    begun = kept = stepped = time.monotonic()
+    place, end, looked = gone, job.until, 0.0
+
+    def testing() -> float:
+        """Seconds that the test will take, from training images, as fast as the machine is now."""
+        before = _clock(device)
+        finetune.predict(module, job.model, sample, job.recipe, parts)
+        return TEST_MARGIN * (_clock(device) - before) / len(sample) * len(tested)
 
     def watch(step: int) -> float:
-        nonlocal kept
-        now = time.monotonic()
-        pace(step, now)
-        place = gone + (1 - gone) * max((now - begun) / whole, step / job.steps)
-        if place < 1 and now - kept > max(10.0, whole / SNAPSHOTS):
+        nonlocal kept, stepped, place, end, looked
+        now = _clock(device) if step < 20 else time.monotonic()
+        took = now - stepped
+        pace(took if step else None)
+        share = (now - begun) / max(end - begun, 1e-9)
+        if step == 0 or share > looked + 1 / CHECKUPS:
+            end, looked = job.until - testing(), max(share, 0.0)
+        share = max((now - begun) / max(end - begun, 1e-9), step / job.steps)
+        place = max(place, gone + (1 - gone) * share)
+        if place >= 1 or (step and now + took > end):
+            return 1.0
+        if now - kept > max(10.0, (end - begun) / CHECKUPS):
             state = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in module.state_dict().items()}
             part = job.snapshot.with_suffix(".part")
             save_file(state | {"place": torch.tensor(place)}, part)
             part.replace(job.snapshot)
             kept = now
+        stepped = time.monotonic()
         return place
 
     course = _fit(job, module, examples, device, pack, watch, parts)
@@ -289,22 +308,31 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
 
 class _Pace:
-    """Takes all threads or one for a training, whichever was faster in its first steps: under load one may be."""
+    """Takes all threads for a training where they are faster than one: under load they may be slower by far.
 
-    WARM, TIMED = 2, 5
+    Told the seconds of every step. The first steps have one thread, the next ones all; they stay as long as they keep
+    the better time.
+    """
+
+    TIMED = 4
 
     def __init__(self, threads: int):
-        self.threads, self.ticks = threads, []
+        self.threads, self.alone, self.together = threads, [], []
+        self.over = threads == 1
 
-    def __call__(self, step: int, now: float) -> None:
+    def __call__(self, seconds: float | None) -> None:
         import torch
 
-        if self.threads == 1 or step > self.WARM + 2 * self.TIMED:
+        if self.over or seconds is None:
             return
-        self.ticks.append(now)
-        if step == self.WARM + self.TIMED:
-            torch.set_num_threads(1)
-        elif step == self.WARM + 2 * self.TIMED:
-            spent = np.diff(self.ticks[self.WARM :])
-            if np.median(spent[: self.TIMED]) < np.median(spent[self.TIMED :]):
+        if len(self.alone) <= self.TIMED:
+            self.alone.append(seconds)
+            if len(self.alone) > self.TIMED:
                 torch.set_num_threads(self.threads)
+            return
+        self.together = [*self.together[-self.TIMED :], seconds]
+        usual = float(np.median(self.alone[1:]))
+        slow = len(self.together) > self.TIMED and float(np.median(self.together[1:])) > usual
+        if slow or (len(self.together) > 1 and seconds > 4 * usual):
+            torch.set_num_threads(1)
+            self.over = True
