@@ -28,16 +28,14 @@ class Stakes:
     best: float
 
     def __str__(self) -> str:
-        first = self.regret["first"]
-        others = ", ".join(
-            f"the {name} ({self.models[name]})" if name != "ImageNet's favourite" else f"{name} ({self.models[name]})"
-            for name in self.regret
-            if name != "first"
-        )
-        points = ", ".join(f"{self.regret[name]:.1f}" for name in self.regret if name != "first")
+        said = [
+            f"{'' if pick.startswith('ImageNet') else 'the '}{pick} ({self.models[pick]}) {self.regret[pick]:.1f}"
+            for pick in self.regret
+            if pick != "first"
+        ]
         return (
             f"{self.models['first']} is the best of these with a probability of {100 * self.best:.0f} % and is "
-            f"expected to be {first:.1f} points below the best; {others}: {points}."
+            f"expected to lose {self.regret['first']:.1f} points against the best; {', '.join(said)}."
         )
 
 

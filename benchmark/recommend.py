@@ -156,8 +156,8 @@ class Recommender:
         returns  model; predicted_accuracy with low and high, an 80 % interval, in percent; expected_regret, points
                  that picking it is expected to lose against the best candidate; best, the probability that it is the
                  best; why, in words
-        The interval is jackknife+ with targets as the units (a whole target is exchangeable, its models are not):
-        from fewer than four known targets nothing follows, and it is 0 to 100.
+        The interval is jackknife+ with targets as the units (a whole target is exchangeable, its models are not; only
+        whether scores help is decided on all of them): from fewer than four targets nothing follows, 0 to 100.
         Source: Barber et al., Annals of Statistics 2021; Lee, Barber and Willett, arXiv 2306.06342.
         """
         cell = completed(new, self.columns.methods)
@@ -165,7 +165,8 @@ class Recommender:
         joint = self.learned.joint(self.columns, design, self.scores_help).sharpened(self.shape)
         predicted = percent(joint.angles)
         low, high = self._interval(design)
-        listed = design.X @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
+        trusted = self.learned.rank if self.scores_help else self.learned.listed
+        listed = design.X @ np.where(self.columns.parts["list"], trusted.mean, 0.0)
         draws = joint.draws()
         best = draws.max(1, keepdims=True)
         ties = draws == best
