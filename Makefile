@@ -39,6 +39,7 @@ endif
 bench: .venv/ready ## speed, as ratios against baselines of the same run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py
 	$(PY) scripts/bench_bootstrap.py
+	$(PY) scripts/bench_ray.py
 	$(PY) scripts/bench_training.py
 
 gpu: .venv/ready ## the tests that need CUDA, and the embedded bank on one CUDA device

@@ -12,11 +12,14 @@ import hashlib
 import math
 import multiprocessing
 import os
+import socket
 import sys
 import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +38,11 @@ RETRIES = 2
 BOXES = 32
 """Contents that are kept in Ray's object store, so that several nodes can fetch them; Ray moves excess to disk."""
 
+CLERKS = 4
+"""Threads that write what came back: a disk that makes sure of it takes longer than a worker should wait."""
+
 LOOK_SECONDS, NOTICE_SECONDS = 2.0, 30.0
 """Between two looks at what nodes there are; and without any worker before that is said."""
-
-NEWS_SECONDS = 5.0
-"""Until the cluster knows that a node is gone; its workers are missed before that."""
 
 
 @contextlib.contextmanager
@@ -64,44 +67,53 @@ class Crew:
 
         self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
         self.run, self.wait = uuid.uuid4().hex[:12], wait
-        self.cpus, self.gpus = spec.num_cpus or spec.threads, self._gpus()
         self.remote = ray.remote(Remote)
         self.abroad: list[_Abroad] = []
         self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
         self.has: dict[str, dict[str, str]] = {}  # node → key → seal of what it has
         self.folders: dict[str, str] = {}
         self.boxes: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self.clerks = ThreadPoolExecutor(CLERKS)
+        self.deliveries: list[_Delivery] = []
         self.lost: Counter[str] = Counter()
+        self.gone: set[str] = set()  # nodes; the cluster itself needs some time to notice
+        self.cpus, self.gpus = spec.num_cpus or spec.threads, self._gpus()
         self.looked = self.noticed = time.monotonic()
         self.without_room: float | None = None
 
     def __iter__(self) -> Iterator[_Abroad | _AtHome]:
         return iter([*self.at_home, *self.abroad])
 
-    def ready(self) -> list[_Abroad | _AtHome]:
-        """The workers that have finished something, after a while at most."""
+    def ready(self) -> list[_Delivery | _AtHome]:
+        """What has come back and is in the store, after a while at most; the workers of it are idle before that."""
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.recruit()
         packing = [w for w in self.at_home if not w.idle]
-        found = [w for w in self.abroad if w.outcome] + [w for w in packing if w.pipe.poll()]
+        unhurried = not (packing or self.deliveries or any(w.outcome for w in self.abroad))
+        self._listen(POLL_SECONDS if unhurried else 0.01)
+        self.progress.workers = max(1, sum(w.place is not None for w in self.abroad))
+        written = [d for d in self.deliveries if d.written]
+        self.deliveries = [d for d in self.deliveries if d not in written]
+        return written + [w for w in packing if w.pipe.poll()]
+
+    def _listen(self, patience: float) -> None:
+        """Take what workers have to say: that they are there, or what became of their task."""
         waiting = {w.ref: w for w in self.abroad if w.ref is not None}
-        patience = 0.0 if found else 0.05 if packing else POLL_SECONDS
+        heard = [w for w in self.abroad if w.outcome]
         if not waiting:
             time.sleep(min(patience, 0.05))
-            return found
-        if self.ray.wait(list(waiting), timeout=patience)[0]:
-            for ref in self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]:
-                if waiting[ref].task:
-                    found.append(waiting[ref])
-                else:
-                    waiting[ref].settle_in()
-        self.progress.workers = max(1, sum(w.place is not None for w in self.abroad))
-        return found
+        elif self.ray.wait(list(waiting), timeout=patience)[0]:
+            heard += [waiting[r] for r in self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]]
+        for worker in heard:
+            if worker.task:
+                self.deliveries.append(worker.unload())
+            else:
+                worker.settle_in()
 
     def recruit(self) -> None:
         """Ask for the workers that there is room for; complain where no node can hold one."""
         self.looked = time.monotonic()
-        nodes = [n["Resources"] for n in self.ray.nodes() if n["Alive"]]
+        nodes = [n["Resources"] for n in self._nodes()]
         room = sum(map(self._seats, nodes))
         if room:
             self.without_room = None
@@ -154,11 +166,10 @@ class Crew:
         """A worker is gone, with its node or alone."""
         self.abroad.remove(worker)
         worker.dismiss()
-        end = time.monotonic() + NEWS_SECONDS
-        while any(n["NodeID"] == worker.place.node and n["Alive"] for n in self.ray.nodes()):
-            if time.monotonic() > end:
-                return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
-            time.sleep(0.1)
+        home = next((n for n in self._nodes() if n["NodeID"] == worker.place.node), None)
+        if home and _answers(home["NodeManagerAddress"], home["NodeManagerPort"]):
+            return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
+        self.gone.add(worker.place.node)
         return Outcome("lost", reason=f"node {worker.place.host} is gone; it starts again elsewhere")
 
     def dismiss(self) -> None:
@@ -170,18 +181,24 @@ class Crew:
 
         for worker in (*self.abroad, *self.at_home):
             worker.dismiss()
+        self.clerks.shutdown()  # what came back is not lost
+        for delivery in self.deliveries:
+            delivery.claims.close()
         with contextlib.suppress(RayError, OSError):  # the cluster itself may be gone
             sweep = self.ray.remote(num_cpus=0, max_retries=0)(remove)
-            nodes = {n["NodeID"] for n in self.ray.nodes() if n["Alive"]} & self.folders.keys()
+            nodes = {n["NodeID"] for n in self._nodes()} & self.folders.keys()
             there = {n: NodeAffinitySchedulingStrategy(n, soft=False) for n in nodes}
             refs = [sweep.options(scheduling_strategy=there[n]).remote(Path(self.folders[n])) for n in nodes]
             if refs:
                 self.ray.wait(refs, num_returns=len(refs), timeout=30)
 
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [n for n in self.ray.nodes() if n["Alive"] and n["NodeID"] not in self.gone]
+
     def _gpus(self) -> float:
         if self.spec.device == "cpu" or self.spec.num_gpus is not None:
             return self.spec.num_gpus or 0
-        return int(self.spec.device == "cuda" or any(n["Resources"].get("GPU") for n in self.ray.nodes() if n["Alive"]))
+        return int(self.spec.device == "cuda" or any(n["Resources"].get("GPU") for n in self._nodes()))
 
     def _seats(self, resources: Mapping[str, float]) -> int:
         """Workers that a node can hold at once; a worker's share of a GPU is of one GPU."""
@@ -262,39 +279,64 @@ class _Abroad:
         except Exception as error:  # as in a worker of this machine
             self.outcome = outcome_of(error)
 
-    def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
+    def unload(self) -> _Delivery:
+        """What became of the task; the worker is free for another while the cells are being written."""
         task, self.task = self.task, None
+        claims, self.claims = self.claims, contextlib.ExitStack()
         outcome, self.outcome = self.outcome, None
-        with self.claims:
-            return task, outcome or self._come_back(task)
+        made: Mapping[str, Any] = {}
+        if outcome is None:
+            outcome, made = self._come_back(task)
+        writing = [
+            self.crew.clerks.submit(self.crew.store.adopt, c.stage, c.key, made[c.key]) for c in task if c.key in made
+        ]
+        return _Delivery(task, outcome, claims, writing)
 
     def dismiss(self) -> None:
         self.crew.ray.kill(self.actor, no_restart=True)
         self.claims.close()
 
-    def _come_back(self, task: tuple[Cell, ...]) -> Outcome:
-        """Put what was made into the store, and say what became of the task."""
+    def _come_back(self, task: tuple[Cell, ...]) -> tuple[Outcome, Mapping[str, Any]]:
+        """What became of a task, and the files of its cells; of a worker that is gone, the crew knows what follows."""
         from ray.exceptions import RayError, RayTaskError
 
         crew, has = self.crew, self.crew.has[self.place.node]
         ref, self.ref = self.ref, None
         try:
             outcome, made = crew.ray.get(ref)
-            for cell in task:
-                if cell.key in made:
-                    crew.store.adopt(cell.stage, cell.key, made[cell.key])
-                    has[cell.key] = _seal(made[cell.key])
         except RayTaskError as error:  # the worker's own trouble: a full disk, for instance
-            return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}")
+            return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}"), {}
         except RayError:
-            return crew.without(self, task)
-        except Exception as error:
-            return outcome_of(error)
+            return crew.without(self, task), {}
         has.update({parcel.key: parcel.seal for parcel in self.sent})
+        has.update({key: _seal(files) for key, files in made.items()})
         if outcome.status == "damaged":  # the copy on the node: it is sent once more
             has.pop(outcome.damaged[1], None)
-            return crew.again(self, task, outcome.reason)
-        return outcome
+            return crew.again(self, task, outcome.reason), {}
+        return outcome, made
+
+
+@dataclass
+class _Delivery:
+    """A task that came back, its claims, and its cells on their way into the store."""
+
+    task: tuple[Cell, ...]
+    outcome: Outcome
+    claims: contextlib.ExitStack
+    writing: list[Future]
+
+    @property
+    def written(self) -> bool:
+        return all(one.done() for one in self.writing)
+
+    def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
+        with self.claims:
+            try:
+                for one in self.writing:
+                    one.result()
+            except Exception as error:
+                return self.task, outcome_of(error)
+            return self.task, self.outcome
 
 
 class _AtHome(LocalWorker):
@@ -324,6 +366,14 @@ def _foreign(cell: Cell) -> list[ModelSpec]:
     if cell.stage == "weights":
         return [model.initial] if model.initial else []
     return [] if cell.work["weights"] else [model]
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def _seal(files: Mapping[str, Any]) -> str:

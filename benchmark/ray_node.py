@@ -72,7 +72,7 @@ class Remote:
         self.lock = _enter(home)
         for other in self.cache.glob("*.lock"):
             remove(other.with_suffix(""), patience=0.0)
-        self.store = Store(home)
+        self.store = Store(home, lasting=False)
         self.device = "cpu" if self.cpu_only or not ray.get_gpu_ids() else "cuda:0"
         host = f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
         return Place(context.get_node_id(), host, str(home), self.device, provenance.versions())

@@ -17,6 +17,7 @@ import io
 import json
 import os
 import shutil
+import threading
 import time
 import zipfile
 import zlib
@@ -99,10 +100,14 @@ class Entry:
 
 
 class Store:
-    """Cells by (stage, key) in a cache folder over an optional released one."""
+    """Cells by (stage, key) in a cache folder over an optional released one.
 
-    def __init__(self, cache: Path, released: Path | None = None):
+    `lasting` is False for a store that need not survive a failing power supply.
+    """
+
+    def __init__(self, cache: Path, released: Path | None = None, lasting: bool = True):
         self.cache, self.released = Path(cache), Path(released) if released else None
+        self.lasting = lasting
         self._verified: set[Path] = set()
         self._zips: dict[str, tuple[zipfile.ZipFile, dict[str, dict[str, str]]] | None] = {}
         marker = self.cache / "schema.json"
@@ -290,7 +295,9 @@ class Store:
             staged.mkdir()
         yield staged
         self._mark_schema()
-        for path in staged.iterdir():  # the rename must not overtake the bytes when the power fails
+        for path in (
+            staged.iterdir() if self.lasting else ()
+        ):  # the rename must not overtake the bytes when the power fails
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         home.parent.mkdir(parents=True, exist_ok=True)
@@ -304,7 +311,7 @@ class Store:
     def _mark_schema(self) -> None:
         marker = self.cache / "schema.json"
         if not marker.exists():  # under a name of its own first: a half-written one would stop every later run
-            part = self.cache / "unfinished" / f"schema.{os.getpid()}"
+            part = self.cache / "unfinished" / f"schema.{os.getpid()}-{threading.get_ident()}"
             part.write_text(json.dumps({"schema": SCHEMA}))
             part.replace(marker)
 

@@ -93,7 +93,7 @@ def test_a_node_dies_and_its_cells_are_computed_elsewhere(finished, cluster, tmp
     assert started.end() == 0, started.text
     lost = [line for line in started.lines if line.startswith("lost: ")]
     assert len(lost) == 1
-    assert "it starts again" in lost[0]
+    assert "is gone; it starts again elsewhere" in lost[0]
     assert "[21/21] " in started.text  # the tiny experiment's 18 cells and the gate on 3 models
     assert " left\n" in started.text
     assert without_gate(tmp_path) == values(finished)
@@ -242,7 +242,8 @@ def test_a_runs_folder_goes_when_nobody_holds_it(tmp_path):
 
 def crew(tmp_path, monkeypatch, *nodes: dict[str, float], total: int = 100, **spec) -> ray_executor.Crew:
     """A crew that is told of these nodes and whose workers never arrive."""
-    listed = [{"Alive": True, "NodeID": str(i), "Resources": n} for i, n in enumerate(nodes)]
+    at = {"Alive": True, "NodeManagerAddress": "127.0.0.1"}
+    listed = [{**at, "NodeID": str(i), "NodeManagerPort": 1 - i, "Resources": n} for i, n in enumerate(nodes)]
     monkeypatch.setattr(ray, "nodes", lambda: listed)
     monkeypatch.setattr(ray_executor, "_Abroad", lambda crew: type("Waiting", (), {"place": None})())
     return ray_executor.Crew(Store(tmp_path), ExecutorSpec(name="ray", **spec), Progress(total, 1), wait=0.0)
@@ -286,8 +287,8 @@ def test_cells_that_fit_nowhere_are_not_waited_for(tmp_path, monkeypatch, nodes,
 
 
 def test_what_kills_workers_again_and_again_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_executor, "NEWS_SECONDS", 0.0)
-    one = crew(tmp_path, monkeypatch, {"CPU": 1})
+    monkeypatch.setattr(ray_executor, "_answers", lambda host, port: port == 1)
+    one = crew(tmp_path, monkeypatch, {"CPU": 1}, {"CPU": 2})  # the second does not answer
     place = ray_node.Place("0", "here", "", "cpu", {})
     lost = type("Lost", (), {"place": place, "dismiss": lambda self: None})
     task = (next(iter(plan(tiny()).cells.values())),)
@@ -298,7 +299,7 @@ def test_what_kills_workers_again_and_again_fails(tmp_path, monkeypatch):
         outcome = one.without(gone, task)
         return f"{outcome.status}: {outcome.reason}"
 
-    assert [die("9") for _ in range(5)] == ["lost: node host 9 is gone; it starts again elsewhere"] * 5
+    assert [die("1") for _ in range(5)] == ["lost: node host 1 is gone; it starts again elsewhere"] * 5
     died = "the worker process died (killed, perhaps for want of memory) on host 0"
     assert [die("0") for _ in range(3)] == [f"lost: {died}; it starts again"] * 2 + [f"failed: {died}, 3 times"]
 
