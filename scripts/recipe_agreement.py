@@ -34,8 +34,10 @@ points between the best accuracy of the second recipe and that of the model whic
 
 {table}
 
-Mean over targets: {mean}. Two seeds of one recipe do not agree fully either (results/diverse/targets.csv). {seeds} per
-recipe, at most {models} models a target; a few models make a τ coarse (with 8, one swapped pair is 0.07).
+Mean over targets: {mean}.
+
+{seeds} and recipe, at most {models} models a target: a swapped pair of 8 models is 0.07 of τ. Two seeds of one recipe
+do not agree fully either (results/diverse/targets.csv, split_half).
 
 `{command}`
 """
@@ -123,7 +125,8 @@ def write(settings: Settings, found: pd.DataFrame, table: pd.DataFrame) -> None:
     means = table.groupby("recipes", sort=False)[["tau", "pearson"]].mean()
     mean = "; ".join(f"{pair}: τ {row.tau:.2f}, Pearson {row.pearson:.1f}" for pair, row in means.iterrows())
     shown = table.to_markdown(index=False, floatfmt=("", "", "", ".2f", *[".1f"] * (table.shape[1] - 4)))
-    command = shlex.join(["python", "scripts/recipe_agreement.py", *sys.argv[1:]])
+    given = [a for a in sys.argv[1:] if a.partition("=")[0] not in ("cache", "workers", "data", "out")]
+    command = shlex.join(["python", "scripts/recipe_agreement.py", *given])
     seeds = "One training a model" if settings.seeds == 1 else f"The mean of {settings.seeds} trainings a model"
     text = TEXT.format(table=shown, mean=mean, command=command, seeds=seeds, models=int(table["models"].max()))
     settings.out.with_suffix(".md").write_text(text, encoding="utf-8")

@@ -147,10 +147,13 @@ def test_a_probe_sees_the_centre_crop(tmp_path: Path) -> None:
     np.testing.assert_allclose(arrays["features"], features.numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_model_of_224_pixels_trains_on_its_frame_of_256(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arch", "args"), [("resnet18", {}), ("torchvision.models.googlenet", {"aux_logits": False, "init_weights": False})]
+)
+def test_a_model_of_224_pixels_trains_on_its_frame_of_256(arch: str, args: dict[str, Any], tmp_path: Path) -> None:
     """Resize to 256, crops at random or from the centre of 224: one step, and a resize that Pillow does the same."""
     pack = pictures(tmp_path, 300, n=4)
-    one = spec("resnet18", args={}, input_size=224, crop_pct=0.875)
+    one = spec(arch=arch, args=args, input_size=224, crop_pct=0.875)
     _, test = finetune.splits(one, pack, pack.indices("train"), pack.indices("test"))
     whole = Image.fromarray(pack.image(2)).resize((256, 256), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(test.pixels[0].numpy(), np.asarray(whole)[16:240, 16:240])
