@@ -2,7 +2,7 @@
 
     python scripts/bench_training.py                      # what `make bench` runs
     python scripts/bench_training.py --out results/bench  # also writes training.csv and training.md there
-    python scripts/bench_training.py --only regnetx_002 --rounds 15
+    python scripts/bench_training.py --only regnetx_002 --rounds 15      # with --out: beside the others' rows there
 
 bare    a training loop (a forward pass) of the same model and precision over one batch that lies in memory
 own     `finetune.fit` and `probe.forward` over 1,000 images that lie in memory, as every cell runs them
@@ -262,6 +262,20 @@ def save(rows: list[dict[str, Any]], out: Path, name: str, heading: str, body: s
     (out / f"{name}.md").write_text(f"# {heading}\n\n{body.rstrip()}\n")
 
 
+def beside(rows: list[dict[str, Any]], path: Path, order: list[ModelSpec]) -> list[dict[str, Any]]:
+    """The rows, with those that a file has of other architectures, in the order of the banks."""
+    known: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open() as file:
+            for row in csv.DictReader(file):
+                numbers = {k: float(v) for k, v in row.items() if v and k not in ("stage", "architecture", "variant")}
+                known.append(row | numbers | {"pixels": int(row["pixels"])})
+    measured = {(r["architecture"], r["pixels"]) for r in rows}
+    kept = [r for r in known if (r["architecture"], r["pixels"]) not in measured]
+    place = {(spec.arch.rpartition(".")[2], spec.input_size): n for n, spec in enumerate(order)}
+    return sorted([*kept, *rows], key=lambda r: place.get((r["architecture"], r["pixels"]), len(place)))
+
+
 def made_by(device: torch.device) -> str:
     """The command, the machine, the versions and the commit, in a sentence."""
     from benchmark.provenance import commit, device_name, hardware, versions
@@ -309,8 +323,10 @@ def main(argv: list[str]) -> int:
             mine = [r for r in rows[-20:] if r["architecture"] == case.name and r["variant"] == "own"]
             own = ", ".join(f"{r['stage']} {r['share']:.2f}" for r in mine)
             print(f"{case.name} at {spec.input_size} pixels, own / bare: {own}", flush=True)
-    made, missed = made_by(torch.device("cpu")), misses(rows)
-    body = f"{made}\n\n{EXPLAINED}\n\n{page(rows)}"
+    missed = misses(rows)
+    if given.only and given.out:
+        rows = beside(rows, given.out / "training.csv", every)
+    body = f"{made_by(torch.device('cpu'))}\n\n{EXPLAINED}\n\n{page(rows)}"
     print("\n" + body)
     if given.out:
         save(rows, given.out, "training", "Speed and memory of fine-tuning and probe extraction", body)

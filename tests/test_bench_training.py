@@ -217,3 +217,19 @@ def test_a_graph_trains_as_the_loop_does(images):
     # bfloat16 rounds to 3 digits, and warming up has moved the batch norms' means, which training does not use
     assert torch.nn.functional.cosine_similarity(*moved, dim=0) > 0.98
     assert moved[0].norm() == pytest.approx(moved[1].norm(), rel=0.05)
+
+
+def test_architectures_measured_again_stand_beside_the_others(tmp_path):
+    order = [spec("resnet10"), spec("mobilenet", input_size=64), spec("densenet")]
+    row = {"stage": "fine-tuning", "variant": "own", "images_per_second": 1.0, "share": 0.9, "rounds": 3}
+    names = [("resnet10t", 32), ("mobilenetv3_small_050", 64), ("DenseNet", 32)]
+    first = [row | {"architecture": name, "pixels": pixels} for name, pixels in names]
+    bench.save(first, tmp_path, "training", "A page", "its text")
+    again = first[1] | {"share": 0.95}
+    found = bench.beside([again], tmp_path / "training.csv", order)
+    assert [(r["architecture"], r["pixels"], r["share"]) for r in found] == [
+        ("resnet10t", 32, 0.9),
+        ("mobilenetv3_small_050", 64, 0.95),
+        ("DenseNet", 32, 0.9),
+    ]
+    assert bench.beside([again], tmp_path / "nothing.csv", order) == [again]
