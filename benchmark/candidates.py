@@ -186,43 +186,6 @@ def about(store: Store, pack: str, transfers: Mapping[str, Transfer]) -> dict[st
     }
 
 
-def stakes(table: pd.DataFrame) -> list[str]:
-    """How much the choice matters: what the others are expected to lose against the best candidate, in points."""
-    first = table.iloc[0]
-    favourite = imagenet_favourite(table)
-    also = (
-        ", which is ImageNet's favourite too," if favourite is not None and favourite["model"] == first["model"] else ""
-    )
-    said = [
-        f"The choice of {first['model']}{also} is expected to lose {first['expected_regret']:.1f} points against the "
-        f"best candidate (probability {100 * first['best']:.0f} % that it is the best)."
-    ]
-    others = []
-    if len(table) > 1:
-        others.append(("the second", table.iloc[1]))
-    if len(table) > 3:
-        others.append(("the one in the middle of the list", table.iloc[len(table) // 2]))
-    if favourite is not None and not also:
-        others.append(("ImageNet's favourite", favourite))
-    said += [f"{who[0].upper() + who[1:]}, {r['model']}: {r['expected_regret']:.1f} points." for who, r in others]
-    worst = table["expected_regret"].max()
-    if worst < 1:
-        said.append("All candidates are expected within a point of the best: take the fastest.")
-    return said
-
-
-def imagenet_favourite(table: pd.DataFrame) -> pd.Series | None:
-    """What one would take without looking at the images: the best on ImageNet among those trained on it, or where
-    that is not stated the one with the most parameters."""
-    trained = table[table["source"].str.contains("imagenet", case=False) & ~table["weights"].eq("random")]
-    if trained.empty:
-        return None
-    accuracy = trained["source_accuracy"].astype(float)
-    if accuracy.notna().any():
-        return trained.loc[accuracy.idxmax()]
-    return trained.loc[trained["parameters"].idxmax()]
-
-
 def blind_spots(
     table: pd.DataFrame, transfers: Mapping[str, Transfer], store: Store, pack: str, facts: Mapping[str, Any]
 ) -> list[str]:
@@ -262,7 +225,7 @@ def blind_spots(
 
 def masked_images(model: ModelSpec) -> bool:
     """Whether a model last learned by filling in masked images: by its objective, or where it tells none, its names."""
-    from benchmark.recommend import UNDERSTATED
+    from benchmark.reasons import UNDERSTATED
 
     if model.objective != "classes":
         return model.objective.rpartition(",")[2].strip() in ("mim", *UNDERSTATED)

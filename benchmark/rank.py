@@ -146,7 +146,7 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     (pack,) = {c.key for c in made.cells.values() if c.stage == "pack" and c.work["data"] == data}
     transfers = {t.model.name: t for t in made.transfers}
     weights = {name: made.cells[t.probe].work["weights"] for name, t in transfers.items()}
-    table, stakes = predicted(table, transfers)
+    table, stakes = predicted(table)
     answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights)
     answer.about = candidates.about(store, pack, transfers)
     answer.notes = candidates.blind_spots(answer.table, transfers, store, pack, answer.about)
@@ -324,15 +324,18 @@ def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits
     return pd.DataFrame(rows)
 
 
-def predicted(table: pd.DataFrame, transfers: Mapping[str, Transfer]) -> tuple[pd.DataFrame, list[str]]:
-    """The table best first with the recommender's columns, and what is at stake in words."""
+def predicted(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table best first with the recommender's columns, and in words what is at stake and what it rests on."""
     from benchmark import recommend
 
     recommender = recommend.fit(recommend.known())
     found = recommender.predict(table)
     whole = found.merge(table, on="model", validate="one_to_one")
     whole.insert(0, "rank", range(1, len(whole) + 1))
-    return whole, candidates.stakes(whole)
+    said = [str(recommender.stakes(table)), recommender.case]
+    if whole["expected_regret"].max() < 1:
+        said.insert(1, "All candidates are expected within a point of the best: take the fastest.")
+    return whole, said
 
 
 # --- the command -------------------------------------------------------------------------------------------------

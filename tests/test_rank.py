@@ -323,16 +323,20 @@ def listed(**columns) -> pd.DataFrame:
     return pd.DataFrame(given | columns)
 
 
-def test_the_stakes_name_the_second_the_median_and_imagenet_s_favourite():
-    said = candidates.stakes(listed())
-    assert "choice of a is expected to lose 1.0 points" in said[0]
-    assert said[1:] == [
-        "The second, b: 4.0 points.",
-        "The one in the middle of the list, c: 9.0 points.",
-        "ImageNet's favourite, c: 9.0 points.",
-    ]
-    small = candidates.stakes(listed(expected_regret=[0.1, 0.2, 0.3, 0.4]))
-    assert small[-1] == "All candidates are expected within a point of the best: take the fastest."
+def test_the_stakes_are_the_recommender_s_and_small_ones_are_said(ranked, monkeypatch):
+    recommender = recommend.fit(recommend.known())
+    new = ranked.table[["model", "architecture", "source", *recommend.METHODS, *recommend.FACTS]]
+    alone = recommend.Recommender.predict
+    for regret, small in (
+        (4.0, []),
+        (0.4, ["All candidates are expected within a point of the best: take the fastest."]),
+    ):
+        monkeypatch.setattr(
+            recommend.Recommender, "predict", lambda self, cell, r=regret: alone(self, cell).assign(expected_regret=r)
+        )
+        table, said = rank.predicted(new)
+        assert said == [str(recommender.stakes(new)), *small, recommender.case]
+        assert f"{table['model'].iloc[0]} is the best of these with a probability of" in said[0]
 
 
 def test_blind_spots_are_named_where_they_apply():
