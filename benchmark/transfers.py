@@ -142,8 +142,9 @@ class Columns:
             values = [_fact(c, name) if name in FACTS else c[name].to_numpy() for c in cells]
             within = [v[np.isfinite(v)].std() for v in values if np.isfinite(v).sum() > 1]
             spreads[name] = float(np.median(within)) if within else 0.0
+        placed = [cell for cell in cells if _probed(cell)]
         for probe in PROBES:
-            each = [angle(c[probe].dropna()) for c in cells if probe in c and c[probe].notna().sum() > 1]
+            each = [angle(c[probe].dropna()) for c in placed]
             logs = [np.log(max(a.std(), LEAST_SPREAD)) for a in each]
             places[probe] = (float(np.mean([a.mean() for a in each])), float(np.mean(logs))) if each else (0.0, 0.0)
         labels = {e: pd.Index(sorted(set(table[e].astype(str)))) for e in EFFECTS}
@@ -185,8 +186,7 @@ class Columns:
     def _place(self, cell: pd.DataFrame) -> dict[str, np.ndarray]:
         levels, spreads = [], []
         for probe in PROBES:
-            a = angle(cell[probe].dropna()) if probe in cell else np.empty(0)
-            level, spread = self.places[probe]
+            a, (level, spread) = angle(cell[probe].dropna()) if _probed(cell) else np.empty(0), self.places[probe]
             levels.append(a.mean() - level if len(a) else 0.0)
             spreads.append(np.log(max(a.std(), LEAST_SPREAD)) - spread if len(a) > 1 else 0.0)
         group = (self.groups == cell["group"].iloc[0]).astype(float)
@@ -209,6 +209,11 @@ def standardised(values: np.ndarray, usual: float) -> np.ndarray:
     if spread <= 1e-12 * np.abs(values[known]).max():
         return np.zeros(len(values))
     return BOUND * np.tanh(centred / spread / BOUND)
+
+
+def _probed(cell: pd.DataFrame) -> bool:
+    """Whether all probes are there. With several labels an image kNN alone is, and counts something else."""
+    return all(probe in cell and cell[probe].notna().any() for probe in PROBES)
 
 
 def _fact(cell: pd.DataFrame, fact: str) -> np.ndarray:

@@ -180,8 +180,8 @@ def known_of(bank: published.Bank, names: dict[str, str]) -> pd.DataFrame:
     return transfers.completed(table).assign(table=bank.name)
 
 
-def on_published(folder: Path) -> pd.DataFrame:
-    """`summary` on the published banks: does the sum keep to the list where the list is better?"""
+def on_published(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """`summary` on the published banks, and which case each is: is the list kept where it is better?"""
     tables = {s: published.read(folder, s)[0] for s in published.SOURCES if (folder / f"{s}.csv").is_file()}
     banks = {b.name: b for b in published.banks(tables)}
     made = []
@@ -193,21 +193,22 @@ def on_published(folder: Path) -> pd.DataFrame:
             made.append((f"{scored.name}, all nine", two, tuple(SPIDER.get(m, m) for m in scored.methods)))
     plain = ("parc_controlled", "parc_all", "sfda_supervised", "sfda_selfsupervised", "transfergraph_records")
     made += [(name, known_of(banks[name], {}), ()) for name in plain if name in banks]
-    found = []
+    found, cases = [], {}
     for name, known, methods in made:
         known = known.assign(table=name)
         found.append(summary(left_out(known, predicted(known, methods))).assign(block=name))
-    return pd.concat(found, ignore_index=True)
+        cases[name] = recommend.fit(known, methods).case
+    return pd.concat(found, ignore_index=True), cases
 
 
 def decision(found: pd.DataFrame) -> list[str]:
-    """Whether the combination is kept, block by block: its regret at most that of each of RIVALS, its τ above."""
+    """Whether the combination is kept, block by block: regret at most that of each of RIVALS, τ at least theirs."""
     lines = []
     for block, part in found.groupby("block", sort=False):
         row = part.set_index("method")
         rivals = [m for m in RIVALS if m in row.index]
         lost = [m for m in rivals if row.at[OURS, "regret1"] > row.at[m, "regret1"] + 1e-9]
-        lost += [f"{m} (τ)" for m in rivals if row.at[OURS, "kendall"] <= row.at[m, "kendall"]]
+        lost += [f"{m} (τ)" for m in rivals if row.at[OURS, "kendall"] < row.at[m, "kendall"] - 1e-9]
         others = row.drop(index=[OURS, *rivals])
         better = others.index[others["regret1"] < row.at[OURS, "regret1"] - 1e-9]
         named = f"; of the {len(others)} others lower: {', '.join(better) or 'none'}"
@@ -215,7 +216,13 @@ def decision(found: pd.DataFrame) -> list[str]:
     return lines
 
 
-def page(found: pd.DataFrame, wide: pd.DataFrame, at_stake: pd.DataFrame, theirs: pd.DataFrame | None) -> str:
+def page(
+    found: pd.DataFrame,
+    wide: pd.DataFrame,
+    at_stake: pd.DataFrame,
+    theirs: pd.DataFrame | None,
+    cases: dict[str, str],
+) -> str:
     """results/rank.md."""
     lines = [
         "# Which model should be fine-tuned? How good the answer is",
@@ -235,10 +242,15 @@ def page(found: pd.DataFrame, wide: pd.DataFrame, at_stake: pd.DataFrame, theirs
     lines += [_grid(block, part) for block, part in found.groupby("block", sort=False)]
     lines += [
         "Kept is a combination that loses no more points than the static list and PARC (with and without reduction "
-        "of dimensions) and orders better (τ_b); that single estimators of so many have a lower regret on a few "
-        "targets is what chance does.",
+        "of dimensions) and orders no worse (τ_b). Of many single estimators some will be lower on a few targets by "
+        "chance alone.",
         "",
         *decision(found),
+        "",
+        "Whether scores are trusted is decided by what they add to the list on known targets, so it can come out "
+        "otherwise for another bank. Here:",
+        "",
+        *(f"- {name}: {case}" for name, case in cases.items()),
         "",
         "## Predicted accuracy",
         "",
@@ -310,7 +322,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             known = transfers.known(settings.known)
             predictions = predicted(known)
-            theirs = on_published(settings.published) if settings.published else None
+            cases = {group: recommend.fit(known, group=group).case for group in sorted(set(known["group"]))}
+            theirs, more = on_published(settings.published) if settings.published else (None, {})
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
         judgements = left_out(known, predictions)
@@ -320,7 +333,7 @@ def main(argv: list[str] | None = None) -> int:
         made["predictions"] = predictions.drop(columns=["score", "favourite"])
         for name, table in (made | ({} if theirs is None else {"published": theirs})).items():
             correlate.save(table.round(4), settings.out / f"{name}.csv")
-        correlate.put(settings.out.with_suffix(".md"), page(found, wide, at_stake, theirs))
+        correlate.put(settings.out.with_suffix(".md"), page(found, wide, at_stake, theirs, cases | more))
         print("\n".join(decision(found)))
         return 0
 
