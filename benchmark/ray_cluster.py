@@ -60,7 +60,9 @@ def connected(spec: ExecutorSpec) -> Iterator[bool]:
                     logging_level="error",
                     **here,
                 )
-        except (OSError, RuntimeError, ValueError) as error:
+        except ConfigError:
+            raise
+        except Exception as error:  # Ray raises bare ones too, for processes that are slow to start
             raise ConfigError(
                 f"executor.address must lead to a Ray cluster that this Python can join. Got '{address}': "
                 f"{' '.join(str(error).split())}"

@@ -8,7 +8,6 @@ comes back as the bytes of its folder, which are checked before they enter the s
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import multiprocessing
 import os
@@ -16,27 +15,24 @@ import socket
 import sys
 import time
 import uuid
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark import provenance
-from benchmark.config import ConfigError, ExecutorSpec, ModelSpec
+from benchmark.config import ConfigError, ExecutorSpec
 from benchmark.executor import POLL_SECONDS, LocalWorker, Outcome, Progress, outcome_of, pinned
-from benchmark.plan import Cell, fingerprints
+from benchmark.plan import Cell
 from benchmark.ray_cluster import connected
-from benchmark.store import STAGES, Store, key_of
+from benchmark.store import STAGES, Damaged, Store
 
 HERE = ("pack",)
 ELSEWHERE = tuple(stage for stage in STAGES if stage not in HERE)
 RETRIES = 2
 """How often a cell starts again after its worker's process died on a node that lives on; lost nodes do not count."""
-
-BOXES = 32
-"""Contents that are kept in Ray's object store, so that several nodes can fetch them; Ray moves excess to disk."""
 
 CLERKS = 4
 """Threads that write what came back: a disk that makes sure of it takes longer than a worker should wait."""
@@ -64,15 +60,15 @@ class Crew:
         import ray
 
         from benchmark.ray_node import Remote
+        from benchmark.ray_post import Post
 
         self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
         self.run, self.wait = uuid.uuid4().hex[:12], wait
         self.remote = ray.remote(Remote)
         self.abroad: list[_Abroad] = []
         self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
-        self.has: dict[str, dict[str, str]] = {}  # node → key → seal of what it has
+        self.post = Post(store, ray.put)
         self.folders: dict[str, str] = {}
-        self.boxes: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self.clerks = ThreadPoolExecutor(CLERKS)
         self.deliveries: list[_Delivery] = []
         self.lost: Counter[str] = Counter()
@@ -134,27 +130,6 @@ class Crew:
             self.noticed = self.looked
             print(f"still no worker ({self._request}): the cluster is busy or slow", file=sys.stderr, flush=True)
 
-    def parcels(self, cells: Iterable[Cell], node: str) -> list[Any]:
-        """What a node lacks of the needs of cells; raises Damaged for a need that is not intact here."""
-        from benchmark.models import weight_files
-        from benchmark.ray_node import OUTSIDE, Parcel, contents
-
-        has, found = self.has.setdefault(node, {}), {}
-        for cell in cells:
-            for stage, key in cell.needs:
-                files = self.store.files(stage, key)
-                seal = _seal(files)
-                if key not in found and has.get(key) != seal:
-                    box = self._box(key, seal, lambda files=files: contents(files))
-                    found[key] = Parcel(stage, key, seal, box)
-            for model in _foreign(cell):
-                files = {p.name: p for p in weight_files(model)[:1]}
-                key = key_of({OUTSIDE: fingerprints(files.values())})
-                if files and key not in found:  # also where the node has it: each worker is told once more
-                    box = None if key in has else self._box(key, "", lambda files=files: contents(files))
-                    found[key] = Parcel(OUTSIDE, key, "", box, model.weights)
-        return list(found.values())
-
     def again(self, worker: _Abroad, task: Sequence[Cell], why: str) -> Outcome:
         """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
         self.lost.update(c.key for c in task)
@@ -211,15 +186,6 @@ class Crew:
     def _request(self) -> str:
         return f"{self.cpus:g} CPU and {self.gpus:g} GPU per cell"
 
-    def _box(self, key: str, seal: str, content: Callable[[], Any]) -> Any:
-        """A reference to a content in Ray's object store, where it is put once while it is in use."""
-        if (key, seal) not in self.boxes:
-            self.boxes[key, seal] = self.ray.put(content())
-        self.boxes.move_to_end((key, seal))
-        while len(self.boxes) > BOXES:  # one that is on its way is kept by Ray until it has arrived
-            self.boxes.popitem(last=False)
-        return self.boxes[key, seal]
-
 
 class _Abroad:
     """A worker on a node, and the task that it has."""
@@ -272,7 +238,7 @@ class _Abroad:
                 self.claims.enter_context(self.crew.store.claim(cell.key))
             todo = tuple(c for c in task if not self.crew.store.has(c.stage, c.key))
             if todo:
-                self.sent = self.crew.parcels(todo, self.place.node)
+                self.sent = self.crew.post.parcels(todo, self.place.node)
                 self.ref = self.actor.compute.remote(todo, self.sent)
             else:
                 self.outcome = Outcome("present")
@@ -300,7 +266,7 @@ class _Abroad:
         """What became of a task, and the files of its cells; of a worker that is gone, the crew knows what follows."""
         from ray.exceptions import RayError, RayTaskError
 
-        crew, has = self.crew, self.crew.has[self.place.node]
+        crew, node = self.crew, self.place.node
         ref, self.ref = self.ref, None
         try:
             outcome, made = crew.ray.get(ref)
@@ -308,10 +274,9 @@ class _Abroad:
             return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}"), {}
         except RayError:
             return crew.without(self, task), {}
-        has.update({parcel.key: parcel.seal for parcel in self.sent})
-        has.update({key: _seal(files) for key, files in made.items()})
+        crew.post.arrived(node, self.sent, made)
         if outcome.status == "damaged":  # the copy on the node: it is sent once more
-            has.pop(outcome.damaged[1], None)
+            crew.post.has[node].pop(outcome.damaged[1], None)
             return crew.again(self, task, outcome.reason), {}
         return outcome, made
 
@@ -334,7 +299,9 @@ class _Delivery:
             try:
                 for one in self.writing:
                     one.result()
-            except Exception as error:
+            except Damaged as error:
+                return self.task, Outcome("failed", reason=f"what came back is damaged ({error.why})")
+            except Exception as error:  # a full disk, for instance
                 return self.task, outcome_of(error)
             return self.task, self.outcome
 
@@ -358,27 +325,12 @@ class _AtHome(LocalWorker):
             self.stop()
 
 
-def _foreign(cell: Cell) -> list[ModelSpec]:
-    """The models of which a cell reads weights that were made elsewhere."""
-    model = cell.work.get("model")
-    if not isinstance(model, ModelSpec):
-        return []
-    if cell.stage == "weights":
-        return [model.initial] if model.initial else []
-    return [] if cell.work["weights"] else [model]
-
-
 def _answers(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=2).close()
     except OSError:
         return False
     return True
-
-
-def _seal(files: Mapping[str, Any]) -> str:
-    manifest = files["manifest.json"]
-    return hashlib.sha256(manifest.read_bytes() if isinstance(manifest, Path) else manifest).hexdigest()
 
 
 def _last_line(error: Exception) -> str:

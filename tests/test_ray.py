@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,13 @@ import pytest
 from benchmark import models, ray_cluster, ray_guard
 from benchmark.config import ConfigError, ExecutorSpec, ModelSpec
 from benchmark.executor import Progress
-from benchmark.plan import plan
+from benchmark.plan import Cell, plan
 from benchmark.store import Damaged, Store, key_of
 from tests.running import Started, children, eventually, gone, records, run, tables, values
 from tests.test_plan import tiny
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-from benchmark import ray_executor, ray_node  # noqa: E402
+from benchmark import ray_executor, ray_node, ray_post  # noqa: E402
 
 STORE_BYTES = 80 * 2**20
 PATIENCE = 300.0  # of a test; a cluster and its workers are up in some 15 s where the machine has nothing else to do
@@ -212,6 +214,29 @@ def test_weights_from_outside_travel_as_a_file(tmp_path, fetched, monkeypatch):
     assert [p.read_bytes() for p in models.weight_files(spec)] == [b"tensors"]
 
 
+def test_a_node_is_sent_what_it_lacks_and_no_more(tmp_path, monkeypatch):
+    store, file = Store(tmp_path), tmp_path / "w.pth"
+    file.write_bytes(b"tensors")
+    key, _ = cell(store, 3)
+    outside = ModelSpec(name="m", arch="resnet10t", weights=f"file:{file}", layers=10)
+    asking = Cell("probe", "p", {}, (("tune", key),), {"model": outside, "weights": None}, "p")
+    put = []
+    post = ray_post.Post(store, lambda content: put.append(sorted(content)) or len(put))
+    first = post.parcels([asking, asking], "a")
+    assert [(p.stage, p.weights) for p in first] == [("tune", ""), ("files", outside.weights)]
+    assert put == [["arrays.safetensors", "manifest.json", "record.json", "spec.json", "values.json"], ["w.pth"]]
+    assert [p.box for p in post.parcels([asking], "b")] == [1, 2]  # the same boxes for another node
+    post.arrived("a", first, {})
+    (again,) = post.parcels([asking], "a")
+    assert (again.stage, again.box) == ("files", None)  # there already; a worker is told what it is called
+    cell(store, 4)  # made again, with another content
+    assert [p.stage for p in post.parcels([asking], "a")] == ["tune", "files"]
+    assert len(put) == 3
+    monkeypatch.setattr(ray_post, "BOXES", 1)
+    post.parcels([asking], "b")
+    assert len(post.boxes) == 1
+
+
 def test_what_arrives_damaged_does_not_enter_the_store(tmp_path):
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
     key, parcel = cell(there, 4)
@@ -222,6 +247,10 @@ def test_what_arrives_damaged_does_not_enter_the_store(tmp_path):
     with pytest.raises(Damaged, match=r"record\.json"):
         here.adopt("tune", key, {n: c for n, c in parcel.box.items() if n != "record.json"})
     assert not here.has("tune", key)
+    delivery = ray_executor._Delivery((), ray_executor.Outcome("done"), ExitStack(), [Future()])
+    delivery.writing[0].set_exception(Damaged("tune", key, "on its way here: values.json has another checksum"))
+    reason = "what came back is damaged (on its way here: values.json has another checksum)"
+    assert delivery.finish() == ((), ray_executor.Outcome("failed", reason=reason))
     here.adopt("tune", key, parcel.box)
     assert {n: p.read_bytes() for n, p in here.files("tune", key).items()} == {
         n: p.read_bytes() for n, p in there.files("tune", key).items()
