@@ -207,6 +207,11 @@ def blind_spots(
         )
     if facts["train"] < FEW:
         notes.append(f"Only {facts['train']} training images: every figure here rests on very little.")
+    if facts["constant"] is not None and table["predicted_accuracy"].max() <= facts["constant"]:
+        notes.append(
+            f"Always answering the largest class reaches {facts['constant']:.0f} %, no less than what is predicted: "
+            "predictions were hardly learned from classes as uneven as these. Read the order, not the level."
+        )
     if strange := unlike_anything(table, facts):
         notes.append(strange)
     large = table[table["input_size"] > 2 * facts["short_side"]]["model"].tolist()
