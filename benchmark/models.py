@@ -355,24 +355,27 @@ def locked() -> dict[str, dict[str, Any]]:
 
 
 def _from_hub(spec: ModelSpec, repository: str, file: str, offline: bool) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
-        only_here = {"local_files_only": offline or bool(_AWAY)}
-        if revision := locked().get(repository, {}).get("revision"):
-            only_here["revision"] = revision
-        return Path(hf_hub_download(repository, file, **only_here))
-    except Exception as error:  # the hub's client raises its own, requests', httpx's and the system's errors
-        if isinstance(error, LocalEntryNotFoundError) and not offline:
-            _AWAY.add(repository)
-        asked = "not asked" if offline else type(error).__name__
-        raise WeightsUnavailable(
-            spec.name,
-            f"neither a cached copy of {repository}/{file} nor the hub ({asked})",
-            f"With a connection, run it once; without, put {file} (and config.json) of {repository} in a folder "
-            f"and use weights: local-dir:<folder>.",
-        ) from error
+    revision = locked().get(repository, {}).get("revision")
+    pinned, asked, cause = {"revision": revision} if revision else {}, "not asked", None
+    if offline:  # the client's own way of asking its cache alone still looks something up on the network
+        if isinstance(found := try_to_load_from_cache(repository, file, **pinned), str):
+            return Path(found)
+    else:
+        try:
+            return Path(hf_hub_download(repository, file, local_files_only=bool(_AWAY), **pinned))
+        except Exception as error:  # the hub's client raises its own, requests', httpx's and the system's errors
+            if isinstance(error, LocalEntryNotFoundError):
+                _AWAY.add(repository)
+            asked, cause = type(error).__name__, error
+    raise WeightsUnavailable(
+        spec.name,
+        f"neither a cached copy of {repository}/{file} nor the hub ({asked})",
+        f"With a connection, run it once; without, put {file} (and config.json) of {repository} in a folder "
+        f"and use weights: local-dir:<folder>.",
+    ) from cause
 
 
 def load(spec: ModelSpec, weights: Path | None, n_classes: int | None = None) -> tuple[nn.Module, bool]:
