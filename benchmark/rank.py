@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 SHOWN_SIZE = 128
 """Short side in pixels that images are kept at, or what the bank's largest model looks at: enough to show them."""
+OWN = ("method", "target", "experiment", "logger", "truth", "dry_run")
+"""Parts of the configuration that a ranking decides, or has no use for."""
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 USAGE = """python -m benchmark.rank data=<path> [key=value …]
@@ -157,6 +159,9 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     """The experiment of a ranking: the bank on the user's images, with the methods that the recommender knows."""
     from benchmark import recommend
 
+    for override in overrides:
+        if (key := re.split(r"[.=@]", override.lstrip("+~"))[0]) in OWN:
+            raise ConfigError(f"{key} must be left out of a ranking, which sets it itself. Got '{override}'.")
     methods = ",".join((*recommend.METHODS, *recommend.FACTS))
     composed = cli.compose([f"method=[{methods}]", *overrides])
     sources = dict(composed.get("target") or {}) | dict(composed.get("source") or {})  # what models were trained on

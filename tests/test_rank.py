@@ -184,6 +184,8 @@ def test_bad_data_is_refused_before_anything_is_computed(tmp_path, capsys):
     assert "data must be given" in refused(capsys, cache)
     assert "licens must be a known key. Did you mean 'licence'?" in refused(capsys, "data=x", "licens=MIT")
     assert "budget must be a time" in refused(capsys, f"data={tmp_path}", "budget=soon")
+    folder(tmp_path / "lamps", 3)
+    assert "method must be left out of a ranking" in refused(capsys, f"data={tmp_path}/lamps", "method=knn", cache)
     assert not (tmp_path / "cache").exists()
 
 
@@ -212,6 +214,19 @@ def test_a_full_disk_is_said_beforehand(ranked, tmp_path, capsys, monkeypatch):
     said = refused(capsys, f"data={ranked.images}", f"paths.cache={tmp_path}/cache")
     assert re.search(r"paths.cache must have about \d+ MB free. Got 1 MB at ", said)
     assert again(ranked) == 0  # nothing to compute needs no room
+
+
+def test_a_path_needs_no_quotes(capsys):
+    from benchmark.cli import mixed
+
+    seen = []
+    for given in ("/a b/(1), x=[y]/it's", "plain/path", "'quoted (1)'"):
+        assert (
+            mixed(lambda asked, rest: seen.append((str(asked.data), rest)), rank.Settings, "", [f"data={given}"]) == 0
+        )
+    assert seen == [("/a b/(1), x=[y]/it's", []), ("plain/path", []), ("quoted (1)", [])]
+    assert mixed(lambda asked, rest: seen.append(rest), rank.Settings, "", ["data=x", "bank=hub", "probe.draws=2"]) == 0
+    assert seen[-1] == ["bank=hub", "probe.draws=2"]
 
 
 # --- filters ---------------------------------------------------------------------------------------------------------
