@@ -61,7 +61,13 @@ def normaliser(spec: ModelSpec, device: torch.device) -> Callable[[Tensor], Tens
     scale, shift = 1 / (255 * std), mean / std
 
     def normalise(pixels: Tensor) -> Tensor:
-        return pixels.to(torch.float32).mul_(scale).sub_(shift)
+        values = pixels.to(torch.float32)
+        if values.is_cuda or values.stride(1) != 1:
+            return values.mul_(scale).sub_(shift)
+        # channels last: a CPU goes along rows of pixels many times as fast as along three values at a time
+        width = values.shape[-1]
+        values.permute(0, 2, 3, 1).mul_(scale.view(3).repeat(width, 1)).sub_(shift.view(3).repeat(width, 1))
+        return values
 
     return normalise
 

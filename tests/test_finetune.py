@@ -118,6 +118,7 @@ def test_pixels_are_normalised_by_the_models_own_numbers() -> None:
     expected = (before.float() / 255 - torch.tensor(one.mean)[:, None, None]) / torch.tensor(one.std)[:, None, None]
     torch.testing.assert_close(found, expected)
     assert torch.equal(pixels, before)
+    assert torch.equal(found, finetune.normaliser(one, torch.device("cpu"))(pixels.contiguous())), "in any layout"
 
 
 def test_rate_rises_and_falls() -> None:
