@@ -29,8 +29,8 @@ LAST = 4
 SPARE = 4
 """How many times faster than measured a training by the clock may turn out."""
 TO_DO = ("none", "running")
-WRITING = 2.5
-"""Seconds kept for the checkpoint and the confusion matrix."""
+WRITING, LONGEST_WRITING = 2.5, 10.0
+"""Seconds kept for the checkpoint and the confusion matrix: 2 % of the budget, within these bounds."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ class Candidate:
 
     spec: ModelSpec
     weights: Path | None = None
-    predicted: float | None = None
+
+    @property
+    def shape(self) -> str:
+        """What decides how fast it is."""
+        spec = self.spec
+        return repr((spec.arch, spec.args, spec.edits, spec.input_size, spec.crop_pct))
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ class Search:
         used = json.loads(self.spent.read_text())["seconds"] if self.spent.exists() else 0.0
         self.start = (clock() if begun is None else begun) - used
         self.deadline = self.start + budget
+        self.writing = min(max(WRITING, 0.02 * budget), LONGEST_WRITING)
         self.notes: list[str] = []
         self.validation: dict[Arm, float] = {}
         self.judges = held_out(subject.train, recipe.validation)
@@ -129,7 +135,10 @@ class Search:
 
     def measure(self) -> dict[str, Speed]:
         """The speed of every candidate that could be measured in time, in the order of the ranking."""
-        arms = [Arm(name, rates_of(c.spec, self.recipe)[0]) for name, c in self.candidates.items()]
+        firsts: dict[str, str] = {}
+        for name, c in self.candidates.items():
+            firsts.setdefault(c.shape, name)  # models of one architecture are as fast as each other
+        arms = [Arm(name, rates_of(self.candidates[name].spec, self.recipe)[0]) for name in firsts.values()]
 
         def measured(first: int, last: int | None, until: float) -> list[dict[str, Any]]:
             numbered = list(enumerate(arms))[first:last]
@@ -137,7 +146,8 @@ class Search:
 
         results = measured(0, self.workers, self.deadline)  # the first ones wait for the processes to be there
         results += measured(self.workers, None, self.clock() + MEASURING * self.budget)
-        found = dict(zip(self.candidates, results, strict=True))
+        of_shape = dict(zip(firsts, results, strict=True))
+        found = {name: of_shape[c.shape] for name, c in self.candidates.items()}
         speeds = {n: Speed(f["start"], f["step"], f["image"]) for n, f in found.items() if f["status"] == "done"}
         for name, facts in found.items():
             if name in speeds:
@@ -155,7 +165,7 @@ class Search:
 
     def reserve(self, name: str) -> float:
         """Seconds kept for the test and for writing."""
-        return WRITING + trial.TEST_MARGIN * self.subject.test * self.speeds[name].image
+        return self.writing + trial.TEST_MARGIN * self.subject.test * self.speeds[name].image
 
     def needed(self, name: str) -> float:
         """Seconds from the start of a fine-tuning of the recipe's length to its files."""
@@ -248,7 +258,7 @@ class Search:
     def last(self, standing: Sequence[Arm], left: float, least: int) -> Rung:
         """The best few, each with the same time by the clock: what a model makes of it is what the final asks."""
         for n in range(min(len(standing), LAST, max(2, self.workers)), 1, -1):
-            each = 0.95 * left / math.ceil(n / self.workers)
+            each = 0.9 * left / math.ceil(n / self.workers)
             steps = [self.steps_in(a, each) for a in standing[:n]]
             if min(steps) >= least:
                 return Rung(list(standing[:n]), [SPARE * s for s in steps], each)
@@ -284,7 +294,7 @@ class Search:
             seconds = self.deadline - self.reserve(arm.model) - self.clock()
             self.log("final", f"final training of {arm.model} at {arm.rate:g}: {seconds:.0f} s", **asdict(arm))
             steps = SPARE * max(1, int(seconds / self.speeds[arm.model].step))
-            job = self.job("finish", arm, steps, f"final-{k:02d}", self.deadline - WRITING)
+            job = self.job("finish", arm, steps, f"final-{k:02d}", self.deadline - self.writing)
             (facts,) = self.do([job])
             if facts["status"] == "done":
                 return self.result(arm, facts, job)
