@@ -394,8 +394,12 @@ def test_summary_pairs_every_method_with_the_recommendation():
     assert (other["regret1"], other["more"], other["targets"]) == (pytest.approx(7 / 3), pytest.approx(1), 3)
     assert (other["more_low"], other["more_high"]) == (pytest.approx(1), pytest.approx(1))
     assert other["low"] < other["regret1"] < other["high"]
-    assert "kept" in rank_table.decision(found.reset_index().assign(kendall=[0.6, 0.5]))[0]
-    assert "not kept, behind static_list (τ)" in rank_table.decision(found.reset_index().assign(kendall=[0.4, 0.5]))[0]
+    assert (other["tau_low"], other["tau_high"]) == (0, 0)
+    assert rank_table.decision(found.reset_index())[0].startswith("- a (real): kept")
+    better = table.assign(kendall=[0.5, 0.6] * 3)
+    assert "not kept, behind static_list (τ)" in rank_table.decision(rank_table.summary(better, 500))[0]
+    lower = table.assign(regret1=[2.0, 1.0] * 3)
+    assert "not kept, behind static_list;" in rank_table.decision(rank_table.summary(lower, 500))[0]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared with published tables")
