@@ -23,6 +23,8 @@ from benchmark.config import ConfigError, ExecutorSpec
 from benchmark.executor import THREAD_VARIABLES
 
 CODE_MEGABYTES = 100
+TERMINATED = 128 + signal.SIGTERM
+TOLD_TO_END = threading.Event()
 
 
 @contextlib.contextmanager
@@ -96,7 +98,13 @@ def _ending_cleanly_when_told_to() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+    def end(*_: object) -> None:
+        TOLD_TO_END.set()  # an exception that comes up inside Ray's own code may be lost there: see Crew.ready
+        sys.exit(TERMINATED)
+
+    TOLD_TO_END.clear()
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:

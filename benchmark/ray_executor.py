@@ -26,7 +26,7 @@ from benchmark import provenance
 from benchmark.config import ConfigError, ExecutorSpec
 from benchmark.executor import POLL_SECONDS, LocalWorker, Outcome, Progress, outcome_of, pinned
 from benchmark.plan import Cell
-from benchmark.ray_cluster import connected
+from benchmark.ray_cluster import TERMINATED, TOLD_TO_END, connected
 from benchmark.store import STAGES, Damaged, Store
 
 HERE = ("pack",)
@@ -82,6 +82,8 @@ class Crew:
 
     def ready(self) -> list[_Delivery | _AtHome]:
         """What has come back and is in the store, after a while at most; the workers of it are idle before that."""
+        if TOLD_TO_END.is_set():
+            sys.exit(TERMINATED)
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.recruit()
         packing = [w for w in self.at_home if not w.idle]
