@@ -183,6 +183,12 @@ class ModelSpec(Spec):
         return rest if kind == "pretrain" else None
 
     @property
+    def arch_name(self) -> str:
+        """The paper's `Architecture` of this model: without the module of a class, without timm's tag of weights."""
+        dotted = self.arch.startswith(("timm.", "torchvision."))
+        return self.arch.rpartition(".")[2] if dotted else self.arch.partition(".")[0]
+
+    @property
     def source_name(self) -> str:
         """The paper's `Source Dataset` of this model."""
         return self.source or self.source_data or self.weights

@@ -315,7 +315,7 @@ def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits
         rows.append(
             {
                 "model": model.name,
-                "architecture": model.arch.rpartition(".")[2],
+                "architecture": model.arch_name,
                 "source": model.source_name,
                 **{name: mean.at[model.name, name] for name in methods},
                 "parameters": int(probe.values["parameters"]),

@@ -114,7 +114,7 @@ def _row(transfer: Transfer) -> dict:
     model = transfer.model
     return {
         "Model": model.name,
-        "Architecture": model.arch.rpartition(".")[2],
+        "Architecture": model.arch_name,
         "Source Dataset": model.source_name,
         "Target Dataset": transfer.target.name,
     }

@@ -1,9 +1,10 @@
 """Ground truth as a table: seeds averaged, what stands beside a multi-label target's mean average precision."""
 
 import pandas as pd
+import pytest
 
 from benchmark import executor, finetune, probe, tables
-from benchmark.config import ExecutorSpec
+from benchmark.config import ExecutorSpec, ModelSpec
 from benchmark.plan import plan
 from benchmark.store import Store
 from tests.test_plan import tiny
@@ -45,3 +46,16 @@ def test_a_batch_that_was_halved_is_a_row_of_the_status(tmp_path, monkeypatch):
     every = {(m, stage) for m in ("trained", "random", "vit") for stage in ("truth", "probe")}
     assert sorted(zip(halved["Model"], halved["Stage"], strict=True)) == sorted(every)
     assert halved["Reason"].str.startswith("out of memory once; batches in two parts").all()
+
+
+@pytest.mark.parametrize(
+    ("arch", "name"),
+    [
+        ("resnet50", "resnet50"),
+        ("resnet50.a1_in1k", "resnet50"),
+        ("timm.models.densenet.DenseNet", "DenseNet"),
+        ("torchvision.models.googlenet", "googlenet"),
+    ],
+)
+def test_an_architecture_is_named_without_module_and_tag(arch, name):
+    assert ModelSpec(name="m", arch=arch, weights="random", layers=1).arch_name == name
