@@ -150,9 +150,11 @@ def gather_code(folder: Path) -> None:
 
 
 def _of_the_user(name: str) -> bool:
+    if "." in name or name in ("__main__", "__mp_main__"):  # torch.classes answers to every attribute
+        return False
     module = sys.modules[name]
     places = list(getattr(module, "__path__", None) or []) or [getattr(module, "__file__", None)]
-    if "." in name or name in ("__main__", "__mp_main__") or not isinstance(places[0], str):
+    if not isinstance(places[0], str):
         return False
     paths = sysconfig.get_paths()
     installed = [paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")]

@@ -339,7 +339,7 @@ def test_code_in_use_travels_and_installed_packages_do_not(tmp_path, monkeypatch
     (source / "mine" / "__pycache__" / "x.pyc").write_text("")
     (source / "lonely.py").write_text("")
     copy.mkdir()
-    program = "import sys, mine, numpy; from benchmark import ray_cluster as r; from pathlib import Path\n"
+    program = "import sys, mine, numpy, torch; from benchmark import ray_cluster as r; from pathlib import Path\n"
     program += "r.gather_code(Path(sys.argv[1]))"
     paths = os.pathsep.join([str(Path(__file__).parents[1]), str(source)])
     environment = os.environ | {"PYTHONPATH": paths}
