@@ -47,6 +47,30 @@ def test_figures_of_the_check_on_a_cpu_are_its_table():
     assert f"differ by {(pairs[0] - pairs[1]).abs().mean():.1f} points on average" in page
 
 
+def test_figures_of_the_real_images_are_their_tables():
+    import pandas as pd
+
+    page, folder = (ROOT / "results" / "small.md").read_text(), ROOT / "results" / "small"
+    notes = (folder / "table.md").read_text()
+    shares = re.search(r"model (\d+) %, model × target (\d+) %, seed (\d+) %", notes)
+    assert (
+        "{} % of the variance of accuracy is the model, {} % model × target, {} % seed".format(*shares.groups()) in page
+    )
+    rows = pd.read_csv(folder / "table.csv").set_index("method")
+    assert f"Its mean Pearson is {rows.at['static_list', 'pearson']:.1f}" in page
+    assert f"PARC with 32 dimensions ({rows.at['parc_f32', 'pearson']:.1f})" in page
+    static, ridge, parc = (rows.at[m, "regret1"] for m in ("static_list", "ridge", "parc"))
+    assert f"loses {static:.1f} points against the best, ridge's {ridge:.1f}, parc's {parc:.1f}" in page
+    seeds = pd.read_parquet(folder / "seeds.parquet")
+    pairs = seeds.pivot_table(index=["Model", "Target Dataset"], columns="Seed", values="Oracle").dropna()
+    off = (pairs[0] - pairs[1]).abs()
+    assert f"differ by {off.mean():.1f} points on average over {len(pairs)} pairs" in page.replace("\n", " ")
+    assert f"{len(pd.read_csv(folder / 'truth.csv'))} transfers" in page
+    verdicts = pd.read_csv(folder / "claims.csv")["verdict"].value_counts()
+    assert verdicts["seen"] == 6
+    assert verdicts["not measured"] == 7
+
+
 def test_links_of_the_readme_lead_somewhere():
     targets = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text())
     assert targets
