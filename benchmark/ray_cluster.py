@@ -100,8 +100,7 @@ def _ending_cleanly_when_told_to() -> Iterator[None]:
         return
 
     def end(*_: object) -> None:
-        TOLD_TO_END.set()  # an exception that comes up inside Ray's own code may be lost there: see Crew.ready
-        sys.exit(TERMINATED)
+        TOLD_TO_END.set()  # no exception: one that comes up inside Ray's own code may be lost there (see Crew.ready)
 
     TOLD_TO_END.clear()
     before = signal.signal(signal.SIGTERM, end)
@@ -109,6 +108,8 @@ def _ending_cleanly_when_told_to() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    if TOLD_TO_END.is_set():
+        sys.exit(TERMINATED)
 
 
 def _refuse_unreachable(address: str) -> None:
