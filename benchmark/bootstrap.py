@@ -18,7 +18,6 @@ from benchmark import stats
 MEASURES = ("pearson", "kendall", "weighted_kendall", "spearman", "partial", "regret1", "regret3", "relative1")
 MEASURES += ("relative3", "near_best")
 """What `under_counts` knows. `partial`: Pearson ×100 once the static list is taken out of score and truth."""
-OVER = ("models", "targets", "draws", "all")
 RESAMPLES = 10_000
 NEAR = 0.5  # points: a pick that is this close to the best counts as the best
 _SLAB = 1 << 22  # entries of the largest temporary array

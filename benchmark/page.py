@@ -195,7 +195,7 @@ def _numbers(values: Any) -> Any:
     return [_numbers(v) for v in array]
 
 
-_DOCUMENT = """<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -208,7 +208,12 @@ _DOCUMENT = """<!doctype html>
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink); margin: 0 auto;
   max-width: 1180px; padding: 24px; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-p, li { color: var(--soft); } .wide { overflow-x: auto; }
+"""
+"""How every page of this project begins: its title, and the look that the rest of the style goes on from."""
+
+_DOCUMENT = (
+    HEAD
+    + """p, li { color: var(--soft); } .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .875rem; }
 th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
@@ -339,3 +344,4 @@ document.body.dataset.ready = "yes";
 </body>
 </html>
 """
+)

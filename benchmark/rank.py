@@ -102,7 +102,7 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
 
     data       a folder, a Parquet file, a saved data set or a CSV, see benchmark.listings.listing
     bank       a bank of conf/bank
-    overrides  of the configuration, as on the command line: "paths.cache=/tmp/cache", "executor.workers=1"
+    overrides  of the configuration, as on the command line: "paths.cache=cache", "executor.workers=1"
     settings   fields of `Settings`; with `out`, ranking.json and ranking.html are written there
     Raises ConfigError, with what to do, for data that cannot be ranked on and where no candidate is left.
     """

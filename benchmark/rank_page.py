@@ -21,6 +21,7 @@ from PIL import Image
 from benchmark import loading, provenance
 from benchmark.packs import LEFT_OUT, Pack
 from benchmark.packs import load as load_pack
+from benchmark.page import HEAD
 from benchmark.rank_show import interval, millions
 
 if TYPE_CHECKING:
@@ -299,20 +300,9 @@ def _label(pack: Pack, label: np.ndarray) -> str:
     return ", ".join(pack.class_names[k] for k in np.flatnonzero(label)) or "none"
 
 
-_DOCUMENT = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{title}}</title>
-<link rel="icon" href="data:,">
-<style>
-:root { --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --back: #f6f8fa; --accent: #0072B2; }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink); margin: 0 auto;
-  max-width: 1180px; padding: 24px; }
-h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-p, li, .label, figcaption { color: var(--soft); } .wide { overflow: auto; max-height: 640px; }
+_DOCUMENT = (
+    HEAD
+    + """p, li, .label, figcaption { color: var(--soft); } .wide { overflow: auto; max-height: 640px; }
 .answer { background: var(--back); border-left: 4px solid var(--accent); padding: 12px 18px; margin: 1rem 0; }
 .answer b { font-size: 1.3rem; } .answer p { margin: .2rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .8rem; }
@@ -379,3 +369,4 @@ document.querySelectorAll(".sortable").forEach(table => Array.from(table.tHead.r
 </body>
 </html>
 """
+)

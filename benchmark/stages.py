@@ -15,10 +15,6 @@ from benchmark.plan import Cell, draw_seeds, scoring_seed
 from benchmark.store import Store
 
 
-class Failed(Exception):
-    """A cell that cannot be computed for a reason that a person can read; it becomes a row, never a cell."""
-
-
 def compute(cells: Sequence[Cell], store: Store, device: str) -> None:
     """Compute one cell, or several score cells of the same probe, and write them to the store."""
     if cells[0].stage == "score":

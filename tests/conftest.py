@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from tests import running
+from benchmark import packs
+from tests import running, tiny
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,17 @@ def copied(finished, tmp_path):
     """A copy of the finished run's cache, to go on from."""
     shutil.copytree(finished / "cache", tmp_path / "cache")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory) -> packs.Pack:
+    """A pack of digits that small networks learn in seconds. Not to be written to."""
+    return tiny.digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture
+def one_thread() -> None:
+    """The last bits of a training depend on the number of threads."""
+    import torch
+
+    torch.set_num_threads(1)

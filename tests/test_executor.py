@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark import executor, stages
-from benchmark.config import ExecutorSpec, MethodSpec
+from benchmark.config import ConfigError, ExecutorSpec, MethodSpec
 from benchmark.executor import Outcome, Progress, Schedule, attempt, resolve_devices, worker_count
 from benchmark.plan import Cell, plan
 from benchmark.store import Store, key_of
@@ -32,7 +32,7 @@ class Log(list):
             for stage, key in one.needs:
                 store.read(stage, key)
             if one.label in self.failing:
-                raise stages.Failed("it is broken")
+                raise ConfigError("it is broken")
             self.append(one.label)
             store.write(one.stage, one.key, one.identity, {"made": one.label}, {})
 

@@ -20,15 +20,7 @@ from benchmark.pretrain import pretrain
 from benchmark.provenance import seed_of
 from tests.tiny import digits, spec
 
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> packs.Pack:
-    return digits(tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def rates(*values: float, name: str = "sgd") -> dict[str, OptimiserSpec]:

@@ -66,9 +66,33 @@ def test_figures_of_the_real_images_are_their_tables():
     off = (pairs[0] - pairs[1]).abs()
     assert f"differ by {off.mean():.1f} points on average over {len(pairs)} pairs" in page.replace("\n", " ")
     assert f"{len(pd.read_csv(folder / 'truth.csv'))} transfers" in page
+    tests = pd.read_csv(folder / "tests.csv").query("measure == 'pearson' and family == 'static list'")
+    assert f"Of the {len(tests)} methods that are defined on all eight" in page
+    assert tests["supported"].sum() == 9
+    for other in ("parc", "knn", "ridge"):
+        row = tests[(tests["first"] == other) | (tests["second"] == other)].iloc[0]
+        sign = 1 if row["first"] == "static_list" else -1
+        low, high = sorted((sign * row["low"], sign * row["high"]))
+        said = {"parc": "by {:.0f} points, 95 % {:.0f} to {:.0f}", "knn": "by {:.0f}, {:.0f} to {:.0f}"}
+        said["ridge"] = "{:.0f} points below, {:.0f} to {:.0f}"
+        assert said[other].format(sign * row["difference"], low, high) in re.sub(r"\s+", " ", page), other
     verdicts = pd.read_csv(folder / "claims.csv")["verdict"].value_counts()
     assert verdicts["seen"] == 6
     assert verdicts["not measured"] == 7
+
+
+def test_figures_of_the_recommendation_are_its_tables():
+    import pandas as pd
+
+    text = (ROOT / "README.md").read_text().replace("\n", " ")
+    rows = pd.read_csv(ROOT / "results" / "rank" / "recommendation.csv").query("block == 'small (real)'")
+    regret = rows.set_index("method")["regret1"]
+    held = pd.read_csv(ROOT / "results" / "rank" / "predicted_intervals.csv").set_index("block")["coverage"]
+    assert (
+        f"the first place lost {regret['recommendation']:.1f} points against the best, PARC's {regret['parc']:.1f}"
+        in text
+    )
+    assert f"{held['small (real)']:.0f} % of the 80 % intervals held" in text
 
 
 def test_links_of_the_readme_lead_somewhere():

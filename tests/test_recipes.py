@@ -13,17 +13,9 @@ from torch.nn import functional
 
 from benchmark import finetune, models, packs, probe
 from benchmark.config import ConfigError, OptimiserSpec, RecipeSpec, validate
-from tests.tiny import digits, spec
+from tests.tiny import spec
 
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> packs.Pack:
-    return digits(tmp_path_factory.mktemp("digits"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pictures(folder: Path, side: int, n: int = 6) -> packs.Pack:
