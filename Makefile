@@ -42,8 +42,9 @@ bench: .venv/ready ## speed, as ratios against baselines of the same run
 	$(PY) scripts/bench_ray.py
 	$(PY) scripts/bench_training.py
 
-gpu: .venv/ready ## the tests that need CUDA, and the embedded bank on one CUDA device
-	$(PY) scripts/gpu.py
+# GPU: overrides as for benchmark.run, e.g. GPU='experiment=small paths.data=<packs>'; again until nothing is left
+gpu: .venv/ready ## the tests that need CUDA, then ground truth on one CUDA device (the embedded bank, or GPU='experiment=…')
+	$(PY) scripts/gpu.py $(GPU)
 
 clean: ## remove everything that was computed here (not the released results)
 	rm -rf .cache outputs
