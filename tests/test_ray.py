@@ -92,7 +92,10 @@ def test_a_node_dies_and_its_cells_are_computed_elsewhere(finished, cluster, tmp
         assert probes
         for key in probes:
             assert store.files("probe", key)["manifest.json"].read_bytes() == _manifest(tmp_path, "probe", key)
+    computing = actors(second)
+    assert computing
     cluster.remove_node(second, allow_graceful=False)
+    eventually(lambda: gone(computing), PATIENCE)  # a worker lives on for a moment, and could still hand in its score
     (gates / "open").touch()
     assert started.end() == 0, started.text
     lost = [line for line in started.lines if line.startswith("lost: ")]
