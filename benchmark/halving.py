@@ -35,7 +35,13 @@ MOST = 12
 
 
 def search(
-    ranking: DataFrame, experiment: Experiment, store: Store, data: DataSpec, budget_seconds: float, out: Path
+    ranking: DataFrame,
+    experiment: Experiment,
+    store: Store,
+    data: DataSpec,
+    budget_seconds: float,
+    out: Path,
+    look: bool = True,
 ) -> Result:
     """Spend a budget on the best ranked models and end with a trained one.
 
@@ -45,12 +51,13 @@ def search(
     budget_seconds  from this call to the files in `out`; kept within 5 % (the final training follows the clock)
     out             gets model.safetensors (see benchmark.predict), confusion.csv and .png, log.txt, log.jsonl, and
                     `search/`, from which the same call goes on when it was killed; a finished one is not repeated
+    look            False: no search; the first of the ranking, at the first rate, has the whole budget
     Raises ConfigError for a ranking or a budget with which nothing can be trained.
     """
     begun, out = time.monotonic(), Path(out)
     if not budget_seconds > 0:
         raise ConfigError(f"budget must be more than 0 seconds. Got {budget_seconds}. Give for example 30m.")
-    names = contenders(ranking, experiment.bank)
+    names = contenders(ranking, experiment.bank)[: None if look else 1]
     made, candidates, pack = prepare(names, experiment, store, data)
     facts = store.read("pack", pack).values
     recipe = experiment.recipe.on(facts["train"], facts["size"])
@@ -59,7 +66,7 @@ def search(
         "models": [[c.spec.identity(), c.spec.name] for c in candidates],
         "recipe": recipe.identity(),
         "budget": float(budget_seconds),
-    }
+    } | ({} if look else {"look": False})
     folder = out / "search" / key_of(identity)[:16]
     if (done := folder / "result.json").exists() and (result := _finished(done)):
         return result
@@ -70,7 +77,7 @@ def search(
     one = Search(candidates, subject, recipe, float(budget_seconds), out, folder, run, workers, threads, begun=begun)
     for text in made:
         one.log("out", text)
-    return one.search()
+    return one.search(look)
 
 
 def _finished(file: Path) -> Result | None:

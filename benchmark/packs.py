@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 TRAIN, TEST, LEFT_OUT = 0, 1, 2
 SPLITS = {"train": TRAIN, "test": TEST}
@@ -164,6 +164,8 @@ def decode(data: bytes, where: str, enough: int | None = None) -> Image.Image:
             if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
                 return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
+    except UnidentifiedImageError as error:  # its text names a buffer, which says nothing
+        raise UnreadableImageError(f"{where} (no kind of image that Pillow reads)") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes
         reason = f"{type(error).__name__}: {error}"
         raise UnreadableImageError(f"{where} ({reason})") from error

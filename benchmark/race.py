@@ -126,28 +126,41 @@ class Search:
         """Write down the time used: a killed search has lost no more than what came after."""
         trial.write(self.spent, {"seconds": self.clock() - self.start})
 
-    def search(self) -> Result:
+    def search(self, look: bool = True) -> Result:
+        """Spend the budget; without a look at others, all of it on the first candidate at its first rate."""
         self.speeds = self.measure()
+        if not look:
+            return self.final([self.first_arm(next(iter(self.speeds)))])
         standing = self.rungs(self.fit_for_the_final())
         return self.final(standing)
+
+    def first_arm(self, name: str) -> Arm:
+        """A model at the rate to begin with."""
+        return Arm(name, rates_of(self.candidates[name].spec, self.recipe)[0])
 
     # speeds
 
     def measure(self) -> dict[str, Speed]:
         """The speed of every candidate that could be measured in time, in the order of the ranking."""
-        firsts: dict[str, str] = {}
+        alike: dict[str, list[str]] = {}  # models of one architecture are as fast as each other: one of them will do
         for name, c in self.candidates.items():
-            firsts.setdefault(c.shape, name)  # models of one architecture are as fast as each other
-        arms = [Arm(name, rates_of(self.candidates[name].spec, self.recipe)[0]) for name in firsts.values()]
+            alike.setdefault(c.shape, []).append(name)
+        place = {name: k for k, name in enumerate(self.candidates)}
 
-        def measured(first: int, last: int | None, until: float) -> list[dict[str, Any]]:
-            numbered = list(enumerate(arms))[first:last]
-            return self.do([self.job("measure", arm, 1, f"speed-{k:02d}", until) for k, arm in numbered])
+        def measured(names: Sequence[str], until: float) -> dict[str, dict[str, Any]]:
+            jobs = [self.job("measure", self.first_arm(n), 1, f"speed-{place[n]:02d}", until) for n in names]
+            return dict(zip(names, self.do(jobs), strict=True))
 
-        results = measured(0, self.workers, self.deadline)  # the first ones wait for the processes to be there
-        results += measured(self.workers, None, self.clock() + MEASURING * self.budget)
-        of_shape = dict(zip(firsts, results, strict=True))
-        found = {name: of_shape[c.shape] for name, c in self.candidates.items()}
+        firsts = [names[0] for names in alike.values()]
+        found = measured(firsts[: self.workers], self.deadline)  # these wait for the processes to be there
+        end = self.clock() + MEASURING * self.budget
+        found |= measured(firsts[self.workers :], end)
+        while again := [names for names in alike.values() if len(names) > 1 and found[names[0]]["status"] == "failed"]:
+            for names in again:  # one that cannot be trained says nothing of the others
+                names.pop(0)
+            found |= measured([names[0] for names in again], end)
+        found |= {name: found[names[0]] for names in alike.values() for name in names}
+        found = {name: found[name] for name in self.candidates}
         speeds = {n: Speed(f["start"], f["step"], f["image"]) for n, f in found.items() if f["status"] == "done"}
         for name, facts in found.items():
             if name in speeds:
@@ -201,7 +214,7 @@ class Search:
 
     def rungs(self, names: Sequence[str]) -> list[Arm]:
         """The arms in the order in which they deserve the final training."""
-        standing = [Arm(name, rates_of(self.candidates[name].spec, self.recipe)[0]) for name in names]
+        standing = [self.first_arm(name) for name in names]
         end = self.deadline - FINAL * self.budget - max(self.reserve(name) for name in names)
         least = max(1, self.recipe.steps // 3)
         for number, planned in enumerate((self.models, self.rates, self.last), 1):

@@ -180,12 +180,14 @@ class World:
     def clock(self) -> float:
         return self.now
 
-    def search(self, folder: Path, budget: float = BUDGET, recipe: RecipeSpec | None = None) -> race.Result:
+    def search(
+        self, folder: Path, budget: float = BUDGET, recipe: RecipeSpec | None = None, look: bool = True
+    ) -> race.Result:
         candidates = [Candidate(named(name)) for name in self.top]
         subject = Subject("planted", folder, 800, 400, ["no", "yes"], False)
         recipe = recipe or RecipeSpec()
         one = Search(candidates, subject, recipe, budget, folder / "out", folder / "out/search", self, 2, 2, self.clock)
-        return one.search()
+        return one.search(look)
 
 
 def named(name: str):
@@ -276,6 +278,33 @@ def test_an_architecture_is_measured_once(tmp_path: Path) -> None:
     with patch(f"{__name__}.named", lambda name: spec().model_copy(update={"name": name})):
         assert world.search(tmp_path).model == "best"
     assert [j.model.name for j in world.jobs if j.kind == "measure"] == ["first"]
+
+
+def test_one_that_cannot_be_trained_does_not_take_its_like_along(tmp_path: Path) -> None:
+    world = World(PLANTED)
+    plain = world.do
+
+    def broken_first(job) -> None:
+        plain(job)
+        if job.model.name in ("first", "third"):
+            trial.write(job.result, {"status": "failed", "reason": "its weights are damaged"})
+
+    world.do = broken_first
+    shapes = {"first": 0, "second": 0, "third": 1, "best": 1, "fifth": 2, "sixth": 2}
+    with patch(f"{__name__}.named", lambda n: spec().model_copy(update={"name": n, "args": {"own": shapes[n]}})):
+        assert world.search(tmp_path).model == "best"
+    assert [j.model.name for j in world.jobs if j.kind == "measure"] == ["first", "third", "fifth", "second", "best"]
+    log = (tmp_path / "out/log.txt").read_text()
+    assert "first: failed, its weights are damaged" in log
+    assert "second: 320 images/s" in log
+
+
+def test_without_a_look_the_first_has_all_of_the_budget(tmp_path: Path) -> None:
+    world = World(PLANTED)
+    result = world.search(tmp_path, look=False)
+    assert (result.model, result.rate) == ("first", 0.05)
+    assert not [j for j in world.jobs if j.kind == "compete"]
+    assert result.steps > 0.9 * BUDGET / world.step
 
 
 def test_slow_models_are_left_out(tmp_path: Path) -> None:
@@ -509,6 +538,10 @@ def test_search_from_a_ranking(tmp_path: Path) -> None:
     assert result.model in ("vit", "trained")
     assert trained.read(result.checkpoint).class_names == [str(d) for d in range(10)]
     assert halving.search(ranking, one, store, data, 10, tmp_path / "out") == result, "it is there already"
+    with on_own_time():
+        alone = halving.search(ranking, one, store, data, 10, tmp_path / "out", look=False)
+    assert alone.model == "vit"
+    assert alone != result
     with pytest.raises(ConfigError, match="more than 0"):
         halving.search(ranking, one, store, data, 0, tmp_path / "out")
 
