@@ -307,13 +307,17 @@ def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
     return {"away": joined, "shape": _shape(np.concatenate(misses, 1))}
 
 
-def leave_one_out(known: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataFrame:
+def leave_one_out(
+    known: pd.DataFrame, methods: Sequence[str] = METHODS, only: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Each known target in turn as the user's images: table, group, target, oracle beside `Recommender.predict`.
 
-    Nothing of the target that is left out, in whichever table, is learned from.
+    With `only`, these targets and no others. Nothing of the one that is left out, in whichever table, is learned from.
     """
     known, made = completed(known, methods), []
     for (group, target), cells in known.groupby(["group", "target"], sort=True):
+        if only is not None and target not in only:
+            continue
         recommender = fit(known[known["target"] != target], methods, group)
         for table, cell in cells.groupby("table", sort=True):
             found = recommender.predict(cell.drop(columns="oracle"))

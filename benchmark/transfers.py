@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import correlate
+from benchmark import correlate, stats
 
 METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
 """The estimators that are learned from (conf/method): robust and cheap, chosen beforehand."""
@@ -65,6 +65,19 @@ def table_of(truth: pd.DataFrame, scores: pd.DataFrame, table: str = "", group: 
     names = dict(zip([*keys, *correlate.MODEL, "Oracle"], ["model", "target", *EFFECTS[1:], "oracle"], strict=True))
     both = truth[[*names]].merge(mean, how="left", on=keys, validate="one_to_one")
     return both.rename(columns=names).assign(table=table, group=group)
+
+
+def static_list(known: pd.DataFrame) -> pd.Series:
+    """What a list that never looks at the target says of each row: mean standardised accuracy on the other targets.
+
+    Those of the same group of data, in every table that holds the model; NaN where there is none.
+    """
+    z = known.groupby(["table", "target"])["oracle"].transform(lambda v: stats.standardise(v.to_numpy()))
+    model = [known["group"], known["model"]]
+    sums, counts = (z.groupby(model).transform(how) for how in ("sum", "count"))
+    own = [*model, known["target"]]
+    counts = counts - z.groupby(own).transform("count")
+    return ((sums - z.groupby(own).transform("sum")) / counts.where(counts > 0)).rename("static_list")
 
 
 def completed(table: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataFrame:

@@ -29,19 +29,6 @@ KEYS = ["table", "target"]
 SPIDER = {"LogME": "logme", "H-Score": "hscore_f32"}  # Model Spider's names of what the recommender learns from
 
 
-def static_list(known: pd.DataFrame) -> pd.Series:
-    """What a list that never looks at the target says of each row: mean standardised accuracy on the other targets.
-
-    Those of the same group of data, in every table that holds the model; NaN where there is none.
-    """
-    z = known.groupby(KEYS)["oracle"].transform(lambda v: stats.standardise(v.to_numpy()))
-    model = [known["group"], known["model"]]
-    sums, counts = (z.groupby(model).transform(how) for how in ("sum", "count"))
-    own = [*model, known["target"]]
-    counts = counts - z.groupby(own).transform("count")
-    return ((sums - z.groupby(own).transform("sum")) / counts.where(counts > 0)).rename(LIST)
-
-
 def judged(scores: np.ndarray, oracle: np.ndarray) -> dict[str, float]:
     """MEASURES of one target: regret1 in points and top1 in percent, expected over random tie-breaking, and τ.
 
@@ -60,7 +47,7 @@ def left_out(known: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     both = known.merge(
         predictions[[*KEYS, "model", "score"]].rename(columns={"score": OURS}), on=[*KEYS, "model"], validate="1:1"
     )
-    both[LIST] = static_list(both)
+    both[LIST] = transfers.static_list(both)
     plain = [*KEYS, "group", "model", "oracle", "architecture", "source", "random", OURS, LIST]
     methods = [OURS, LIST, *(c for c in both if c not in plain)]
     rows = []

@@ -365,7 +365,7 @@ def test_static_list_is_that_of_the_statistics(diverse):
     known = diverse
     wide = known.pivot(index="target", columns="model", values="oracle")
     expected = pd.DataFrame(stats.static_list(wide.to_numpy()), wide.index, wide.columns).stack()
-    found = rank_table.static_list(known)
+    found = transfers.static_list(known)
     keys = pd.MultiIndex.from_frame(known[["target", "model"]])
     np.testing.assert_allclose(found, expected[keys], atol=1e-12)
 
