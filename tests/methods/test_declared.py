@@ -1,6 +1,7 @@
 """What every estimator declares, held against what it does: all of them, by being listed."""
 
 import inspect
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,24 @@ def close(a: float, b: float, rel: float = 1e-7) -> bool:
     return bool(np.isclose(a, b, rtol=rel, atol=1e-9, equal_nan=True))
 
 
+@pytest.mark.parametrize(("name", "d", "kind"), [case for case in CASES if case[0] not in BY_ORDER])
+def test_the_order_of_images_does_not_matter(name, d, kind):
+    arrays = probe(d, kind)
+    order = np.random.default_rng(1).permutation(N)
+    assert close(score(name, {k: v[order] for k, v in arrays.items()}), score(name, arrays))
+
+
+@pytest.mark.parametrize(("name", "d", "kind"), [case for case in CASES if case[2] != "regression"])
+def test_names_of_classes_do_not_matter(name, d, kind):
+    arrays = probe(d, kind)
+    turn = np.random.default_rng(2).permutation(C)
+    labels = arrays["labels"][:, turn] if kind == "multi" else 5 * turn[arrays["labels"]] + 2
+    assert close(score(name, arrays | {"labels": labels}), score(name, arrays))
+    if kind == "single":
+        names = np.array(["d", "b", "a", "c"])[arrays["labels"]]
+        assert close(score(name, arrays | {"labels": names}), score(name, arrays))
+
+
 @pytest.mark.parametrize(("name", "d", "kind"), CASES)
 class TestEveryEstimator:
     def test_inputs_stay_as_they_were(self, name, d, kind):
@@ -67,24 +86,6 @@ class TestEveryEstimator:
         assert isinstance(score(name, arrays), Score)
         for key, value in arrays.items():
             np.testing.assert_array_equal(value, before[key])
-
-    def test_the_order_of_images_does_not_matter(self, name, d, kind):
-        if name in BY_ORDER:
-            pytest.skip("its halves are the order of the images")
-        arrays = probe(d, kind)
-        order = np.random.default_rng(1).permutation(N)
-        assert close(score(name, {k: v[order] for k, v in arrays.items()}), score(name, arrays))
-
-    def test_names_of_classes_do_not_matter(self, name, d, kind):
-        if kind == "regression":
-            pytest.skip("targets are numbers")
-        arrays = probe(d, kind)
-        turn = np.random.default_rng(2).permutation(C)
-        labels = arrays["labels"][:, turn] if kind == "multi" else 5 * turn[arrays["labels"]] + 2
-        assert close(score(name, arrays | {"labels": labels}), score(name, arrays))
-        if kind == "single":
-            names = np.array(["d", "b", "a", "c"])[arrays["labels"]]
-            assert close(score(name, arrays | {"labels": names}), score(name, arrays))
 
     def test_equal_inputs_give_equal_scores_shared_or_not(self, name, d, kind):
         arrays = probe(d, kind)
@@ -108,33 +109,26 @@ class TestEveryEstimator:
         assert np.isfinite(score(name, arrays))
 
 
-@pytest.mark.parametrize("name", OF_FEATURES)
+CHANGES = {
+    "rotation": [lambda x: x @ np.linalg.qr(np.random.default_rng(3).normal(size=(x.shape[1],) * 2))[0]],
+    "scale": [partial(np.multiply, by) for by in (1e-9, 0.1, 30, 1e9)],
+    "translation": [lambda x: x + np.linspace(-3, 4, x.shape[1])],
+    "columns": [lambda x: x * np.geomspace(0.01, 100, x.shape[1])],
+    "linear": [lambda x: x @ np.random.default_rng(4).normal(size=(x.shape[1],) * 2)],
+}
+DECLARED = [(name, how) for name in OF_FEATURES for how in CHECKED[name].capabilities.invariant]
+
+
 @pytest.mark.parametrize("d", [NARROW, WIDE])
-class TestDeclaredInvariance:
-    def changed(self, name: str, d: int, how: str, x: np.ndarray) -> None:
-        if how not in CHECKED[name].capabilities.invariant:
-            pytest.skip(f"not invariant to {how}, by its own word")
-        arrays = probe(d, kinds(name)[-1] if kinds(name) == ("regression",) else "single")
-        before, after = score(name, arrays), score(name, arrays | {"features": x})
-        assert close(before, after, 1e-6)
-        assert before.status == after.status
-
-    def test_rotation(self, name, d):
-        turn = np.linalg.qr(np.random.default_rng(3).normal(size=(d, d)))[0]
-        self.changed(name, d, "rotation", probe(d)["features"] @ turn)
-
-    @pytest.mark.parametrize("by", [1e-9, 0.1, 30, 1e9])
-    def test_scale(self, name, d, by):
-        self.changed(name, d, "scale", by * probe(d)["features"])
-
-    def test_translation(self, name, d):
-        self.changed(name, d, "translation", probe(d)["features"] + np.linspace(-3, 4, d))
-
-    def test_columns(self, name, d):
-        self.changed(name, d, "columns", probe(d)["features"] * np.geomspace(0.01, 100, d))
-
-    def test_linear(self, name, d):
-        self.changed(name, d, "linear", probe(d)["features"] @ np.random.default_rng(4).normal(size=(d, d)))
+@pytest.mark.parametrize(
+    ("name", "how", "change"), [(*case, k) for case in DECLARED for k in range(len(CHANGES[case[1]]))]
+)
+def test_declared_invariance(name, how, change, d):
+    arrays = probe(d, kinds(name)[-1] if kinds(name) == ("regression",) else "single")
+    before = score(name, arrays)
+    after = score(name, arrays | {"features": CHANGES[how][change](arrays["features"])})
+    assert close(before, after, 1e-6)
+    assert before.status == after.status
 
 
 @pytest.mark.parametrize("name", OF_CLASSES)
@@ -159,15 +153,18 @@ class TestDegenerateCases:
         with pytest.raises(ValueError, match="labels must be"):
             score(name, probe() | {"labels": np.arange(N - 1) % C})
 
-    def test_multi_hot_labels_where_they_are_not_taken(self, name):
-        if "multi" in kinds(name):
-            pytest.skip("takes them")
-        result = score(name, probe() | {"labels": probe(kind="multi")["labels"]})
-        assert result.status == "not_applicable"
-        assert np.isnan(result)
+
+@pytest.mark.parametrize("name", [name for name in OF_CLASSES if "multi" not in kinds(name)])
+def test_multi_hot_labels_where_they_are_not_taken(name):
+    result = score(name, probe() | {"labels": probe(kind="multi")["labels"]})
+    assert result.status == "not_applicable"
+    assert np.isnan(result)
 
 
-@pytest.mark.parametrize("name", [name for name in OF_FEATURES if name in OF_CLASSES])
+OF_BOTH = [name for name in OF_FEATURES if name in OF_CLASSES]
+
+
+@pytest.mark.parametrize("name", OF_BOTH)
 class TestDegenerateFeatures:
     @pytest.mark.parametrize("value", [0.0, 3.7])
     def test_constant_features_are_named(self, name, value):
@@ -189,16 +186,16 @@ class TestDegenerateFeatures:
             if n < CHECKED[name].capabilities.min_samples:
                 assert result.status == "insufficient"
 
-    def test_classes_further_apart_score_higher(self, name):
-        """Ten seeds, class means apart by 0.3 and by 2 standard deviations; within-class entropy does not change."""
-        if name == "tmi":
-            pytest.skip("looks at the spread within classes alone")
-        for seed in range(10):
-            rng = np.random.default_rng(seed)
-            noise, means, y = rng.normal(size=(N, 8)), rng.normal(size=(C, 8)), np.arange(N) % C
-            arrays = probe() | {"labels": y}
-            near, far = (score(name, arrays | {"features": 0.3 * (noise + gap * means[y])}) for gap in (0.3, 2))
-            assert far > near
+
+@pytest.mark.parametrize("name", [name for name in OF_BOTH if name != "tmi"])  # it looks at the spread within classes
+def test_classes_further_apart_score_higher(name):
+    """Ten seeds, class means apart by 0.3 and by 2 standard deviations; within-class entropy does not change."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        noise, means, y = rng.normal(size=(N, 8)), rng.normal(size=(C, 8)), np.arange(N) % C
+        arrays = probe() | {"labels": y}
+        near, far = (score(name, arrays | {"features": 0.3 * (noise + gap * means[y])}) for gap in (0.3, 2))
+        assert far > near
 
 
 def test_every_estimator_declares_its_source_and_cost():
