@@ -81,6 +81,25 @@ def test_figures_of_the_real_images_are_their_tables():
     assert verdicts["not measured"] == 7
 
 
+def test_figures_of_the_seven_targets_with_one_label_are_their_tables():
+    import pandas as pd
+
+    page = re.sub(r"\s+", " ", (ROOT / "results" / "small.md").read_text())
+    tests = pd.read_csv(ROOT / "results/small_single/tests.csv").query(
+        "measure == 'pearson' and family == 'static list'"
+    )
+    assert (tests["first"] == "static_list").all()
+    worse = tests["supported"] & (tests["difference"] > 0)
+    assert worse.sum() == tests["supported"].sum(), "none is better"
+    assert (
+        f"none of all {len(tests)} is better, {worse.sum()} are worse with certainty (Holm over {len(tests)})" in page
+    )
+    for r in tests.nsmallest(5, "difference").itertuples():
+        points = "points below, " if r.second == "ridge" else ""
+        comma = "" if points else ","
+        assert f"{r.second} ({r.difference:.1f}{comma} {points}{r.low:.0f} to {r.high:.0f})" in page
+
+
 def test_figures_of_the_recommendation_are_its_tables():
     import pandas as pd
 
