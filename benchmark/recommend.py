@@ -7,7 +7,7 @@
 Within a target, a model's accuracy is a sum: its scores there, its facts, and what it, its architecture and its source
 did on other targets (the static list, shrunk towards zero where little is known). How much each part is trusted is
 learned with the sum (`benchmark.mixed`): on a bank of like models the list carries it, on a diverse one the scores do.
-Where they do not clearly improve on the list, scores are left out of account for models that it knows.
+Where they do not clearly improve on the static list, models that stand on it are placed by that list alone.
 Where the accuracies of a target lie is learned from the probes' accuracy. Accuracies are treated as angles
 (`benchmark.transfers`).
 """
@@ -24,7 +24,19 @@ from threadpoolctl import threadpool_limits
 
 from benchmark import mixed
 from benchmark.reasons import UNDERSTATED, Stakes, favourite, reasons
-from benchmark.transfers import FACTS, METHODS, PROBES, Columns, Design, angle, checked, completed, known, percent
+from benchmark.transfers import (
+    FACTS,
+    METHODS,
+    PROBES,
+    Columns,
+    Design,
+    angle,
+    checked,
+    completed,
+    known,
+    percent,
+    standings,
+)
 
 __all__ = ["FACTS", "METHODS", "UNDERSTATED", "Recommender", "Stakes", "favourite", "fit", "known", "leave_one_out"]
 
@@ -76,31 +88,32 @@ class Joint:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """One fit: what makes a model better than its rivals, where a target's accuracies lie, how far they spread.
+class Listed:
+    """What the static list says of n candidates: their standardised accuracies (NaN: not on it), off by a variance."""
 
-    rank, listed  coefficients of the whole sum, and of the list alone (those of scores and facts are zero)
-    seen          (models,) of the labels, which models were learned from
-    """
+    mean: np.ndarray
+    noise: float
+
+
+@dataclass(frozen=True)
+class Learned:
+    """One fit: what makes a model better than its rivals, where a target's accuracies lie, how far they spread."""
 
     rank: mixed.Posterior
-    listed: mixed.Posterior
-    seen: np.ndarray
     level: mixed.Posterior
     spread: mixed.Posterior
 
-    def joint(self, columns: Columns, design: Design, scores_help: bool = True) -> Joint:
-        """Of one target's candidates; unless `scores_help`, a model that was seen is placed by the list alone."""
+    def joint(self, columns: Columns, design: Design, listed: Listed | None = None) -> Joint:
+        """Of one target's candidates; with a list, a model that stands on it is placed by that alone."""
         X, at = design.X, design.place["level"]
         covariance = X @ self.rank.covariance @ X.T
         for variance, shared in zip(self.rank.variances[2:], design.unknown, strict=True):
             covariance += variance * shared
         mean, noise = X @ self.rank.mean, np.full(len(X), self.rank.noise)
-        if not scores_help:
-            seen = np.isin(design.names, columns.labels["model"][self.seen])
-            mean, noise = np.where(seen, X @ self.listed.mean, mean), np.where(seen, self.listed.noise, noise)
-            covariance[seen[:, None] != seen] = 0.0
-            covariance[np.ix_(seen, seen)] = X[seen] @ self.listed.covariance @ X[seen].T
+        if listed is not None:
+            seen = np.isfinite(listed.mean)
+            mean, noise = np.where(seen, listed.mean, mean), np.where(seen, listed.noise, noise)
+            covariance[seen, :] = covariance[:, seen] = 0.0
         group = 0.0 if at[-len(columns.groups) :].any() else self.level.variances[-1]
         variance = float(at @ self.level.covariance @ at) + group + self.level.noise
         spread = float(np.exp(design.place["spread"] @ self.spread.mean))
@@ -111,6 +124,7 @@ class Learned:
 class Recommender:
     """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there.
 
+    listed  what a place on the static list is worth: slope and variance of a standardised accuracy
     gain    how much less the sum erred than the list alone on targets left out (mean squared error of a standardised
             accuracy), with its standard error
     regret  points that the first of the list alone, and of the sum, lost there
@@ -123,6 +137,7 @@ class Recommender:
     without: Mapping[str, Learned]
     away: Mapping[str, np.ndarray]  # target -> |a - predicted| / predicted deviation, of its known transfers
     shape: tuple[float, float]  # of the noise: see `Joint.sharpened`
+    listed: tuple[float, float]
     gain: tuple[float, float]
     regret: tuple[float, float]
 
@@ -162,11 +177,14 @@ class Recommender:
         """
         cell = completed(new, self.columns.methods)
         design = self.columns.design(cell)
-        joint = self.learned.joint(self.columns, design, self.scores_help).sharpened(self.shape)
+        standing = standings(self.known, cell["model"])
+        on_list = self._listed(standing, cell)
+        joint = self.learned.joint(self.columns, design, on_list).sharpened(self.shape)
         predicted = percent(joint.angles)
-        low, high = self._interval(design)
-        trusted = self.learned.rank if self.scores_help else self.learned.listed
-        listed = design.X @ np.where(self.columns.parts["list"], trusted.mean, 0.0)
+        low, high = self._interval(design, cell, standing)
+        listed = design.X @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
+        if on_list is not None:
+            listed = np.where(np.isfinite(on_list.mean), on_list.mean, listed)
         draws = joint.draws()
         best = draws.max(1, keepdims=True)
         ties = draws == best
@@ -194,11 +212,17 @@ class Recommender:
         models = {name: str(ranking["model"].iloc[at]) for name, at in picks.items()}
         return Stakes(models, regret, float(ranking["best"].iloc[0]))
 
-    def _interval(self, design: Design) -> tuple[np.ndarray, np.ndarray]:
+    def _listed(self, standing: pd.DataFrame, cell: pd.DataFrame, without: str | None = None) -> Listed | None:
+        """The list without a target; None where scores help: it is a part of the sum then."""
+        if self.scores_help:
+            return None
+        return Listed(self.listed[0] * elsewhere(standing, cell["model"], without), self.listed[1])
+
+    def _interval(self, design: Design, cell: pd.DataFrame, standing: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) in percent: see `predict`."""
         lower, upper, weights = [], [], []
         for target, without in self.without.items():
-            joint = without.joint(self.columns, design, self.scores_help)
+            joint = without.joint(self.columns, design, self._listed(standing, cell, target))
             reach = self.away[target][:, None] * joint.deviations
             lower.append(joint.angles - reach)
             upper.append(joint.angles + reach)
@@ -236,24 +260,28 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "rea
     columns = Columns.of(known, tuple(methods))
     cells = []
     for (_, target), rows in known.groupby(["table", "target"], sort=True):
-        cells.append(_Cell(target, columns.design(rows), angle(rows["oracle"])))
+        places = elsewhere(standings(known, rows["model"]), rows["model"], target)
+        cells.append(_Cell(target, columns.design(rows), angle(rows["oracle"]), places))
     total = [_total([cell.sums[i] for cell in cells]) for i in range(3)]
     learned, without = _learn(columns, total), {}
     targets = sorted({cell.target for cell in cells})
     for target in targets if len(targets) > 1 else []:
         own = [cell.sums for cell in cells if cell.target == target]
         without[target] = _learn(columns, [total[i] - _total([s[i] for s in own]) for i in range(3)])
-    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), *_compared(columns, cells, without))
+    listed = _worth(cells)
+    gain, regret = _compared(columns, cells, without, listed)
+    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), listed, gain, regret)
     return replace(made, **_missed(made, cells)) if without else made
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A known target of one table: its models and their accuracies as angles."""
+    """A known target of one table: its models, their accuracies as angles, and their places on the list without it."""
 
     target: str
     design: Design
     angles: np.ndarray
+    places: np.ndarray
 
     @cached_property
     def spread(self) -> float:
@@ -276,15 +304,32 @@ class _Cell:
         )
 
 
+def elsewhere(standing: pd.DataFrame, models: Sequence[str], without: str | None = None) -> np.ndarray:
+    """(n,) the static list of `transfers.standings`, without one target; NaN for a model that is not on it."""
+    others = standing[standing.index.get_level_values("target") != without]
+    return others.mean().reindex(list(map(str, models))).to_numpy()
+
+
+def _worth(cells: Sequence[_Cell]) -> tuple[float, float]:
+    """Slope of standardised accuracies on places on the list, and the variance left; guesses where there is no list."""
+    pairs = [np.stack([cell.places, cell.standardised]) for cell in cells]
+    place, reached = np.concatenate(pairs, 1)
+    known = np.isfinite(place)
+    if not place[known].any():
+        return 1.0, NOISE
+    slope = float(place[known] @ reached[known] / (place[known] @ place[known]))
+    return slope, float(((reached[known] - slope * place[known]) ** 2).mean())
+
+
 def _compared(
-    columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned]
+    columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned], listed: tuple[float, float]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """`gain` and `regret` of a recommender: means over targets, each of the mean over its tables."""
     found: dict[str, list[np.ndarray]] = {}
     for cell in cells if without else []:
         accuracy, here = percent(cell.angles), []
-        for helps in (False, True):
-            mean = without[cell.target].joint(columns, cell.design, helps).mean
+        for rules in (Listed(listed[0] * cell.places, listed[1]), None):
+            mean = without[cell.target].joint(columns, cell.design, rules).mean
             here += [((cell.standardised - mean) ** 2).mean(), accuracy.max() - accuracy[mean.argmax()]]
         found.setdefault(cell.target, []).append(np.array(here))
     each = np.array([np.mean(values, 0) for values in found.values()]).reshape(-1, 4)
@@ -299,7 +344,8 @@ def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
     away: dict[str, list[np.ndarray]] = {}
     misses = []
     for cell in cells:
-        joint = made.without[cell.target].joint(made.columns, cell.design, made.scores_help)
+        rules = None if made.scores_help else Listed(made.listed[0] * cell.places, made.listed[1])
+        joint = made.without[cell.target].joint(made.columns, cell.design, rules)
         away.setdefault(cell.target, []).append(np.abs(cell.angles - joint.angles) / joint.deviations)
         squared = (cell.standardised - joint.mean) ** 2
         misses.append(np.stack([joint.mean, squared, joint.covariance.diagonal(), joint.noise]))
@@ -356,14 +402,7 @@ def _total(sums: Sequence[mixed.Sums]) -> mixed.Sums:
 
 
 def _learn(columns: Columns, sums: Sequence[mixed.Sums]) -> Learned:
-    whole, part = sums[0], columns.parts["list"]
-    rank = mixed.fit(whole, columns.blocks, EXPECTED, NOISE)
-    own = mixed.Sums(whole.gram[np.ix_(part, part)], whole.moment[part], whole.energy, whole.rows)
-    alone = mixed.fit(own, columns.blocks[part] - 2, EXPECTED[2:], NOISE)
-    mean, covariance = np.zeros(len(part)), np.zeros((len(part), len(part)))
-    mean[part], covariance[np.ix_(part, part)] = alone.mean, alone.covariance
-    listed = mixed.Posterior(mean, covariance, np.append([0.0, 0.0], alone.variances), alone.noise)
-    seen = whole.gram.diagonal()[columns.blocks == 2] > 1e-6
+    rank = mixed.fit(sums[0], columns.blocks, EXPECTED, NOISE)
     blocks = np.repeat([0, 1, 2], [1, len(PROBES), len(columns.groups)])
     level, spread = (mixed.fit(s, blocks, PLACED[n], PLACED_NOISE[n]) for n, s in zip(PLACED, sums[1:], strict=True))
-    return Learned(rank, listed, seen, level, spread)
+    return Learned(rank, level, spread)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import correlate, stats
+from benchmark import correlate
 
 METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
 """The estimators that are learned from (conf/method): robust and cheap, chosen beforehand."""
@@ -67,17 +67,30 @@ def table_of(truth: pd.DataFrame, scores: pd.DataFrame, table: str = "", group: 
     return both.rename(columns=names).assign(table=table, group=group)
 
 
+def standings(known: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    """(table, target) × models: how they did against each other there, accuracies standardised over these models.
+
+    NaN for a model that a target's row lacks, and where it holds no two of them: nothing was compared.
+    """
+    names = list(dict.fromkeys(map(str, models)))
+    here = known[known["model"].astype(str).isin(names)]
+    wide = here.pivot(index=["table", "target"], columns="model", values="oracle").reindex(columns=names)
+    compared = wide[wide.notna().sum(axis=1) > 1].astype(float)
+    off, spread = compared.sub(compared.mean(axis=1), axis=0), compared.std(axis=1, ddof=0)
+    return off.div(spread.where(spread > 0, 1.0), axis=0)
+
+
 def static_list(known: pd.DataFrame) -> pd.Series:
     """What a list that never looks at the target says of each row: mean standardised accuracy on the other targets.
 
-    Those of the same group of data, in every table that holds the model; NaN where there is none.
+    Those of the same group of data; standardised over the models that are candidates on the target, so that a table
+    of stronger rivals says no less of a model. NaN where nothing is known of it.
     """
-    z = known.groupby(["table", "target"])["oracle"].transform(lambda v: stats.standardise(v.to_numpy()))
-    model = [known["group"], known["model"]]
-    sums, counts = (z.groupby(model).transform(how) for how in ("sum", "count"))
-    own = [*model, known["target"]]
-    counts = counts - z.groupby(own).transform("count")
-    return ((sums - z.groupby(own).transform("sum")) / counts.where(counts > 0)).rename("static_list")
+    found = pd.Series(np.nan, known.index, name="static_list")
+    for (_, target), cell in known.groupby(["table", "target"], sort=False):
+        others = known[(known["target"] != target) & (known["group"] == cell["group"].iloc[0])]
+        found[cell.index] = standings(others, cell["model"]).mean().reindex(cell["model"].astype(str)).to_numpy()
+    return found
 
 
 def completed(table: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataFrame:

@@ -68,8 +68,24 @@ def test_on_a_bank_of_like_models_the_list_keeps_the_models_that_it_knows(alike)
     flipped[list(METHODS)] = -flipped[list(METHODS)].to_numpy()
     first, second = (recommender.predict(t) for t in (new, flipped))
     assert first["model"].tolist() == second["model"].tolist()
-    elsewhere = alike.groupby("model")["oracle"].mean()
-    assert float(stats.kendall(elsewhere[first["model"]].to_numpy(), -np.arange(12.0))) > 0.9
+    places = transfers.static_list(alike)[alike["target"] == "t0"].to_numpy()
+    order = alike.loc[alike["target"] == "t0", "model"].iloc[np.argsort(-places)]
+    blind = recommend.fit(alike[alike["target"] != "t0"])
+    assert blind.predict(new)["model"].tolist() == order.tolist(), "the order is the static list's own"
+    assert blind.predict(new)["predicted_accuracy"].is_monotonic_decreasing
+
+
+def test_the_list_compares_candidates_with_each_other_alone():
+    """Rivals that are not candidates change no standing; a table that holds one candidate says nothing."""
+    rows = [("a", "x", "m", 50.0), ("a", "x", "n", 60.0), ("a", "x", "weak", 1.0), ("b", "y", "m", 90.0)]
+    rows += [("b", "y", "weak", 1.0), ("a", "z", "m", 70.0), ("a", "z", "n", 60.0), ("a", "z", "weak", 2.0)]
+    known = pd.DataFrame(rows, columns=["table", "target", "model", "oracle"])
+    found = transfers.standings(known, ["n", "m", "new"])
+    assert found.columns.tolist() == ["n", "m", "new"]
+    assert found.index.tolist() == [("a", "x"), ("a", "z")]
+    np.testing.assert_array_equal(found[["n", "m"]], [[1, -1], [-1, 1]])
+    assert found["new"].isna().all()
+    np.testing.assert_array_equal(recommend.elsewhere(found, ["m", "new", "n"], without="x"), [1, np.nan, -1])
 
 
 def test_on_a_diverse_bank_scores_decide_and_beat_the_list(diverse):
@@ -102,7 +118,12 @@ def test_gain_and_regret_are_those_of_targets_left_out(diverse):
         alone = recommend.fit(diverse[diverse["target"] != target])
         design, a = alone.columns.design(cell), angle(cell["oracle"])
         z = (a - a.mean()) / np.sqrt((12 * a.var() + 2 * 0.2**2) / 14)
-        means = [alone.learned.joint(alone.columns, design, helps).mean for helps in (False, True)]
+        wide = diverse[diverse["target"] != target].pivot(index="target", columns="model", values="oracle")[
+            cell["model"]
+        ]
+        places = wide.sub(wide.mean(axis=1), axis=0).div(wide.std(axis=1, ddof=0), axis=0).mean().to_numpy()
+        rules = recommend.Listed(recommender.listed[0] * places, recommender.listed[1])
+        means = [alone.learned.joint(alone.columns, design, listed).mean for listed in (rules, None)]
         gains.append(np.mean((z - means[0]) ** 2) - np.mean((z - means[1]) ** 2))
         regrets.append([cell["oracle"].max() - cell["oracle"].iloc[mean.argmax()] for mean in means])
     np.testing.assert_allclose(recommender.gain, [np.mean(gains), np.std(gains, ddof=1) / np.sqrt(7)], rtol=0.02)
@@ -116,7 +137,7 @@ def test_a_model_that_was_never_fine_tuned_is_placed_by_its_scores(alike):
     found = recommender.predict(strange)
     columns = recommender.columns
     design = columns.design(transfers.completed(strange))
-    joint = recommender.learned.joint(columns, design, False)
+    joint = recommender.learned.joint(columns, design, recommend.Listed(np.full(12, np.nan), 0.1))
     scores = design.X[:, columns.parts["scores"]]
     np.testing.assert_allclose(joint.mean, scores @ recommender.learned.rank.mean[columns.parts["scores"]], atol=1e-12)
     assert found["why"].str.startswith("not tried before").all()
