@@ -6,10 +6,13 @@ weights, a file, a folder of images, a stranger's estimator) enters by the finge
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import inspect
+import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +254,7 @@ class _Builder:
         identity: dict[str, Any] = {
             "function": method.function_path,
             "parameters": method.parameters,
-            "code": code_of(method.function),
+            "code": code_of(method.function, method.function_path),
             "probe": probe,
         }
         if "reference_features" in method.needs:
@@ -337,14 +340,68 @@ def _weight_files(model: ModelSpec, offline: bool = False) -> list[Path]:
 
 
 @cache
-def code_of(function: Any) -> str:
-    """Fingerprint of the code behind an estimator, so that editing it makes its scores anew.
+def code_of(function: Any, path: str) -> str:
+    """Fingerprint of the code behind an estimator that a dotted path names, so that editing it makes its scores anew.
 
-    A function of this project counts with its whole package, since estimators share their linear algebra.
+    One of this project counts with its whole package, since estimators share their linear algebra. A stranger's counts
+    with every file of the package (or the module) that holds it, and of those beside that package which it imports.
     """
+    if getattr(function, "__module__", "").partition(".")[0] == "methods":
+        files = sorted(Path(inspect.getsourcefile(inspect.unwrap(function))).parent.glob("*.py"))
+        return key_of({f.name: _file_digest(f) for f in files})
+    inner = inspect.unwrap(function)
+    while isinstance(inner, partial):
+        inner = inspect.unwrap(inner.func)
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    waiting, found = {path.partition(".")[0], module.partition(".")[0]}, {}
+    root = _home(path.partition(".")[0])
+    while waiting:
+        name = waiting.pop()
+        if name in found or _home(name) is None:
+            continue
+        found[name] = _files_of(name)
+        beside = {other for file in found[name].values() for other in _imports(file)} - set(found)
+        waiting |= {other for other in beside if _home(other) == root and not _installed(root)}
+    files = {name: file for one in found.values() for name, file in one.items()}
+    if not files:
+        raise ConfigError(
+            f"an estimator must have source code, which its scores are kept under. Got '{path}' without a file. "
+            "Write a function around it in a module of your own."
+        )
+    return key_of({name: _file_digest(file) for name, file in sorted(files.items())})
+
+
+def _home(name: str) -> Path | None:
+    """The folder from which a top-level module or package is imported; None for one that is built in or missing."""
     try:
-        source = Path(inspect.getsourcefile(inspect.unwrap(function)))
-    except TypeError:  # a builtin or C function
-        return "unknown"
-    files = sorted(source.parent.glob("*.py")) if function.__module__.split(".")[0] == "methods" else [source]
-    return key_of({f.name: _file_digest(f) for f in files})
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not (spec.submodule_search_locations or spec.has_location):
+        return None
+    return Path(next(iter(spec.submodule_search_locations or ()), spec.origin)).resolve().parent
+
+
+def _installed(root: Path) -> bool:
+    """Whether a folder holds installed packages, whose files are not edited by hand."""
+    return "site-packages" in root.parts or root == Path(sysconfig.get_path("stdlib")).resolve()
+
+
+def _files_of(name: str) -> dict[str, Path]:
+    """The source files of a top-level module or package, by their path within it."""
+    spec = importlib.util.find_spec(name)
+    folders = [Path(p).resolve() for p in spec.submodule_search_locations or ()]
+    if not folders:
+        return {Path(spec.origin).name: Path(spec.origin)}
+    return {f"{name}/{f.relative_to(top).as_posix()}": f for top in folders for f in top.rglob("*.py")}
+
+
+def _imports(file: Path) -> set[str]:
+    """The top-level names that a source file imports anywhere."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):  # not Python, perhaps compiled
+        return set()
+    names = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in names}

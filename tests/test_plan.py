@@ -270,6 +270,56 @@ def test_editing_a_foreign_method_changes_its_score_key_only(tmp_path, monkeypat
     assert differing == {("score", f"mine {m} → tiny") for m in ("trained", "random", "vit")}
 
 
+def scored(path: str) -> set[str]:
+    code_of.cache_clear()
+    return {key for (stage, label), key in keys({"method.mine._target_": path}).items() if label.startswith("mine ")}
+
+
+@pytest.mark.parametrize(
+    ("path", "edited"),
+    [
+        ("mine_whole.made", "mine_whole.py"),  # a functools.partial counts by the module that makes it …
+        ("mine_whole.made", "mine_apart.py"),  # … and by the one it was made from
+        ("mine_whole.Estimator", "mine_whole.py"),
+        ("mine_whole.instance", "mine_apart.py"),
+        ("mine_pack.scores.score", "mine_pack/inner/scale.py"),
+        ("mine_pack.scores.score", "mine_apart.py"),  # imported within a function
+    ],
+)
+def test_editing_what_a_foreign_method_is_made_of_changes_its_scores(tmp_path, monkeypatch, path, edited):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine_pack/inner").mkdir(parents=True)
+    for name, text in {
+        "mine_apart.py": "def base(features, k=1):\n    return float(k)\n",
+        "mine_other.py": "k = 1\n",
+        "mine_whole.py": "import functools, json\nfrom mine_apart import base\nmade = functools.partial(base, k=3)\n"
+        "class Estimator:\n    def __new__(cls, features):\n        return 1.0\n"
+        "class Callable:\n    def __call__(self, features):\n        return 1.0\ninstance = Callable()\n",
+        "mine_pack/__init__.py": "",
+        "mine_pack/inner/__init__.py": "",
+        "mine_pack/inner/scale.py": "def scale():\n    return 1.0\n",
+        "mine_pack/scores.py": "from .inner.scale import scale\n"
+        "def score(features):\n    import mine_apart\n    return scale()\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    try:
+        before = scored(path)
+        assert len(before) == 3
+        assert scored(path) == before
+        (tmp_path / "mine_other.py").write_text("k = 2222\n")
+        assert scored(path) == before, "nobody imports that"
+        (tmp_path / edited).write_text((tmp_path / edited).read_text() + "# edited\n")
+        assert not scored(path) & before
+    finally:
+        for name in [n for n in sys.modules if n.startswith("mine_")]:
+            del sys.modules[name]
+
+
+def test_a_method_without_source_code_is_refused():
+    with pytest.raises(ConfigError, match=r"must have source code.*Got 'builtins\.len' without a file"):
+        code_of(len, "builtins.len")
+
+
 def with_weights(weights: str) -> dict[str, Any]:
     like = json.loads(composed())["bank"]["vit"]
     return {"bank.w": like | {"weights": weights}}
