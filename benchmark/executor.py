@@ -14,9 +14,11 @@ import heapq
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
+import types
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -326,7 +328,8 @@ class LocalWorker:
         resource_tracker.ensure_running()  # else the first start would start it, and it unblocks SIGINT
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's affair
         try:
-            self.process.start()
+            with without_main():
+                self.process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
@@ -359,6 +362,20 @@ class LocalWorker:
         self.process.join(5)
         if self.process.is_alive():
             self.process.kill()
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Processes that start meanwhile do not run the caller's script again, as Python's own way of starting them would.
+
+    They need nothing of it. So a script that calls this project needs no `if __name__ == "__main__"`.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

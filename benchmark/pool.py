@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmark import trial
 from benchmark.config import ExecutorSpec
-from benchmark.executor import resolve_devices, worker_count
+from benchmark.executor import resolve_devices, without_main, worker_count
 from benchmark.trial import Job
 
 POLL_SECONDS = 0.25
@@ -59,7 +59,8 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
                 if time.monotonic() >= job.until:
                     continue
                 process = context.Process(target=_child, args=(job, place := free.pop()), daemon=True)
-                process.start()
+                with without_main():
+                    process.start()
                 running[process.sentinel] = process, job, place
             if not running:
                 return

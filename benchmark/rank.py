@@ -6,6 +6,9 @@ the same images are answered from it the next time. Nothing leaves the machine.
 
     from benchmark.rank import rank
     table = rank("path/to/images", bank="diverse")      # a pandas DataFrame, best first
+
+These lines do as a script, without `if __name__ == "__main__"`, in a notebook and at the prompt: the worker processes do
+not run the script again.
 """
 
 from __future__ import annotations

@@ -50,9 +50,11 @@ def reasons(columns: Columns, cell: pd.DataFrame, listed: np.ndarray) -> list[st
     """A few words a candidate: its place by what happened on other targets, and the scores that speak most for it.
 
     listed  (n,) the list's part of the prediction; equal but for rounding counts as equal
+    A score that is the same for all candidates speaks for none of them, and is not named.
     """
     n, elsewhere = len(cell), _places(listed.round(9))
-    scores = {TITLES.get(m, m): _places(cell[m].to_numpy(float)) for m in columns.methods if cell[m].notna().any()}
+    known = {TITLES.get(m, m): cell[m].to_numpy(float) for m in columns.methods if cell[m].notna().any()}
+    scores = {name: _places(values) for name, values in known.items() if _differ(values)}
     words = []
     for i, row in enumerate(cell.itertuples(index=False)):
         if str(row.model) in columns.labels["model"]:
@@ -62,7 +64,9 @@ def reasons(columns: Columns, cell: pd.DataFrame, listed: np.ndarray) -> list[st
         else:
             parts = ["not tried before"]
         own = sorted((p[i], name) for name, p in scores.items() if p[i] > 0)
-        parts += [f"{name} {_ordinal(place)}" for place, name in own[:2]] or ["no score"]
+        parts += [f"{name} {_ordinal(place)}" for place, name in own[:2]] or [
+            "no score tells them apart" if known else "no score"
+        ]
         if set(re.split(r"[^a-z0-9]+", f"{row.model} {row.architecture}".lower())) & set(UNDERSTATED):
             parts.append("frozen features understate masked-image models")
         words.append("; ".join(parts))
@@ -73,6 +77,12 @@ def _places(values: np.ndarray) -> np.ndarray:
     """1 for the highest; equal values share a place; 0 where there is none."""
     known = np.isfinite(values)
     return np.where(known, 1 + (values[known][None] > values[:, None]).sum(1), 0)
+
+
+def _differ(values: np.ndarray) -> bool:
+    """Whether the known of several values differ by more than rounding; a single one has nothing to differ from."""
+    known = values[np.isfinite(values)]
+    return len(known) > 0 and (len(values) == 1 or float(np.ptp(known)) > 1e-9 * max(1.0, float(np.abs(known).max())))
 
 
 def _ordinal(place: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,9 @@ from PIL import Image
 from benchmark import candidates, cli, loading, rank, rank_page, rank_show, recommend, userdata
 from benchmark.candidates import Limits
 from benchmark.config import ConfigError, ModelSpec, experiment
+from benchmark.reasons import reasons
 from benchmark.store import Store
+from tests import running
 from tests.running import ROOT
 
 TINY = [f"hydra.searchpath=[file://{ROOT}/tests/conf]", "bank=tiny", "paths.released=null", "executor.workers=0"]
@@ -139,6 +143,35 @@ def test_what_is_damaged_or_gone_is_made_again(ranked, tmp_path):
     shutil.rmtree(second)
     table = rank.rank(ranked.images, "tiny", [*TINY[0:1], *TINY[2:], f"paths.cache={cache}"])
     assert table["predicted_accuracy"].tolist() == pytest.approx(ranked.table["predicted_accuracy"].tolist())
+
+
+SCRIPT = """
+from benchmark import pool, trial
+from benchmark.config import ModelSpec
+from benchmark.rank import rank
+from pathlib import Path
+
+table = rank({images!r}, bank="tiny", overrides={overrides!r})
+print(len(table), "candidates")
+bad = ModelSpec(name="n", arch="nothing", weights="random", layers=1)
+file = Path({place!r}) / "speed.json"
+pool.in_processes([trial.Job("measure", bad, None, file, None, 0.1, 1, 1e99, file)], lambda: None, ["cpu"])
+print(file.read_text())
+"""
+
+
+def test_the_lines_of_the_documentation_are_a_script(tmp_path):
+    """Without `if __name__ == "__main__"`, and with worker processes: they do not run the script again."""
+    images, cache = folder(tmp_path / "lamps", 6), f"paths.cache={tmp_path}/cache"
+    overrides = [TINY[0], *TINY[2:-3], "executor.workers=2", "probe.size=8", "probe.draws=1", cache]
+    given = {"images": str(images), "place": str(tmp_path), "overrides": overrides}
+    (tmp_path / "mine.py").write_text(SCRIPT.format(**given))
+    call = [sys.executable, str(tmp_path / "mine.py")]
+    done = subprocess.run(call, cwd=tmp_path, env=running.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("3 candidates") == 1
+    assert '"status": "failed"' in done.stdout, "the other processes of this project, too"
+    assert "bootstrapping" not in done.stdout + done.stderr
 
 
 def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
@@ -432,6 +465,15 @@ def test_names_of_classes_cannot_break_the_page(ranked, tmp_path):
     table = rank.rank(root, "tiny", [*TINY[0:1], *TINY[2:], f"paths.cache={ranked.place}/cache"], out=tmp_path / "out")
     assert len(table) == 3
     assert "<script>alert" not in (tmp_path / "out/ranking.html").read_text()
+
+
+def test_a_score_that_is_the_same_for_all_is_no_reason():
+    columns = SimpleNamespace(methods=("knn", "hscore_f32"), labels={"model": {}, "architecture": {}, "source": {}})
+    given = {"model": list("ab"), "architecture": "x", "source": "y"}
+    cell = pd.DataFrame(given | {"knn": [60.0, 70.0], "hscore_f32": [2.0, 2.0 + 1e-12]})
+    assert reasons(columns, cell, np.zeros(2)) == ["not tried before; kNN 2nd", "not tried before; kNN 1st"]
+    assert reasons(columns, cell.assign(knn=60.0), np.zeros(2)) == ["not tried before; no score tells them apart"] * 2
+    assert "H-score 1st" in reasons(columns, cell.head(1), np.zeros(1))[0], "of one there is nothing to compare"
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
