@@ -584,6 +584,11 @@ def _named(group: Mapping[str, Any] | None, where: str, problems: list[str]) -> 
     for name, entry in (group or {}).items():
         if isinstance(entry, Mapping):
             named[name] = {**entry, "name": name}
+            if entry.get("name", name) != name:
+                problems.append(
+                    f"{where}.{name}.name must be left out: an entry is named by its key. Got '{entry['name']}'. "
+                    "Rename the key, or the parameter that is meant."
+                )
         else:
             problems.append(f"{where}.{name} must be a mapping with its settings. Got {entry!r}.")
     return named

@@ -120,7 +120,7 @@ def labelled(raw: list[Any], names: list[str] | None, where: str) -> tuple[list[
 
 @adapter(version=1)
 def huggingface(
-    name: str,
+    dataset: str,
     revision: str,
     config: str | None = None,
     image: str = "image",
@@ -132,7 +132,7 @@ def huggingface(
 ) -> Examples:
     """A data set of the Hugging Face hub by name (needs the package `datasets`).
 
-    name         as on the hub, <owner>/<name>, or a local folder that `datasets` can read
+    dataset      as on the hub, <owner>/<name>, or a local folder that `datasets` can read
     revision     a commit or tag: with the name, this is what identifies the data in keys ("main" may move)
     config       the data set's configuration, where it has several
     image, label names of the columns; a list of labels is multi-label
@@ -143,18 +143,18 @@ def huggingface(
         import datasets
     except ImportError:
         raise ModuleNotFoundError("package datasets must be installed. Got none. Run pip install datasets.") from None
-    parts = [datasets.load_dataset(name, config, revision=revision, split=part) for part in (train, test)]
+    parts = [datasets.load_dataset(dataset, config, revision=revision, split=part) for part in (train, test)]
     for part in parts:
         missing = [column for column in (image, label) if column not in part.column_names]
         if missing:
             raise ValueError(
-                f"{name} must have the columns {image} and {label}. Got {part.column_names}. Set image and label."
+                f"{dataset} must have the columns {image} and {label}. Got {part.column_names}. Set image and label."
             )
     feature = parts[0].features[label]
     feature = getattr(feature, "feature", feature)  # of a list of labels
     names = getattr(feature, "names", None)
     raw = [value for part in parts for value in part[label]]
-    names, labels, multilabel = labelled(raw, None if names is None else list(names), name)
+    names, labels, multilabel = labelled(raw, None if names is None else list(names), dataset)
     undecoded = [part.cast_column(image, datasets.Image(decode=False)) for part in parts]
     items = [(part, i) for part in undecoded for i in range(len(part))]
 
@@ -172,7 +172,7 @@ def huggingface(
         class_names=names,
         multilabel=multilabel,
         licence=parts[0].info.license or "see the data set's card",
-        origin=f"huggingface.co/datasets/{name}@{revision}",
+        origin=f"huggingface.co/datasets/{dataset}@{revision}",
         flip=flip,
         upright=upright,
     )

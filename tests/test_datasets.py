@@ -471,7 +471,7 @@ def test_shards_of_one_split_are_refused(tmp_path):
 def test_the_hubs_library_is_asked_for_by_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ModuleNotFoundError, match="package datasets must be installed"):
-        hub.huggingface(name="someone/some", revision="main")
+        hub.huggingface(dataset="someone/some", revision="main")
 
 
 @pytest.mark.parametrize("column", ["label", "labels"])
@@ -480,7 +480,7 @@ def test_a_data_set_by_name(column, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     pytest.importorskip("datasets", reason="the optional package datasets is not installed")
     write_shards(tmp_path / "set", column=column)
-    found = hub.huggingface(name=str(tmp_path / "set"), revision="x", label=column)
+    found = hub.huggingface(dataset=str(tmp_path / "set"), revision="x", label=column)
     assert found.class_names == ["a", "b", "c"]
     assert found.split.tolist() == [0] * 5 + [1] * 2
     labels = found.labels.argmax(axis=1) if column == "labels" else found.labels
@@ -488,7 +488,7 @@ def test_a_data_set_by_name(column, tmp_path, monkeypatch):
     for i in range(7):
         np.testing.assert_array_equal(np.asarray(found.images[i]), picture(i))
     with pytest.raises(ValueError, match="must have the columns image and species"):
-        hub.huggingface(name=str(tmp_path / "set"), revision="x", label="species")
+        hub.huggingface(dataset=str(tmp_path / "set"), revision="x", label="species")
 
 
 # --- writing Parquet packs -----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Keys: the same for the same work, others for other work, known before anything is computed."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -318,6 +319,17 @@ def test_editing_what_a_foreign_method_is_made_of_changes_its_scores(tmp_path, m
 def test_a_method_without_source_code_is_refused():
     with pytest.raises(ConfigError, match=r"must have source code.*Got 'builtins\.len' without a file"):
         code_of(len, "builtins.len")
+
+
+def test_the_documented_commands_for_data_of_ones_own_are_configurations():
+    lines = (ROOT / "docs/data.md").read_text().splitlines()
+    command = next(line for line in lines if "target.huggingface.dataset=" in line)
+    overrides = [o.replace("<", "").replace(">", "") for o in re.findall(r"target[\w.]*=[^ `]+", command)]
+    assert len(overrides) == 3
+    spec = experiment(compose(overrides))
+    assert spec.target["huggingface"].parameters["dataset"] == "owner/name"
+    with pytest.raises(ConfigError, match=r"target.digits.name must be left out.*Got 'other'"):
+        experiment(compose(["target=digits", "+target.digits.name=other"]))
 
 
 def with_weights(weights: str) -> dict[str, Any]:
