@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from benchmark.config import ModelSpec
 
 MAPS = ("ConvolutionBackward0", "AddmmBackward0", "MmBackward0")
-VIEWS = ("TBackward0", "TransposeBackward0", "ViewBackward0", "UnsafeViewBackward0", "PermuteBackward0")
 GATES = ("SqueezeExcite", "SEModule", "EffectiveSEModule", "EcaModule", "SEWithNorm", "SqueezeExciteV2")
 """timm's squeeze-and-excitation, which rescales channels and is not counted as a layer of the path."""
 
@@ -60,10 +59,13 @@ def _without_gates(module: nn.Module) -> nn.Module:
 def longest_path(output: Tensor) -> int:
     """Convolutions and matrix products with a weight of the network on the longest path to a tensor.
 
-    Walks the graph that autograd keeps, inputs before outputs.
+    A weight is a parameter of two dimensions or more, also turned, standardised (BiT, NF-Nets) or scaled before it is
+    used: what is worked out from parameters alone, without another convolution or matrix product. Walks the graph that
+    autograd keeps, inputs before outputs.
     """
     length: dict[Any, int] = {}
-    weight: dict[Any, bool] = {}
+    own: dict[Any, bool] = {}  # worked out from parameters alone
+    weight: dict[Any, bool] = {}  # … and one of them has two dimensions or more
     stack = [(output.grad_fn, False)]
     while stack:
         node, ready = stack.pop()
@@ -76,6 +78,7 @@ def longest_path(output: Tensor) -> int:
         above = [n for n, _ in node.next_functions if n is not None]
         leaf = getattr(node, "variable", None)
         inherited = any(weight.get(n, False) for n in above)
-        weight[node] = (leaf is not None and leaf.ndim >= 2) or (node.name() in VIEWS and inherited)
+        own[node] = leaf is not None or (node.name() not in MAPS and all(own.get(n, False) for n in above))
+        weight[node] = own[node] and (inherited if leaf is None else leaf.ndim >= 2)
         length[node] = max((length[n] for n in above), default=0) + (node.name() in MAPS and inherited)
     return length[output.grad_fn]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import timm
+import torch
+from torch.nn.functional import conv2d
 
 from benchmark import anatomy, models
 from benchmark.cli import compose
@@ -46,6 +48,7 @@ def test_the_bank_is_diverse(bank: dict[str, ModelSpec]) -> None:
     assert learned >= {"classes", "dino", "dinov2", "mae", "clip", "siglip"}
     sizes = [m.parameters for m in bank.values()]
     assert min(sizes) < 6e6 < 80e6 < max(sizes)
+    assert min(m.layers for m in bank.values()) == 16  # VGG-16, the shallowest
     assert len({m.source_name for m in bank.values()}) >= 6
     assert len({m.weights for m in bank.values()}) == len(bank)
 
@@ -92,6 +95,31 @@ def test_layers_by_hand() -> None:
     assert found["feature_dim"] == 32
     # the stem: 7 × 7 × 3 inputs × 64 outputs at 16 × 16 places; the whole is more than that
     assert found["gmacs"] > 7 * 7 * 3 * 64 * 16 * 16 / 1e9
+
+
+STANDARDISED = {
+    # a stem; three convolutions in each of 3 + 4 + 6 + 3 (or 3 + 4 + 23 + 3) blocks; the classifier, a 1×1 convolution
+    "resnetv2_50x1_bit-goog_in21k": 1 + 3 * (3 + 4 + 6 + 3) + 1,
+    "resnetv2_101x1_bit-goog_in21k": 1 + 3 * (3 + 4 + 23 + 3) + 1,
+    # four convolutions in the stem; four in each of 1 + 2 + 6 + 3 blocks; one after them; the classifier
+    "eca_nfnet_l0-ra2_in1k": 4 + 4 * (1 + 2 + 6 + 3) + 1 + 1,
+}
+
+
+@pytest.mark.parametrize("name", STANDARDISED)
+def test_convolutions_with_standardised_weights_are_layers(bank: dict[str, ModelSpec], name: str) -> None:
+    """Counted by hand from BiT's and the NF-Nets' tables; convolutions of shortcuts are on shorter paths."""
+    assert bank[name].layers == anatomy.facts(bank[name])["layers"] == STANDARDISED[name]
+
+
+def test_a_weight_is_worked_out_from_parameters_alone() -> None:
+    x = torch.ones(1, 4, 8, 8)
+    first, second = (torch.ones(4, 4, 1, 1, requires_grad=True) for _ in range(2))
+    gain = torch.ones(4, 1, 1, 1, requires_grad=True)
+    once = conv2d(x, first)
+    assert anatomy.longest_path(conv2d(once, gain * (second - second.mean()) / second.std())) == 2
+    assert anatomy.longest_path(conv2d(once, conv2d(second, first))) == 1  # made by a layer, which counts instead
+    assert anatomy.longest_path(conv2d(once, once[:, :, :1, :1].reshape(1, 4, 1, 1))) == 1  # from the image, no weight
 
 
 # --- the lock file ----------------------------------------------------------------------------------------------
