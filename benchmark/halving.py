@@ -24,7 +24,7 @@ from benchmark.config import ConfigError, DataSpec, Experiment, ModelSpec, did_y
 from benchmark.executor import run as execute
 from benchmark.plan import plan
 from benchmark.progress import Display
-from benchmark.race import Candidate, Result, Search, Subject
+from benchmark.race import PRODUCTS, Candidate, Result, Search, Subject, show
 from benchmark.store import Store, key_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def search(
     data            the data set; its pack and the models' weights are made first where the store has none
     budget_seconds  from this call to the files in `out`; kept within 5 % (the final training follows the clock)
     out             gets model.safetensors (see benchmark.predict), confusion.csv and .png, log.txt, log.jsonl, and
-                    `search/`, from which the same call goes on when it was killed; a finished one is not repeated
+                    `search/`, a folder a search, from which the same call goes on when it was killed; of a finished
+                    one the files are put into `out` again
     look            False: no search; the first of the ranking, at the first rate, has the whole budget
     Raises ConfigError for a ranking or a budget with which nothing can be trained.
     """
@@ -68,7 +69,7 @@ def search(
         "budget": float(budget_seconds),
     } | ({} if look else {"look": False})
     folder = out / "search" / key_of(identity)[:16]
-    if (done := folder / "result.json").exists() and (result := _finished(done)):
+    if result := finished(folder, out):
         return result
     subject = Subject(
         data.name, store.folder("pack", pack), facts["train"], facts["test"], facts["class_names"], facts["multilabel"]
@@ -80,12 +81,13 @@ def search(
     return one.search(look)
 
 
-def _finished(file: Path) -> Result | None:
-    """The result of an earlier search, where all its files are there still."""
-    facts = json.loads(file.read_text())
-    paths = {k: Path(facts[k]) for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
-    if not all(p.exists() for p in paths.values()):
+def finished(folder: Path, out: Path) -> Result | None:
+    """The result of an earlier search, where all its files are in its folder still; they are put into `out` again."""
+    if not all((folder / name).exists() for name in ("result.json", *PRODUCTS)):
         return None
+    facts = json.loads((folder / "result.json").read_text())
+    show(folder, out)
+    paths = {k: out / Path(facts[k]).name for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
     return Result(**facts | paths | {"notes": tuple(facts["notes"])})
 
 

@@ -40,9 +40,9 @@ def runner(spec: ExecutorSpec) -> tuple[Run, int, int]:
 
 
 def here(jobs: Sequence[Job], tick: Callable[[], None], device: str) -> None:
-    """The jobs one after another in this process, those whose time is over not at all."""
+    """The jobs one after another in this process, those that are not due not at all."""
     for job in jobs:
-        if time.monotonic() < job.until:
+        if job.due(time.monotonic()):
             trial.work(job, device)
         tick()
 
@@ -56,7 +56,7 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
     try:
         while True:
             while free and (job := next(waiting, None)):
-                if time.monotonic() >= job.until:
+                if not job.due(time.monotonic()):
                     continue
                 process = context.Process(target=_child, args=(job, place := free.pop()), daemon=True)
                 with without_main():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import sys
 import threading
 import time
@@ -29,6 +31,9 @@ LAST = 4
 SPARE = 4
 """How many times faster than measured a training by the clock may turn out."""
 TO_DO = ("none", "running")
+LOGS = ("log.txt", "log.jsonl")
+PRODUCTS = ("model.safetensors", "confusion.csv", "confusion.png", *LOGS)
+"""What a search leaves in its folder, and shows in `out`."""
 WRITING, LONGEST_WRITING = 2.5, 10.0
 """Seconds kept for the checkpoint and the confusion matrix: 2 % of the budget, within these bounds."""
 
@@ -88,6 +93,20 @@ class Subject:
     multilabel: bool
 
 
+def show(folder: Path, out: Path, names: Sequence[str] = PRODUCTS) -> None:
+    """Files of a search's folder in `out`, in place of another search's: hard links, copies where there are none."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        part = out / f".{name}.{os.getpid()}"
+        part.unlink(missing_ok=True)
+        try:
+            os.link(folder / name, part)
+        except OSError:
+            shutil.copy2(folder / name, part)
+        part.replace(out / name)
+        part.unlink(missing_ok=True)  # it stays where both are the same file already
+
+
 class Search:
     """One search in its folder, by its clock. `run(jobs, tick)` does jobs and leaves their result files."""
 
@@ -117,7 +136,8 @@ class Search:
         self.notes: list[str] = []
         self.validation: dict[Arm, float] = {}
         self.judges = held_out(subject.train, recipe.validation)
-        self.log = Log(out, lambda: self.clock() - self.start, anew=not used)
+        self.log = Log(folder, lambda: self.clock() - self.start, anew=not used)
+        show(folder, out, LOGS)
         if used:
             self.log("resumed", f"goes on after {duration(used)} of {duration(budget)}", used=used)
         self.tick()
@@ -186,7 +206,20 @@ class Search:
         return speed.start + self.recipe.steps * speed.step + self.reserve(name)
 
     def fit_for_the_final(self) -> list[str]:
-        """The models whose final training would be a fine-tuning, at least as long as the recipe's."""
+        """The models whose final training would be a fine-tuning, at least as long as the recipe's.
+
+        Decided once: a search that goes on has less time, and what it goes on with is one of these.
+        """
+        file, before = self.folder / "finalists.json", len(self.notes)
+        if file.exists():
+            kept = json.loads(file.read_text())
+            self.notes += kept["notes"]
+            return kept["models"]
+        fit = self.fitting()
+        trial.write(file, {"models": fit, "notes": self.notes[before:]})
+        return fit
+
+    def fitting(self) -> list[str]:
         fit = [name for name in self.speeds if self.needed(name) <= FINAL * self.budget]
         if fit:
             for name in (n for n in self.speeds if n not in fit):
@@ -301,29 +334,48 @@ class Search:
     # the final training
 
     def final(self, standing: Sequence[Arm]) -> Result:
-        """Train the best arm on everything until time is up; where that fails, the next one with what is left."""
+        """Train the best arm on everything until time is up; where that fails, the next one with what is left.
+
+        Where time is up and a killed training left its weights, they are tested and kept as they are.
+        """
         threading.Thread(target=confusion.ready, daemon=True).start()
+        failed = []
         for k, arm in enumerate(standing):
-            seconds = self.deadline - self.reserve(arm.model) - self.clock()
-            self.log("final", f"final training of {arm.model} at {arm.rate:g}: {seconds:.0f} s", **asdict(arm))
+            seconds = max(0.0, self.deadline - self.reserve(arm.model) - self.clock())
             steps = SPARE * max(1, int(seconds / self.speeds[arm.model].step))
             job = self.job("finish", arm, steps, f"final-{k:02d}", self.deadline - self.writing)
+            if self.found(job)["status"] == "done" and not job.keep.exists():
+                job.result.unlink()  # its model was deleted
+            if self.found(job)["status"] in TO_DO:
+                if not job.due(self.clock()):
+                    continue
+                self.log("final", f"final training of {arm.model} at {arm.rate:g}: {seconds:.0f} s", **asdict(arm))
             (facts,) = self.do([job])
             if facts["status"] == "done":
                 return self.result(arm, facts, job)
-            self.note(f"the final training of {arm.model} at {arm.rate:g} failed: {facts.get('reason', 'no time')}")
-        raise ConfigError(f"one of the ranked models must be trainable. Got none: {'; '.join(self.notes)}.")
+            said = f"the final training of {arm.model} at {arm.rate:g} failed: {facts.get('reason', 'no time')}"
+            self.note(said)
+            failed += [said] if facts["status"] == "failed" else []
+        if failed:
+            raise ConfigError(f"one of the ranked models must be trainable. Got none: {'; '.join(failed)}.")
+        raise ConfigError(
+            f"budget must be enough for a training. Got {duration(self.budget)}, used up before anything was trained. "
+            f"Give more time, or delete {self.folder.name} in {self.folder.parent} to begin anew."
+        )
 
     def result(self, arm: Arm, facts: Mapping[str, Any], job: Job) -> Result:
         from safetensors.numpy import load_file
 
         measure = "map" if self.subject.multilabel else "accuracy"
         arrays = load_file(job.outputs)
-        table, picture = self.out / "confusion.csv", self.out / "confusion.png"
+        table, picture = self.folder / "confusion.csv", self.folder / "confusion.png"
         title = f"{self.subject.name}: {arm.model}, {facts['test']['oracle']:.1f} % ({measure})"
         counts = confusion.count(arrays["outputs"], arrays["labels"])
         confusion.write(counts, self.subject.class_names, self.subject.multilabel, table, picture, title)
         seconds = self.clock() - self.start
+        if facts.get("late"):
+            share = f"{100 * facts['resumed_at']:.0f} %"
+            self.note(f"time was over when the search went on: {arm.model} is kept as it was after {share} of its time")
         result = Result(
             model=arm.model,
             rate=arm.rate,
@@ -334,15 +386,16 @@ class Search:
             steps=facts["steps"],
             seconds=seconds,
             budget_seconds=self.budget,
-            checkpoint=job.keep,
-            confusion_matrix=table,
-            confusion_picture=picture,
-            log=self.log.text,
+            checkpoint=self.out / job.keep.name,
+            confusion_matrix=self.out / table.name,
+            confusion_picture=self.out / picture.name,
+            log=self.out / self.log.text.name,
             notes=tuple(self.notes),
         )
         plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(result).items()}
         shown = f"{arm.model}: {result.test_accuracy:.1f} % on the test split after {facts['epochs']:.1f} epochs"
         self.log("result", f"{shown}; {seconds:.1f} s of {self.budget:g} s", **plain)
+        show(self.folder, self.out)
         trial.write(self.folder / "result.json", plain)
         self.tick()
         return result
@@ -353,7 +406,7 @@ class Search:
         candidate = self.candidates[arm.model]
         if kind == "finish":
             history = {"validation": self.validation.get(arm), "budget_seconds": self.budget, "data": self.subject.name}
-            more = {"threads": self.threads, "keep": self.out / "model.safetensors", "history": history}
+            more = {"threads": self.threads, "keep": self.folder / "model.safetensors", "history": history}
         return Job(
             kind,
             candidate.spec,
@@ -385,11 +438,10 @@ class Search:
 class Log:
     """Events of a search: a line of text and a line of JSON each, with the seconds used; to the terminal as well."""
 
-    def __init__(self, out: Path, used: Callable[[], float], anew: bool):
-        out.mkdir(parents=True, exist_ok=True)
-        self.text, self.lines, self.used = out / "log.txt", out / "log.jsonl", used
-        for file in (self.text, self.lines) if anew else ():
-            file.write_text("")
+    def __init__(self, folder: Path, used: Callable[[], float], anew: bool):
+        (self.text, self.lines), self.used = (folder / name for name in LOGS), used
+        for file in (self.text, self.lines):
+            file.open("w" if anew else "a").close()
 
     def __call__(self, event: str, text: str, **facts: Any) -> None:
         seconds = self.used()

@@ -58,6 +58,10 @@ class Job:
     keep: Path | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
 
+    def due(self, now: float) -> bool:
+        """Whether it may start: its time is not over, or a killed final training left what can be tested still."""
+        return now < self.until or (self.kind == "finish" and self.snapshot.exists())
+
     @property
     def snapshot(self) -> Path:
         return self.result.with_name(f"{self.result.stem}-snapshot.safetensors")
@@ -223,7 +227,8 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     """Train on all training images until the clock says so, look at the test split once, keep the weights.
 
     The learning rate follows the clock, so that it has come down to zero when time is up, however fast this machine
-    is then. From time to time the weights are kept; a killed training goes on from there, the optimiser afresh.
+    is then. From time to time the weights are kept; a killed training goes on from there, the optimiser afresh. Where
+    time is over by then, they are tested as they are.
     """
     import torch
     from safetensors.numpy import save_file as save_arrays
@@ -235,10 +240,10 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     tested = pack.indices("test")
     examples, test = finetune.splits(job.model, pack, pack.indices("train"), tested)
     module = _trainee(job, pack.n_classes, device)
-    where, gone = provenance.record(str(device)), 0.0  # before the time that is kept for the end
+    where, gone, before = provenance.record(str(device)), 0.0, 0  # before the time that is kept for the end
     if job.snapshot.exists():
         state = load_file(job.snapshot)
-        gone = float(state.pop("place"))
+        gone, before = float(state.pop("place")), int(state.pop("steps", 0))
         module.load_state_dict(state)
     few = pack.indices("train")[: job.recipe.batch]
     sample = finetune.splits(job.model, pack, few, few)[1].pixels
@@ -267,16 +272,16 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         if now - kept > max(10.0, (end - begun) / CHECKUPS):
             state = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in module.state_dict().items()}
             part = job.snapshot.with_suffix(".part")
-            save_file(state | {"place": torch.tensor(place)}, part)
+            save_file(state | {"place": torch.tensor(place), "steps": torch.tensor(before + step)}, part)
             part.replace(job.snapshot)
             kept = now
         stepped = time.monotonic()
         return place
 
     course = _fit(job, module, examples, device, pack, watch, parts)
-    if course.images == 0:
-        raise finetune.TrainingFailed("no time was left for a single step")
-    ended = time.monotonic()
+    if course.images == 0 and not gone:
+        return {"status": "cut", "reason": "no time was left for a single step"}
+    ended, steps = time.monotonic(), before + course.images // course.batch
     outputs = finetune.predict(module, job.model, test.pixels, job.recipe, parts)
     labels = np.asarray(pack.labels[tested])
     tested_as = finetune.accuracies(outputs, labels) | {"images": len(labels)}
@@ -287,7 +292,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         pack.multilabel,
         pack.meta["size"],
         tested_as,
-        {"rate": job.rate, "steps": course.images // course.batch, "batch": course.batch, **job.history}
+        {"rate": job.rate, "steps": steps, "batch": course.batch, **job.history}
         | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
         | where,
     )
@@ -295,15 +300,16 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     return {
         "status": "done",
         "test": tested_as,
-        "steps": course.images // course.batch,
+        "steps": steps,
         "batch": course.batch,
-        "images": course.images,
-        "epochs": course.images / len(examples.pixels),
+        "images": steps * course.batch,
+        "epochs": steps * course.batch / len(examples.pixels),
         "losses": course.curve,
         "seconds": ended - begun,
         "testing": time.monotonic() - ended,
         "threads": torch.get_num_threads(),
         "resumed_at": gone,
+        "late": course.images == 0,
     }
 
 

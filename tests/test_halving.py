@@ -136,7 +136,7 @@ class World:
         for job in jobs:
             free.sort()
             self.now = free[0]
-            if self.now < job.until:
+            if job.due(self.now):
                 self.do(job)
             free[0] = self.now
             if len(self.jobs) >= self.dies_after:
@@ -154,7 +154,7 @@ class World:
             self.now += 1
             facts["step"] = self.step
         else:
-            left = job.until - self.now - 2.0 * (job.kind == "finish")
+            left = max(0.0, job.until - self.now - 2.0 * (job.kind == "finish"))
             seconds = left if job.kind == "finish" else min(left, job.seconds or job.steps * step + 0.5)
             facts["status"] = "cut" if job.kind == "compete" and seconds == left else "done"
             self.now += seconds
@@ -164,6 +164,7 @@ class World:
             if job.kind == "finish":
                 self.now += 2.0  # the test
                 facts["test"] = {"oracle": curve[-1], "images": 4}
+                facts |= {"late": not left, "resumed_at": 0.7}
                 self.finish(job)
         self.jobs.append(job)
         trial.write(job.result, facts)
@@ -241,10 +242,80 @@ def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path, done: int) -> N
 def test_a_finished_search_is_not_repeated(tmp_path: Path) -> None:
     world = World(PLANTED)
     first = world.search(tmp_path)
-    again = halving._finished(tmp_path / "out/search/result.json")
-    assert again == first
+    places = tmp_path / "out/search", tmp_path / "out"
     first.confusion_picture.unlink()
-    assert halving._finished(tmp_path / "out/search/result.json") is None
+    first.checkpoint.unlink()
+    assert halving.finished(*places) == first
+    assert first.confusion_picture.exists(), "its files are put back"
+    assert first.checkpoint.read_text() == "the model"
+    assert halving.finished(places[0], tmp_path / "else").log == tmp_path / "else/log.txt"
+    (places[0] / "confusion.png").unlink()
+    assert halving.finished(*places) is None
+    assert world.search(tmp_path).test_accuracy == first.test_accuracy, "made again from the kept outputs"
+    assert [j.kind for j in world.jobs].count("finish") == 1
+
+
+def killed_in_the_final(folder: Path, budget: float = BUDGET) -> World:
+    """A search that died in the final training, its time over."""
+    world = World(PLANTED)
+    plain = world.do
+
+    def dies(job) -> None:
+        if job.kind == "finish":
+            raise KeyboardInterrupt
+        plain(job)
+
+    world.do = dies
+    with pytest.raises(KeyboardInterrupt):
+        world.search(folder, budget)
+    trial.write(folder / "out/search/clock.json", {"seconds": budget + 30})
+    world.do = plain
+    return world
+
+
+@pytest.mark.parametrize("budget", [BUDGET, 24.0, 12.0])
+def test_a_killed_search_whose_time_is_over_keeps_what_was_trained(tmp_path: Path, budget: float) -> None:
+    world = killed_in_the_final(tmp_path, budget)
+    (tmp_path / "out/search/final-00-snapshot.safetensors").write_bytes(b"weights")
+    result = world.search(tmp_path, budget)
+    assert result.model == ("best" if budget == BUDGET else "first")
+    assert result.checkpoint.read_text() == "the model"
+    assert "time was over when the search went on" in result.notes[-1]
+    assert "70 %" in result.notes[-1]
+    assert len(result.notes) == (1 if budget == BUDGET else 2), "and what was said when it was planned"
+
+
+def test_a_killed_search_that_trained_nothing_in_its_time_says_so(tmp_path: Path) -> None:
+    world = killed_in_the_final(tmp_path)
+    for _ in range(2):
+        with pytest.raises(
+            ConfigError, match=r"Got 4 min 00 s, used up before anything was trained. Give .*delete search in"
+        ):
+            world.search(tmp_path)
+    assert "finish" not in [j.kind for j in world.jobs]
+
+
+def test_searches_in_one_folder_keep_their_files_apart(tmp_path: Path) -> None:
+    def search(key: str, best: float) -> tuple[race.Result, list[bytes]]:
+        world = World(PLANTED | {"best": best})
+        world.finish = lambda job: (World.finish(world, job), job.keep.write_text(f"model of {key}"))
+        subject = Subject("planted", tmp_path, 800, 400, ["no", "yes"], False)
+        out = tmp_path / "out"
+        folder = out / "search" / key
+        if not (result := halving.finished(folder, out)):
+            candidates = [Candidate(named(name)) for name in world.top]
+            one = Search(candidates, subject, RecipeSpec(), BUDGET, out, folder, world, 2, 2, world.clock)
+            result = one.search()
+        files = result.checkpoint, result.confusion_matrix, result.confusion_picture, result.log
+        return result, [file.read_bytes() for file in files]
+
+    first, files = search("a", 90.0)
+    second, others = search("b", 20.0)
+    assert (first.model, second.model) == ("best", "first")
+    assert files[0] == b"model of a"
+    assert others[0] == b"model of b"
+    assert b"final training of best" not in others[-1], "a log of its own"
+    assert search("a", 90.0) == (first, files)
 
 
 def test_a_model_that_fails_in_the_end_gives_way(tmp_path: Path) -> None:
@@ -472,10 +543,32 @@ def test_the_final_training_goes_on_where_it_was_killed(folder: Path, tmp_path: 
     trial.work(job, "cpu")
     facts = json.loads(job.result.read_text())
     assert facts["resumed_at"] == pytest.approx(0.999)
+    assert facts["steps"] > 0
     # at the end of the cosine the rate is nothing: the weights stay where they were
     kept = load_file(job.keep)
     assert float((kept["fc.bias"] - 7.0).abs().max()) < 0.01
     assert finetune.rate_at(0.999 * 1000, 1000, RECIPE.warmup) < 1e-5
+
+
+def test_a_final_training_whose_time_is_over_is_tested_as_it_is(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from benchmark import models
+
+    over = time.monotonic() - 60
+    job = trial.Job("finish", spec(**SMALL), None, folder, RECIPE, 0.05, 4, over, tmp_path / "f.json")
+    job = replace(job, keep=tmp_path / "model.safetensors")
+    inline([job], lambda: None)
+    assert not job.result.exists(), "there is nothing to test"
+    learned = models.build(job.model, 10).state_dict()
+    save_file(learned | {"place": torch.tensor(0.6), "steps": torch.tensor(90)}, job.snapshot)
+    inline([job, replace(job, kind="compete", result=tmp_path / "rung1-00.json")], lambda: None)
+    facts = json.loads(job.result.read_text())
+    assert (facts["status"], facts["late"], facts["resumed_at"]) == ("done", True, pytest.approx(0.6))
+    assert (facts["steps"], facts["epochs"]) == (90, 90 * 16 / 300)
+    assert all(bool((value == learned[name]).all()) for name, value in load_file(job.keep).items())
+    assert not (tmp_path / "rung1-00.json").exists(), "a trial has no such right"
 
 
 def test_multilabel(tmp_path: Path) -> None:
@@ -538,10 +631,14 @@ def test_search_from_a_ranking(tmp_path: Path) -> None:
     assert result.model in ("vit", "trained")
     assert trained.read(result.checkpoint).class_names == [str(d) for d in range(10)]
     assert halving.search(ranking, one, store, data, 10, tmp_path / "out") == result, "it is there already"
+    files = [result.checkpoint.read_bytes(), result.log.read_bytes()]
     with on_own_time():
         alone = halving.search(ranking, one, store, data, 10, tmp_path / "out", look=False)
     assert alone.model == "vit"
     assert alone != result
+    assert [alone.checkpoint.read_bytes(), alone.log.read_bytes()] != files
+    assert halving.search(ranking, one, store, data, 10, tmp_path / "out") == result
+    assert [result.checkpoint.read_bytes(), result.log.read_bytes()] == files, "its own are put back"
     with pytest.raises(ConfigError, match="more than 0"):
         halving.search(ranking, one, store, data, 0, tmp_path / "out")
 
