@@ -19,6 +19,7 @@ import pandas as pd
 from benchmark import bootstrap, correlate, layout, report, stats
 from benchmark.correlate import PAPER_LONGEST, Aligned, put, save
 from benchmark.layout import Grid, number, spread
+from benchmark.tables import without_vacuous
 
 FIGURES = Path(__file__).with_name("paper_figures.csv")
 F = (16, 32, 64, 128, 256)
@@ -68,7 +69,7 @@ class Run:
 def load(folder: Path) -> Run:
     """A run from the folder that `benchmark.report.write` made."""
     tables, _ = report.read(folder)
-    scores = report.with_yardsticks(report.without_vacuous(tables.scores, tables.status), tables.truth)
+    scores = report.with_yardsticks(without_vacuous(tables.scores, tables.status), tables.truth)
     times = report.build(tables.scores, tables.truth, status=tables.status, timings=tables.timings).times
     times = pd.DataFrame() if times is None else times.set_index("method")
     return Run(scores, tables.truth, correlate.correlate(scores, tables.truth), times)

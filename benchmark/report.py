@@ -25,6 +25,7 @@ from benchmark import evidence as supporting
 from benchmark.correlate import MODEL, TARGET, Correlations, put, save
 from benchmark.evidence import Evidence
 from benchmark.layout import Grid, between, number, spread
+from benchmark.tables import KEYS, index_of, without_vacuous
 
 YARDSTICKS = ("random", "layers", "parameters", "heuristic", "source_accuracy", "source_size", "static_list")
 INPUTS = {  # how a method's arrays are called in the paper's table
@@ -35,7 +36,6 @@ INPUTS = {  # how a method's arrays are called in the paper's table
     "reference_features": "f′(x)",
     "model": "metadata",
 }
-_KEYS = ["Run", "Model", *MODEL, TARGET]
 
 
 @dataclass(frozen=True)
@@ -133,27 +133,13 @@ def with_yardsticks(scores: pd.DataFrame, truth: pd.DataFrame, exclude_sources: 
     for name in ("Layers", "Parameters"):
         if name not in facts and name in scores:
             known = scores.dropna(subset=name).drop_duplicates(by).set_index(by)[name]
-            facts[name] = known.reindex(_index(facts, by)).to_numpy()
+            facts[name] = known.reindex(index_of(facts, by)).to_numpy()
     found = correlate.yardsticks(facts, exclude_sources)
     lacking = [name for name in YARDSTICKS if name in found and name not in scores and found[name].notna().any()]
     scores = scores.merge(found[[*by, TARGET, *lacking]], how="left", on=[*by, TARGET])
     if "random" not in scores:
         columns = [c for c in ("Run", *by, TARGET) if c in scores]
         scores["random"] = [_chance(row) for row in scores[columns].itertuples(index=False)]
-    return scores
-
-
-def without_vacuous(scores: pd.DataFrame, status: pd.DataFrame | None) -> pd.DataFrame:
-    """The score table with the scores that have a status other than ok made missing."""
-    if status is None or status.empty or "Method" not in status:
-        return scores
-    scores = scores.copy()
-    keys = [c for c in _KEYS if c in scores and c in status]
-    row = pd.Series(range(len(scores)), _index(scores, keys))
-    for method, rows in status[(status["Stage"] == "score") & status["Run"].notna()].groupby("Method"):
-        if method in scores:
-            where = row.reindex(_index(rows.astype({"Run": scores["Run"].dtype}), keys)).dropna().astype(int)
-            scores.loc[scores.index[where], method] = np.nan
     return scores
 
 
@@ -463,7 +449,7 @@ def _records(
     attributes = [c for c in correlate.ATTRIBUTES if c not in ("Run", *MODEL, TARGET)]
     plain = _unambiguous(blank).drop(columns=attributes, errors="ignore")
     save(
-        plain[[c for c in ("Run", *MODEL, TARGET) if c in plain] + [c for c in plain if c not in _KEYS]],
+        plain[[c for c in ("Run", *MODEL, TARGET) if c in plain] + [c for c in plain if c not in ("Run", *KEYS)]],
         out / "scores.csv",
     )
     truth = _unambiguous(tables.truth).drop(columns="Model", errors="ignore")
@@ -564,10 +550,6 @@ def _chance(row: tuple) -> float:
     """A number in [0, 1) that depends on the row's names alone."""
     text = "\0".join(("random", *map(str, row)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
-
-
-def _index(table: pd.DataFrame, by: Sequence[str]) -> pd.Index:
-    return pd.MultiIndex.from_frame(table[list(by)]) if len(by) > 1 else pd.Index(table[by[0]])
 
 
 def _without(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:

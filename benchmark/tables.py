@@ -162,3 +162,22 @@ def _ordered(rows: Iterable[Mapping], first: Sequence[str]) -> pd.DataFrame:
         if column not in table:
             table[column] = pd.Series(dtype=object)
     return table[[*first, *(c for c in table.columns if c not in first)]]
+
+
+def without_vacuous(scores: pd.DataFrame, status: pd.DataFrame | None) -> pd.DataFrame:
+    """The score table with the scores that have a status other than ok made missing."""
+    if status is None or status.empty or "Method" not in status:
+        return scores
+    scores = scores.copy()
+    keys = [c for c in ("Run", *KEYS) if c in scores and c in status]
+    row = pd.Series(range(len(scores)), index_of(scores, keys))
+    for method, rows in status[(status["Stage"] == "score") & status["Run"].notna()].groupby("Method"):
+        if method in scores:
+            where = row.reindex(index_of(rows.astype({"Run": scores["Run"].dtype}), keys)).dropna().astype(int)
+            scores.loc[scores.index[where], method] = float("nan")
+    return scores
+
+
+def index_of(table: pd.DataFrame, by: Sequence[str]) -> pd.Index:
+    """The rows' values in some columns, to be looked up by."""
+    return pd.MultiIndex.from_frame(table[list(by)]) if len(by) > 1 else pd.Index(table[by[0]])

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import correlate
+from benchmark.tables import without_vacuous
 
 METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
 """The estimators that are learned from (conf/method): robust and cheap, chosen beforehand."""
@@ -44,13 +45,15 @@ def known(folder: Path = RESULTS) -> pd.DataFrame:
     """The committed ground truth and scores of `folder` (results/), as `recommend.fit` takes them.
 
     Tables that are not there are passed over; raises ValueError where none is. Scores are means over probe draws,
-    accuracies over seeds; self-transfers are left out.
+    accuracies over seeds; self-transfers are left out. A score that says nothing (status.parquet) counts as missing.
     """
     found = []
     for table, (name, group) in TABLES.items():
         truth, scores = (folder / name / f"{kind}.parquet" for kind in ("truth", "scores"))
         if truth.is_file() and scores.is_file():
-            found.append(table_of(correlate.read(truth), correlate.read(scores), table, group))
+            status = folder / name / "status.parquet"
+            sound = without_vacuous(correlate.read(scores), pd.read_parquet(status) if status.is_file() else None)
+            found.append(table_of(correlate.read(truth), sound, table, group))
     if not found:
         folders = ", ".join(name for name, _ in TABLES.values())
         raise ValueError(f"{folder} must hold truth.parquet and scores.parquet in one of {folders}. Got none.")
