@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.config import ConfigError, Experiment, ModelSpec
 from benchmark.findings import constant_accuracy
 from benchmark.plan import Transfer
-from benchmark.store import Store, key_of
+from benchmark.store import Store, key_of, put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def sizes(model: ModelSpec, store: Store) -> dict[str, int]:
     if key not in known:
         known[key] = _measured(model)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(known, indent=1, sort_keys=True))
+        put(path, json.dumps(known, indent=1, sort_keys=True))
     return known[key]
 
 

@@ -12,7 +12,6 @@ where it is defined, and `coverage` says how many were not.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import stats
+from benchmark.store import put
 
 MODEL = ["Architecture", "Source Dataset"]
 TARGET = "Target Dataset"
@@ -434,13 +434,6 @@ def write(found: Correlations, modes: pd.DataFrame, out: Path) -> None:
 def save(table: pd.DataFrame, path: Path) -> None:
     """A table as CSV with twelve digits: fewer than processors differ in; missing values are empty."""
     put(path, table.round(12).to_csv(index=False, lineterminator="\n", float_format="%.12g"))
-
-
-def put(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -66,6 +66,13 @@ def key_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(identity).encode()).hexdigest()
 
 
+def put(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all. It starts beside its place, not in unfinished/: nobody's `clean` takes it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    part.replace(path)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
@@ -310,10 +317,8 @@ class Store:
 
     def _mark_schema(self) -> None:
         marker = self.cache / "schema.json"
-        if not marker.exists():  # under a name of its own first: a half-written one would stop every later run
-            part = self.cache / "unfinished" / f"schema.{os.getpid()}-{threading.get_ident()}"
-            part.write_text(json.dumps({"schema": SCHEMA}))
-            part.replace(marker)
+        if not marker.exists():
+            put(marker, json.dumps({"schema": SCHEMA}))
 
 
 def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.config import ConfigError
+from benchmark import candidates
+from benchmark.config import ConfigError, ModelSpec
 from benchmark.store import Busy, Damaged, Store, canonical, clean, digest, export, key_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -325,6 +326,50 @@ def test_clean_removes_what_the_dead_left_and_nothing_of_the_living(tmp_path):
         for process in (living, dead):
             process.kill()
             process.wait()
+
+
+# files beside the cells
+
+
+def test_another_runs_clean_takes_nothing_that_is_being_written(tmp_path, monkeypatch):
+    """The other run starts at the worst moment: whenever a file has been written and is not in its place."""
+    written = Path.write_bytes
+
+    def then_another_run_starts(path: Path, content: bytes) -> int:
+        count = written(path, content)
+        clean(Store(tmp_path))
+        return count
+
+    monkeypatch.setattr(Path, "write_bytes", then_another_run_starts)
+    monkeypatch.setattr(Path, "write_text", lambda path, text: then_another_run_starts(path, text.encode()))
+    store = Store(tmp_path)
+    with store.claim(KEY):
+        put(store)
+    assert store.read("probe", KEY).values == {"oracle": 1.5}
+    assert json.loads((tmp_path / "schema.json").read_text()) == {"schema": 1}
+
+
+def test_sizes_of_models_are_whole_or_as_before(tmp_path, monkeypatch):
+    facts = {"parameters": 5, "outputs": 7}
+    monkeypatch.setattr(candidates, "_measured", lambda model: facts)
+    one, two = (ModelSpec(name="m", arch=arch, weights="random", layers=1) for arch in ("x", "y"))
+    store = Store(tmp_path / "cache")
+    assert candidates.sizes(one, store) == facts
+    before = (store.cache / "sizes.json").read_text()
+
+    def half(path: Path, content: bytes | str) -> None:  # the disk is full, or the process dies
+        with path.open("w") as file:
+            file.write(before[:20])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        for name in ("write_text", "write_bytes"):
+            patched.setattr(Path, name, half)
+        with pytest.raises(OSError, match="No space"):
+            candidates.sizes(two, store)
+    assert (store.cache / "sizes.json").read_text() == before
+    assert candidates.sizes(two, store) == facts
+    assert len(json.loads((store.cache / "sizes.json").read_text())) == 2
 
 
 # schema and command
