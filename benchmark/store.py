@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -128,6 +128,11 @@ class Store:
     def has(self, stage: str, key: str) -> bool:
         """Whether a finished cell is there (its bytes are verified on reading)."""
         return self._folder(stage, key) is not None or key in self._zip_members(stage)
+
+    def released_keys(self, stage: str) -> set[str]:
+        """The keys of a stage's cells in the released layer."""
+        folders = (self.released / stage).glob("*/manifest.json") if self.released else ()
+        return {*self._zip_members(stage), *(manifest.parent.name for manifest in folders)}
 
     def read(self, stage: str, key: str) -> Entry:
         """A verified cell; raises Damaged for one that is not intact (and sets it aside) or not there."""
@@ -348,35 +353,57 @@ def clean(store: Store) -> None:
             continue
 
 
-def export(store: Store, keys: Mapping[str, list[str]], out: Path) -> int:
-    """Write a released layer: weights as folders, other stages as one zip each. Returns its bytes.
+def export(store: Store, keys: Mapping[str, list[str]], out: Path, drop: bool = False) -> int:
+    """Write cells to a released layer: weights as folders, other stages as one zip each. Returns the layer's bytes.
 
-    Zip members are stored in sorted order with a fixed date, so the same cells give the same file.
+    What `out` holds already keeps its bytes and stays; with `drop`, only what `keys` names stays in these stages. All
+    is written to a temporary folder beside `out` and put in place when it is complete: whatever ends it midway, `out`
+    still holds what it held. Zip members are stored in sorted order with a fixed date, so the same cells give the same
+    file. Raises Damaged for a cell of the cache that is not intact, or not there.
     """
-    total = 0
-    for stage, wanted in keys.items():
-        shutil.rmtree(out / stage, ignore_errors=True)
-        if stage == "weights":
-            for key in sorted(wanted):
-                shutil.copytree(store.folder(stage, key), out / stage / key)
-                total += sum(p.stat().st_size for p in (out / stage / key).iterdir())
-            continue
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for key in sorted(wanted):
-                for name, path in sorted(_files(store, stage, key).items()):
-                    info = zipfile.ZipInfo(f"{key}/{name}", date_time=(2020, 1, 1, 0, 0, 0))
-                    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                    archive.writestr(info, path)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{stage}.zip").write_bytes(buffer.getvalue())
-        total += buffer.tell()
-    return total
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        new, layer = Path(temporary), Store(Path(temporary) / "none", out)  # alone: released cells keep their bytes
+        for stage, wanted in keys.items():
+            chosen = {*wanted, *(() if drop else layer.released_keys(stage))}
+            cells = ((k, (layer if layer.has(stage, k) else store).files(stage, k)) for k in sorted(chosen))
+            if stage != "weights":
+                _zip(cells, new / f"{stage}.zip")
+                continue
+            for key, files in cells:
+                if not layer.has(stage, key):
+                    _copy(files, new / stage / key)
+        _place(new, out)
+        if drop and "weights" in keys:
+            for key in layer.released_keys("weights") - set(keys["weights"]):
+                shutil.rmtree(out / "weights" / key)
+    return sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
 
 
-def _files(store: Store, stage: str, key: str) -> dict[str, bytes]:
-    folder = store.folder(stage, key)
-    return {p.name: p.read_bytes() for p in folder.iterdir()}
+def _zip(cells: Iterable[tuple[str, Mapping[str, bytes | Path]]], path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, files in cells:
+            for name, content in sorted(files.items()):
+                info = zipfile.ZipInfo(f"{key}/{name}", date_time=(2020, 1, 1, 0, 0, 0))
+                info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                archive.writestr(info, content.read_bytes() if isinstance(content, Path) else content)
+
+
+def _copy(files: Mapping[str, bytes | Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content.read_bytes() if isinstance(content, Path) else content)
+
+
+def _place(new: Path, out: Path) -> None:
+    """Move finished weights and zip files; readers find a whole layer between any two moves."""
+    out.mkdir(exist_ok=True)
+    for made in sorted(new.glob("weights/*")):
+        (out / "weights").mkdir(exist_ok=True)
+        shutil.rmtree(out / "weights" / made.name, ignore_errors=True)  # half a cell, or it would not have been made
+        made.rename(out / "weights" / made.name)
+    for made in sorted(new.glob("*.zip")):
+        made.replace(out / made.name)
 
 
 class Settings(BaseModel):
@@ -413,7 +440,7 @@ def report(settings: Settings) -> int:
         print(f"{stage:<12}{len(folders):>8}{size / 1e6:>10.1f}")
     if store.released and store.released.exists():
         size = sum(p.stat().st_size for p in store.released.rglob("*") if p.is_file())
-        count = {s: len(store._zip_members(s)) + len(list((store.released / s).glob("*"))) for s in STAGES}
+        count = {s: len(store.released_keys(s)) for s in STAGES}
         holds = ", ".join(f"{n} {s}" for s, n in count.items() if n)
         print(f"released: {holds or 'nothing'}, {size / 1e6:.1f} MB   {store.released}")
     if settings.prune:

@@ -1,10 +1,14 @@
 """The released layer serves a run without its cells being made again."""
 
+import shutil
 import zipfile
+
+import pytest
 
 from benchmark.cli import compose
 from benchmark.config import experiment
 from benchmark.plan import plan
+from benchmark.store import Store
 from scripts import release
 from tests.running import TINY, run
 
@@ -32,3 +36,68 @@ def test_the_first_experiments_weights_and_everybodys_truth(tmp_path, capsys):
     made = {p.name for p in (tmp_path / "other").iterdir()}
     assert "probe" in made
     assert not {"weights", "tune", "truth"} & made
+
+
+@pytest.fixture
+def folder(copied):
+    """The finished run's cells, and a released layer of them with another experiment's cell in each stage."""
+    assert release.release([spec(copied)]) == 0
+    store = Store(copied / "cache")
+    for stage, key in (("weights", "ab" * 32), ("tune", "cd" * 32), ("truth", "ef" * 32)):
+        store.write(stage, key, {"stage": stage}, {}, {})
+    release.export(store, {"weights": ["ab" * 32], "tune": ["cd" * 32], "truth": ["ef" * 32]}, copied / "released")
+    return copied
+
+
+def held(folder):
+    layer = Store(folder / "none", folder / "released")
+    return {stage: layer.released_keys(stage) for stage in release.RELEASED_STAGES}
+
+
+def call(folder, *more):
+    places = {"paths.cache": folder / "cache", "paths.released": folder / "released"}
+    return release.main([*TINY, *(f"{k}={v}" for k, v in places.items()), *more])
+
+
+def test_one_experiment_leaves_the_others_cells(folder, capsys):
+    before = {p: p.read_bytes() for p in (folder / "released").rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert call(folder) == 0
+    counts = {stage: len(keys) for stage, keys in held(folder).items()}
+    assert counts == {"weights": 2, "tune": 4, "truth": 4}
+    assert {p: p.read_bytes() for p in (folder / "released").rglob("*") if p.is_file()} == before
+    assert "2 weights (0 new, 1 of others), 4 tune (0 new, 1 of others), 4 truth" in capsys.readouterr().out
+
+
+def test_a_fresh_clone_adds_an_experiment_to_what_is_released(folder):
+    shutil.rmtree(folder / "cache")
+    assert call(folder, f"paths.cache={folder}/other") == 0  # nothing is made again: all is released
+    assert not (folder / "other").exists()
+    assert len(held(folder)["truth"]) == 4
+    with_seeds = (folder / "work", "recipe.seeds=2", f"paths.released={folder}/released")
+    assert run(*with_seeds).returncode == 0
+    assert len(list((folder / "work" / "cache" / "truth").iterdir())) == 3  # the second seeds
+    assert call(folder, "recipe.seeds=2", f"paths.cache={folder}/work/cache") == 0
+    assert {stage: len(keys) for stage, keys in held(folder).items()} == {"weights": 2, "tune": 4, "truth": 7}
+
+
+def test_dropping_says_what_goes(folder, capsys):
+    assert call(folder, "drop=maybe") == 2
+    assert capsys.readouterr().err == "error: drop must be true or false. Got 'maybe'.\n"
+    assert call(folder, "drop=true") == 0
+    said = capsys.readouterr().out
+    for stage, key, count in (("weights", "ab", 2), ("tune", "cd", 4), ("truth", "ef", 4)):
+        assert f"dropped: 1 of {count} released {stage} cells: {key * 6}\n" in said
+    assert {stage: len(keys) for stage, keys in held(folder).items()} == {"weights": 1, "tune": 3, "truth": 3}
+
+
+def test_what_cannot_be_released_changes_nothing(folder, capsys):
+    before = held(folder)
+    assert call(folder, "paths.released=null") == 2
+    assert "paths.released must be a folder. Got null." in capsys.readouterr().err
+    shutil.rmtree(folder / "released" / "weights")
+    damaged = next((folder / "cache" / "weights").glob("*/weights.json"))
+    damaged.write_text("{}")
+    assert call(folder, "drop=true") == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert held(folder) == before | {"weights": set()}

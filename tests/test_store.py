@@ -253,6 +253,58 @@ def test_export_is_the_same_bytes_each_time_and_from_the_release_itself(tmp_path
     assert size == sum((released / name).stat().st_size for name in names)
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_export_adds_to_a_layer_and_what_is_released_keeps_its_bytes(tmp_path, released):
+    before, store = files(released), Store(tmp_path / "cache", released)
+    put(store, "probe", KEY, oracle=7.0)  # made again here, with another result
+    put(store, "weights", "ef" * 32)
+    put(store, "truth", KEY)
+    assert store.released_keys("probe") == {KEY, "cd" * 32}
+    size = export(store, {"weights": ["ef" * 32], "probe": [KEY], "truth": [KEY]}, released)
+    after = files(released)
+    assert size == sum(map(len, after.values()))
+    assert before.items() <= after.items()
+    layer = Store(tmp_path / "none", released)
+    assert {s: layer.released_keys(s) for s in ("weights", "probe", "truth")} == {
+        "weights": {KEY, "ef" * 32},
+        "probe": {KEY, "cd" * 32},
+        "truth": {KEY},
+    }
+    put(Store(tmp_path / "origin"), "weights", "ef" * 32)  # the same cells at once, from where they were made
+    put(Store(tmp_path / "origin"), "truth", KEY)
+    keys = {"truth": [KEY], "probe": [KEY, "cd" * 32], "weights": ["ef" * 32, KEY]}
+    export(Store(tmp_path / "origin"), keys, tmp_path / "once")
+    assert files(tmp_path / "once") == after
+    export(Store(tmp_path / "none", released), {"weights": [], "probe": ["cd" * 32]}, released, drop=True)
+    layer = Store(tmp_path / "none", released)
+    assert [layer.released_keys(s) for s in ("weights", "probe", "truth")] == [set(), {"cd" * 32}, {KEY}]
+
+
+def test_an_export_that_ends_midway_loses_nothing(tmp_path, released, monkeypatch):
+    before, store = files(released), Store(tmp_path / "cache", released)
+    for stage in ("weights", "probe", "truth"):
+        put(store, stage, "ef" * 32)
+    keys = {stage: ["ef" * 32] for stage in ("weights", "probe", "truth")}
+    _truncate(tmp_path / "cache" / "truth" / ("ef" * 32))
+    for drop in (False, True):
+        with pytest.raises(Damaged):  # the third stage, when two are made
+            export(store, keys, released, drop)
+        assert files(released) == before
+    put(store, "truth", "ef" * 32)
+
+    def interrupted(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)  # between the weights and the zip files
+    with pytest.raises(KeyboardInterrupt):
+        export(store, keys, released, drop=True)
+    assert before.items() < files(released).items()
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
 # claims
 
 
