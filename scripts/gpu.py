@@ -20,6 +20,9 @@ import zipfile
 from pathlib import Path
 from typing import TextIO
 
+from benchmark import cli
+from benchmark.config import ConfigError, PathsSpec, validate
+
 OUT = Path(os.environ.get("BENCHMARK_OUT", "outputs/gpu"))
 MINUTES = float(os.environ.get("BENCHMARK_MINUTES", "9"))
 PART_BYTES = 15_000_000
@@ -27,6 +30,14 @@ STAGES = ("weights", "tune", "truth")
 
 
 def main(overrides: list[str]) -> int:
+    if {"-h", "--help"} & set(overrides):
+        print(__doc__)
+        return 0
+    try:
+        cache = cache_of(overrides)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     OUT.mkdir(parents=True, exist_ok=True)
     deadline, code = time.monotonic() + 60 * MINUTES, 0
     with (OUT / "log.txt").open("w") as log:
@@ -41,9 +52,15 @@ def main(overrides: list[str]) -> int:
         defaults |= {"paths.released": "null", "paths.out": str(OUT / "tables")}
         chosen = overrides + [f"{k}={v}" for k, v in defaults.items() if k not in given]
         code |= _call([sys.executable, "-m", "benchmark.run", *chosen], log, deadline)
-    parts = pack(Path(".cache"), OUT)
+    parts = pack(cache, OUT)
     print(f"{len(parts)} parts in {OUT}")
     return code
+
+
+def cache_of(overrides: list[str]) -> Path:
+    """The cache folder that the overrides choose; also where they sweep over other things."""
+    paths = cli.compose([o for o in overrides if o.lstrip("+").startswith("paths.")])["paths"]
+    return validate(PathsSpec, paths).cache
 
 
 def pack(cache: Path, out: Path) -> list[Path]:

@@ -7,61 +7,71 @@ Every cell is verified against its own checksums first; one that is here already
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 import zipfile
+import zlib
 from pathlib import Path
+
+from benchmark.config import ConfigError, did_you_mean
+from benchmark.store import STAGES, Damaged, Store
 
 
 def main(arguments: list[str]) -> int:
-    cache = Path(next((a.partition("=")[2] for a in arguments if a.startswith("cache=")), ".cache"))
-    given = [Path(a) for a in arguments if "=" not in a]
-    archives = [z for path in given for z in (sorted(path.glob("cells-*.zip")) if path.is_dir() else [path])]
-    if not archives:
-        print("error: a folder with cells-*.zip, or such files, must be given. Got none.", file=sys.stderr)
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        return 0
+    caches = [a.partition("=")[2] for a in arguments if a.startswith("cache=")]
+    try:
+        archives = [z for a in arguments if not a.startswith("cache=") for z in _archives(Path(a))]
+        if not archives:
+            raise ConfigError("a folder with cells-*.zip, or such files, must be given. Got none.")
+        store = Store(Path(caches[-1] if caches else ".cache"))
+        counts = [_take(store, archive) for archive in archives]
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    taken = kept = 0
-    for archive in archives:
-        with zipfile.ZipFile(archive) as source:
-            for cell, names in _cells(source).items():
-                if (cache / cell / "manifest.json").exists():
-                    kept += 1
-                    continue
-                contents = {name.rpartition("/")[2]: source.read(name) for name in names}
-                _verify(archive, cell, contents)
-                _place(cache, cell, contents)
-                taken += 1
-    print(f"{taken} cells taken, {kept} were here already: {cache}")
+    print(f"{sum(t for t, _ in counts)} cells taken, {sum(k for _, k in counts)} were here already: {store.cache}")
     return 0
 
 
-def _cells(source: zipfile.ZipFile) -> dict[str, list[str]]:
-    cells: dict[str, list[str]] = {}
+def _archives(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if found := sorted(path.glob("cells-*.zip")):
+        return found
+    got = "a folder without any" if path.is_dir() else "a path that does not exist"
+    key, equals, _ = str(path).partition("=")
+    hint = f" {did_you_mean(key, ['cache'])}" if equals else ""
+    raise ConfigError(f"{path} must be a folder with cells-*.zip, or such a file. Got {got}.{hint}")
+
+
+def _take(store: Store, archive: Path) -> tuple[int, int]:
+    """Adopt an archive's cells; how many were taken, and how many were here already."""
+    taken = kept = 0
+    try:
+        with zipfile.ZipFile(archive) as source:
+            for (stage, key), names in _cells(archive, source).items():
+                with store.claim(key, wait=True):  # a run's `clean` removes what nobody holds
+                    if store.has(stage, key):
+                        kept += 1
+                        continue
+                    store.adopt(stage, key, {file: source.read(name) for file, name in names.items()})
+                    taken += 1
+    except (Damaged, zipfile.BadZipFile, zlib.error) as error:
+        why = f"{error.stage}/{error.key}, {error.why}" if isinstance(error, Damaged) else str(error)
+        raise ConfigError(f"{archive} must hold intact cells. Got a damaged one ({why}). Fetch it again.") from None
+    return taken, kept
+
+
+def _cells(archive: Path, source: zipfile.ZipFile) -> dict[tuple[str, str], dict[str, str]]:
+    """{(stage, key): {file: member}} of an archive."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
     for name in (n for n in source.namelist() if not n.endswith("/")):
-        stage, key, file = name.split("/")
-        if ".." in name or not file or len(key) != 64:
-            raise SystemExit(f"error: {name} must be <stage>/<key>/<file>. This is not an archive of cells.")
-        cells.setdefault(f"{stage}/{key}", []).append(name)
+        stage, key, file = [*name.split("/"), "", ""][:3]
+        if name.count("/") != 2 or stage not in STAGES or len(key) != 64 or not key.isalnum() or not file:
+            raise ConfigError(f"{archive} must hold <stage>/<key>/<file>. Got '{name}'. Give what scripts/gpu.py made.")
+        cells.setdefault((stage, key), {})[file] = name
     return cells
-
-
-def _verify(archive: Path, cell: str, contents: dict[str, bytes]) -> None:
-    for name, facts in json.loads(contents["manifest.json"])["files"].items():
-        if hashlib.sha256(contents[name]).hexdigest() != facts["sha256"]:
-            raise SystemExit(
-                f"error: {cell}/{name} in {archive} must have its checksum. It is damaged; fetch it again."
-            )
-
-
-def _place(cache: Path, cell: str, contents: dict[str, bytes]) -> None:
-    stage, key = cell.split("/")
-    staged = cache / "unfinished" / f"{key}.import"
-    staged.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (staged / name).write_bytes(content)
-    (cache / stage).mkdir(parents=True, exist_ok=True)
-    staged.rename(cache / cell)
 
 
 if __name__ == "__main__":
