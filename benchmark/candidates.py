@@ -177,6 +177,7 @@ def about(store: Store, pack: str, transfers: Mapping[str, Transfer]) -> dict[st
     return {
         "classes": dict(zip(data.class_names, counts, strict=True)),
         "train": int(data.meta["train"]),
+        "distinct": len(data.distinct(data.indices("train"))),
         "test": int(data.meta["test"]),
         "multilabel": data.multilabel,
         "probe_images": int(probe.values["images"][0]),
@@ -205,8 +206,9 @@ def blind_spots(
             f"{who} {'has' if len(wide) == 1 < len(table) else 'have'} at least as many features as a probe set has "
             f"images ({n}): scores that are fitted to the features say little there. More images would help."
         )
-    if facts["train"] < FEW:
-        notes.append(f"Only {facts['train']} training images: every figure here rests on very little.")
+    if facts["distinct"] < FEW:
+        alone = "" if facts["distinct"] == facts["train"] else f", near-copies aside (there are {facts['train']})"
+        notes.append(f"Only {facts['distinct']} training images{alone}: every figure here rests on very little.")
     if facts["constant"] is not None and table["predicted_accuracy"].max() <= facts["constant"]:
         notes.append(
             f"Always answering the largest class reaches {facts['constant']:.0f} %, no less than what is predicted: "

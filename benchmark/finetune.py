@@ -453,6 +453,21 @@ def stratified(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
     return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])
 
 
+def parts(
+    labels: np.ndarray, size_of: Callable[[int], int], groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the images to train on and of those held out to judge: a stratified sample, always the same.
+
+    size_of  how many of n images are held out
+    groups   (n,) near-duplicates share a number. A group is held out whole: one image of it judges, and none is
+             trained on
+    """
+    first = np.arange(len(labels)) if groups is None else np.sort(np.unique(groups, return_index=True)[1])
+    held = first[stratified(labels[first], size_of(len(first)), seed_of("validation"))]
+    out = held if groups is None else np.flatnonzero(np.isin(groups, groups[held]))
+    return np.delete(np.arange(len(labels)), out), held
+
+
 # --- the two stages -------------------------------------------------------------------------------------------
 
 
@@ -542,8 +557,8 @@ def tune(
     recipe = recipe.on(len(indices), pack.meta.get("size", spec.input_size))
     trials = recipe.trials(spec.family)
     rates = [rate for rate, _ in trials]
-    held = stratified(pack.labels[indices], max(1, round(recipe.validation * len(indices))), seed_of("validation"))
-    rest = np.delete(indices, held)
+    rest, held = parts(pack.labels[indices], lambda n: max(1, round(recipe.validation * n)), pack.groups_of(indices))
+    rest = indices[rest]
     values: dict[str, Any] = {
         "rate": rates[0],
         "measure": "map" if pack.multilabel else "accuracy",

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 TRAIN, TEST, LEFT_OUT = 0, 1, 2
+LEAST = 2  # images that a class keeps, where it has them, when near-duplicates are left out
 SPLITS = {"train": TRAIN, "test": TEST}
 # The first of these that is there is the test split; the others are left out.
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -37,12 +38,14 @@ class Settled:
 
     labels, split, class_names  as in Examples; a split of 2 leaves the image out
     notes                       plain data that the pack's metadata keeps
+    groups                      (n,) near-duplicates share a number; None where there are none
     """
 
     labels: np.ndarray
     split: np.ndarray
     class_names: list[str]
     notes: list[dict[str, Any]]
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,10 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Pack:
-    """A built data set. `labels` is (n,) int64 class ids, or (n, c) uint8 multi-hot where `multilabel`."""
+    """A built data set. `labels` is (n,) int64 class ids, or (n, c) uint8 multi-hot where `multilabel`.
+
+    groups  (n,) int64, near-duplicates share a number; None for a data set in which none were looked for, or found
+    """
 
     name: str
     images: np.ndarray
@@ -83,6 +89,7 @@ class Pack:
     class_names: list[str]
     multilabel: bool
     meta: dict[str, Any]
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -101,6 +108,20 @@ class Pack:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}. Got {split!r}. Name one of them.")
         return np.flatnonzero(self.split == SPLITS[split])
+
+    def groups_of(self, indices: np.ndarray) -> np.ndarray | None:
+        return None if self.groups is None else self.groups[indices]
+
+    def distinct(self, indices: np.ndarray) -> np.ndarray:
+        """Of near-duplicates among these images the first alone; a class has `LEAST` images still where it had them."""
+        if self.groups is None:
+            return indices
+        labels, kept = self.labels[indices], np.zeros(len(indices), bool)
+        kept[np.unique(self.groups[indices], return_index=True)[1]] = True
+        for k in range(self.n_classes):
+            own = labels[:, k] > 0 if self.multilabel else labels == k
+            kept[np.flatnonzero(own & ~kept)[: max(0, LEAST - int((own & kept).sum()))]] = True
+        return indices[kept]
 
     def stack(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         """Images as one array (n, size, size, 3) uint8: short side resized to `size`, then the centre cut out.
@@ -215,12 +236,14 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
             "Repair or remove them."
         )
     notes: list[dict[str, Any]] = []
+    grouped: dict[str, np.ndarray] = {}
     if examples.settle:
         settled = examples.settle()
         examples = replace(
             examples, labels=settled.labels, split=settled.split, class_names=settled.class_names, settle=None
         )
         notes = settled.notes
+        grouped = {} if settled.groups is None else {"groups": np.ascontiguousarray(settled.groups, np.int64)}
         labels, split = check(name, examples, size)
     if len(shapes) != len(labels):
         raise ValueError(
@@ -234,7 +257,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
         "shapes": shapes,
         "labels": labels,
         "split": split,
-    }
+    } | grouped
     save_file(arrays, out / "pack.safetensors")
     meta = {
         "name": name,

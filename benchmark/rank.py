@@ -7,8 +7,8 @@ the same images are answered from it the next time. Nothing leaves the machine.
     from benchmark.rank import rank
     table = rank("path/to/images", bank="diverse")      # a pandas DataFrame, best first
 
-These lines do as a script, without `if __name__ == "__main__"`, in a notebook and at the prompt: the worker processes do
-not run the script again.
+These lines do as a script, without `if __name__ == "__main__"`, in a notebook and at the prompt: the worker processes
+do not run the script again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmark.candidates import Limits
 from benchmark.config import ConfigError, DataSpec, Experiment, Spec, experiment
 from benchmark.executor import Outcome, Progress
 from benchmark.executor import run as execute
-from benchmark.findings import Finding
+from benchmark.findings import ALIKE, Finding
 from benchmark.packs import SHOWN
 from benchmark.plan import Cell, Plan, Transfer, plan
 from benchmark.progress import Display, duration
@@ -66,6 +66,9 @@ class Settings(Spec):
     label: str | None = Field(None, description="the column that holds labels, where it is called otherwise")
     most: Annotated[int, Field(ge=4)] | None = Field(10_000, description="images that are read at most; null for all")
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="of every class, where there is no split")
+    alike: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        ALIKE, description="thumbnails differing by less, as a share of their contrast, are near-duplicates; null: none"
+    )
     flip: bool | None = Field(None, description="whether a mirrored image keeps its label; for fine-tuning")
     licence: str | list[str] | None = Field(None, description="permissive, or the licences that will do as a list")
     parameters: str | float | None = Field(None, description="at most so many, for instance 25M")
@@ -172,7 +175,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     name += "_" * (name in sources)
     sizes = [(entry.get("input_size") or 32) / (entry.get("crop_pct") or 1.0) for entry in composed["bank"].values()]
     given = {"image": asked.image, "label": asked.label, "flip": asked.flip}
-    own = {"path": str(asked.data), "most": asked.most, "test_share": asked.test_share}
+    own = {"path": str(asked.data), "most": asked.most, "test_share": asked.test_share, "alike": asked.alike}
     own |= {k: v for k, v in given.items() if v is not None}
     entry = {
         "_target_": "benchmark.userdata.images",

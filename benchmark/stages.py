@@ -65,7 +65,7 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     from benchmark import probe as probing
 
     model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
-    train = data.indices("train")
+    train = data.distinct(data.indices("train"))
     labels = data.labels[train]
     draws = [train[probing.draw(labels, wanted.size, seed, data.multilabel)] for seed in draw_seeds(wanted.draws)]
     union = np.unique(np.concatenate(draws))
@@ -77,7 +77,7 @@ def probe(cell: Cell, store: Store, device: str) -> None:
         "halved": min(len(ids) for ids in draws) < wanted.size,
         "feature_dim": int(arrays["features"].shape[1]),
         "source_head": "logits" in arrays,
-        "target_size": len(train),
+        "target_size": len(data.indices("train")),
         "classes": data.n_classes,
         "multilabel": data.multilabel,
         "parameters": record["parameters"],

@@ -104,12 +104,14 @@ def rivals(job: Job) -> list[list[float]]:
     return [json.loads(f.read_text()).get("curve", []) for f in files]
 
 
-def parts_of(labels: np.ndarray, validation: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the training images that a rung trains on and of those that judge it, the same in every rung."""
-    from benchmark.finetune import stratified
+def parts_of(labels: np.ndarray, validation: float, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the training images that a rung trains on and of those that judge it, the same in every rung.
 
-    held = stratified(labels, held_out(len(labels), validation), seed_of("validation"))
-    return np.delete(np.arange(len(labels)), held), held
+    groups  (n,) near-duplicates share a number: see benchmark.finetune.parts
+    """
+    from benchmark.finetune import parts
+
+    return parts(labels, lambda n: held_out(n, validation), groups)
 
 
 def _trainee(job: Job, n_classes: int, device: Any) -> Any:
@@ -172,7 +174,7 @@ def compete(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
     start, pack = time.monotonic(), packs.load(job.pack)
     train = pack.indices("train")
-    rest, held = parts_of(pack.labels[train], job.recipe.validation)
+    rest, held = parts_of(pack.labels[train], job.recipe.validation, pack.groups_of(train))
     if len(rest) > (seen := job.steps * job.recipe.batch):
         rest = rest[finetune.stratified(pack.labels[train[rest]], seen, seed_of("halving", "seen"))]
     examples, judges = finetune.splits(job.model, pack, train[rest], train[held])

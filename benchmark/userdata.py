@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.findings import DataError, Seen, settle
+from benchmark.findings import ALIKE, DataError, Seen, settle
 from benchmark.listings import Listing, listing
 from benchmark.packs import Examples, Settled, UnreadableImageError, adapter, decode
 
@@ -28,7 +28,7 @@ def inputs(path: str, image: str | None = None, label: str | None = None, most: 
     return listing(path, image, label).taken(most).files
 
 
-@adapter(version=1, inputs=inputs)
+@adapter(version=2, inputs=inputs)
 def images(
     path: str,
     image: str | None = None,
@@ -37,6 +37,7 @@ def images(
     test_share: float = 0.3,
     seed: int = 0,
     flip: bool | None = None,
+    alike: float | None = ALIKE,
 ) -> Examples:
     """A user's own images: see `listing` for what the path may be, benchmark.findings for what is done about them.
 
@@ -45,11 +46,15 @@ def images(
     test_share    share of every class that becomes test where there is no split, above 0 and below 1
     seed          of that split (SHA-256 order of the names)
     flip          whether a mirrored image keeps its label; None for what the data say, true where they say nothing
+    alike         images whose thumbnails differ by less than this share of their contrast are near-duplicates, see
+                  benchmark.findings; None: no image is taken for a copy of another
     """
     if not 0 < test_share < 1:
         raise DataError(f"test_share must lie between 0 and 1. Got {test_share}. Give the share of test images.")
+    if alike is not None and not 0 < alike < 1:
+        raise DataError(f"alike must lie between 0 and 1. Got {alike}. Give {ALIKE}, or null for no near-duplicates.")
     found = listing(path, image, label).taken(most)
-    look = Look(found, test_share, seed)
+    look = Look(found, test_share, seed, alike)
     return Examples(
         images=look,
         labels=found.labels,
@@ -67,8 +72,8 @@ def images(
 class Look:
     """The images of a listing, decoded once and in parallel, in order; afterwards, what they showed."""
 
-    def __init__(self, found: Listing, test_share: float, seed: int):
-        self.found, self.test_share, self.seed = found, test_share, seed
+    def __init__(self, found: Listing, test_share: float, seed: int, alike: float | None):
+        self.found, self.test_share, self.seed, self.alike = found, test_share, seed, alike
         self.thumbnails = np.zeros((len(found), THUMBNAIL, THUMBNAIL, 3), np.uint8)
         self.short = np.zeros(len(found), np.int64)
         self.unreadable: dict[int, str] = {}
@@ -100,4 +105,4 @@ class Look:
         unreadable = dict(sorted(self.unreadable.items()))
         found = self.found
         seen = Seen(found.names, found.labels, found.split, found.class_names, self.thumbnails, self.short, unreadable)
-        return settle(seen, self.test_share, self.seed)[0]
+        return settle(seen, self.test_share, self.seed, self.alike)[0]

@@ -389,7 +389,14 @@ def test_the_stakes_are_the_recommender_s_and_small_ones_are_said(ranked, monkey
 
 def test_blind_spots_are_named_where_they_apply():
     models = {m: SimpleNamespace(model=ModelSpec(name=m, arch="x", weights="random", layers=1)) for m in "abcd"}
-    facts = {"probe_images": 50, "train": 500, "classes": {"p": 9, "q": 9}, "short_side": 40.0, "multilabel": False}
+    facts = {
+        "probe_images": 50,
+        "train": 500,
+        "distinct": 500,
+        "classes": {"p": 9, "q": 9},
+        "short_side": 40.0,
+        "multilabel": False,
+    }
     facts["constant"] = 50.0
 
     def notes(table=None, **changes):
@@ -405,7 +412,8 @@ def test_blind_spots_are_named_where_they_apply():
         "a has at least as many features as a probe set has images (50)"
         in notes(clear.assign(feature_dim=[50, 49, 8, 8]))[0]
     )
-    assert "Only 60 training images" in notes(clear, train=60)[0]
+    assert "Only 60 training images: " in notes(clear, train=60, distinct=60)[0]
+    assert "Only 60 training images, near-copies aside (there are 240): " in notes(clear, train=240, distinct=60)[0]
     assert notes(clear, constant=89.9) == []  # 90 is predicted
     assert notes(clear, constant=90.0)[0].startswith("Always answering the largest class reaches 90 %, no less than")
     assert "more than twice the pixels" in notes(clear.assign(input_size=96))[0]

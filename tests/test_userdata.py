@@ -264,6 +264,148 @@ def test_imbalance_grey_and_tiny(tmp_path):
     assert found["tiny"]["what"] == "4 of 44 images are smaller than 32 pixels."
 
 
+def copied(root: Path, count: int = 10) -> Path:
+    """Two classes of so many images, each saved at four JPEG qualities."""
+    for name, start in (("cat", 0), ("dog", 100)):
+        for i in range(count):
+            for quality in (95, 85, 75, 65):
+                put(root / name / f"{i}-{quality}.jpg", picture(start + i), quality=quality)
+    return root
+
+
+def test_a_group_of_copies_counts_once_in_probe_sets(tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from benchmark import probe, stages
+    from benchmark.config import ProbeSpec
+    from benchmark.plan import draw_seeds
+
+    pack = built(copied(tmp_path / "mine"), tmp_path / "pack")
+    train, written = pack.indices("train"), {}
+    assert len(train) == 56
+    alone = pack.distinct(train)
+    assert len(alone) == 14
+    assert len(set(pack.groups[alone].tolist())) == 14
+    store = SimpleNamespace(
+        folder=lambda stage, key: tmp_path / key, write=lambda *args: written.update(values=args[3], arrays=args[5])
+    )
+    record = {"parameters": 1, "retried": False}
+    monkeypatch.setattr(probe, "extract", lambda *args: ({"features": np.zeros((len(args[3]), 2), np.float32)}, record))
+    work = {"model": None, "weights": None, "pack": "pack", "probe": ProbeSpec(size=500, draws=3)}
+    stages.probe(SimpleNamespace(work=work, key="k", identity={}), store, "cpu")
+    assert written["values"]["images"] == [7, 7, 7], "half of them, as of fourteen images"
+    assert written["values"]["target_size"] == 56
+    assert set(written["arrays"]["image_ids"].tolist()) <= set(alone.tolist())
+    plain = alone[probe.draw(pack.labels[alone], 500, draw_seeds(3)[0])]
+    assert written["arrays"]["image_ids"][written["arrays"]["draw_0"]].tolist() == plain.tolist()
+
+
+def test_a_class_of_few_groups_keeps_two_images_in_probe_sets(tmp_path):
+    root = folder(tmp_path / "mine", {"dog": 20}, start=100)
+    for i in (0, 1):
+        for quality in (95, 85, 75):
+            put(root / f"cat/{i}-{quality}.jpg", picture(i), quality=quality)
+    pack = built(root, tmp_path / "pack")
+    train = pack.indices("train")
+    assert per_class(pack)["cat"] == (3, 3)
+    assert np.bincount(pack.labels[pack.distinct(train)]).tolist() == [2, 14]
+
+
+def test_validation_holds_out_whole_groups(tmp_path):
+    from benchmark import finetune, trial
+    from benchmark.provenance import seed_of
+
+    pack = built(copied(tmp_path / "mine"), tmp_path / "pack")
+    train = pack.indices("train")
+    labels, groups = pack.labels[train], pack.groups_of(train)
+    rest, held = trial.parts_of(labels, 0.2, groups)
+    assert len(held) == len(set(groups[held].tolist())) == 3  # a fifth of 14 groups
+    assert not set(groups[held].tolist()) & set(groups[rest].tolist())
+    assert len(rest) == 56 - 3 * 4
+    assert sorted(np.unique(labels[rest])) == [0, 1]
+    plain = finetune.stratified(labels, 11, seed_of("validation"))  # a fifth of 56 images, as ever
+    rest, held = trial.parts_of(labels, 0.2)
+    assert held.tolist() == plain.tolist()
+    assert rest.tolist() == sorted(set(range(56)) - set(plain.tolist()))
+
+
+def test_a_pack_without_copies_holds_no_groups(tmp_path):
+    from safetensors.numpy import load_file
+
+    pack = built(folder(tmp_path / "mine", {"cat": 10, "dog": 20}), tmp_path / "pack")
+    assert set(load_file(tmp_path / "pack/pack.safetensors")) == {"offsets", "shapes", "labels", "split"}
+    train = pack.indices("train")
+    assert pack.groups_of(train) is None
+    assert pack.distinct(train) is train
+
+
+def camera(root: Path, counts: dict[str, int]) -> Path:
+    """One scene, seen again and again: a mark of a few pixels tells the classes apart."""
+    rng, scene = np.random.default_rng(0), np.asarray(picture(7, side=64)).astype(int)
+    for k, (name, count) in enumerate(counts.items()):
+        for i in range(count):
+            seen = (scene + rng.normal(0, 3, scene.shape)).clip(0, 255).astype(np.uint8)
+            y, x = rng.integers(0, 60, 2)
+            seen[y : y + 2, x : x + 2] = 255 * (k % 2)
+            put(root / name / f"{i}.png", Image.fromarray(seen))
+    return root
+
+
+def test_images_of_a_fixed_camera_are_no_copies(tmp_path):
+    pack = built(camera(tmp_path / "mine", {"good": 20, "hole": 10}), tmp_path / "pack")
+    assert per_class(pack) == {"good": (14, 6), "hole": (7, 3)}
+    assert pack.groups is None
+    found = notes(pack)
+    assert set(found) == {"scene"}
+    assert found["scene"]["what"].endswith("nearly equal: 20 of 20 of 'good', 10 of 10 of 'hole'.")
+    assert "alike=0.08 decides what is near; alike=null" in found["scene"]["done"]
+    off = built(tmp_path / "mine", tmp_path / "off", alike=None)
+    assert not notes(off)
+    assert (off.split == pack.split).all()
+
+
+def test_a_fixed_camera_does_not_empty_a_given_training_part(tmp_path):
+    camera(tmp_path / "mine/train", {"good": 8, "hole": 8})
+    camera(tmp_path / "mine/test", {"good": 4, "hole": 4})
+    pack = built(tmp_path / "mine", tmp_path / "pack")
+    assert per_class(pack) == {"good": (8, 4), "hole": (8, 4)}
+    assert set(notes(pack)) == {"scene"}
+
+
+def test_copies_are_told_by_the_given_distance(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 4, "dog": 4})
+    for name, start in (("cat", 0), ("dog", 4)):
+        put(root / f"{name}/again.jpg", picture(start), quality=70)
+    assert notes(built(root, tmp_path / "a"))["copies"]["what"].startswith("4 images are near-duplicates")
+    assert "copies" not in notes(built(root, tmp_path / "b", alike=1e-4))
+    with pytest.raises(DataError, match=r"alike must lie between 0 and 1. Got 2"):
+        userdata.images(str(root), alike=2)
+
+
+def test_a_class_whose_every_image_resembles_another_s_is_not_tested_untrained(tmp_path):
+    untrained, root = 0, folder(tmp_path / "mine", {"cat": 10, "dog": 10})
+    for i in (0, 1):  # each a near-copy of one of a cat: now and then both go to test
+        put(root / f"zebu/{i}.jpg", picture(i), quality=80)
+    for seed in range(24):
+        pack = built(root, tmp_path / f"pack{seed}", seed=seed)
+        assert "zebu" not in pack.class_names or per_class(pack)["zebu"][0]
+        if "zebu" not in pack.class_names:
+            untrained += 1
+            said = [n["what"] for n in pack.meta["notes"]]
+            assert "Class 'zebu' has no training image." in said
+    assert untrained
+
+
+def test_a_label_that_is_only_tested_is_named(tmp_path):
+    lines = []
+    for i in range(20):
+        put(tmp_path / f"mine/{i}.png", picture(i))
+        lines.append((f"{i}.png", "cat|dog" if i < 15 else "dog|emu", "train" if i < 15 else "test"))
+    pack = built(labels_file(tmp_path / "mine", lines, ("image", "label", "split")), tmp_path / "pack")
+    said = [n["what"] for n in pack.meta["notes"] if n["kind"] == "single"]
+    assert said == ["Label 'emu' has no training image.", "Label 'cat' has no test image."]
+
+
 # --- what stops it ---------------------------------------------------------------------------------------------------
 
 
