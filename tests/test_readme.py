@@ -32,7 +32,7 @@ def test_figures_in_the_text_are_the_tables():
     assert f"The noise ceiling is {float(re.search(r'mean Pearson of ([0-9.]+)', notes)[1]):.0f}" in text
     supported = re.search(r"at 5 %\): (\d+) of (\d+)\.", notes)
     assert supported[1] == "0"
-    assert f"of the {supported[2]} differences between methods none is supported" in text
+    assert f"of the {supported[2]} differences in mean Pearson between the ten methods none is supported" in text
 
 
 def test_figures_of_the_check_on_a_cpu_are_its_table():
@@ -45,6 +45,8 @@ def test_figures_of_the_check_on_a_cpu_are_its_table():
     seeds = pd.read_parquet(ROOT / "results" / "diverse" / "seeds.parquet")
     pairs = seeds.pivot_table(index=["Model", "Target Dataset"], columns="Seed", values="Oracle")
     assert f"differ by {(pairs[0] - pairs[1]).abs().mean():.1f} points on average" in page
+    off = (pairs[0] - pairs[1]).std()
+    assert f"standard deviations of the difference between two seeds ({off:.1f} points)" in page
 
 
 def test_figures_of_the_real_images_are_their_tables():
