@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmark.config import ModelSpec
-from benchmark.plan import SECONDS, Cell, Plan
+from benchmark.plan import IMAGES, SECONDS, Cell, Plan, passes, weigh
 from benchmark.store import Damaged, Store
 
 SUSTAINED = 60.0
@@ -80,7 +80,9 @@ class Estimator:
         work.images += trained + seen
         work.megabytes += self._megabytes(cell, model, seen)
         if model is None or model.gmacs is None:
-            work.minutes += cell.seconds / 60
+            # what the configuration states may be another size than the pack's in the store
+            weight = weigh(cell.stage, trained, model) if cell.stage in IMAGES else cell.weight
+            work.minutes += SECONDS[cell.stage] * weight / 60
             return
         frozen = getattr(cell.work.get("recipe"), "freeze", "none") == "backbone"
         speed = self.measured.get((model.arch, model.input_size))
@@ -104,17 +106,9 @@ class Estimator:
             return 0, min(train, probe.size * probe.draws) if train else probe.size * probe.draws
         if cell.stage == "weights":
             pretrain = cell.work["model"].pretrain
-            return pretrain.steps * pretrain.batch, test
-        recipe, family = cell.work["recipe"], cell.work["model"].family
-        if size:
-            train = min(train, recipe.train_cap or train)
-            recipe = recipe.on(train, data.size)
-        if cell.stage == "truth":
-            return recipe.steps * recipe.batch, test
-        trials = recipe.trials(family)
-        if len(trials) == 1:
-            return 0, 0
-        return sum(trial.steps for _, trial in trials) * recipe.batch, round(recipe.validation * train) * len(trials)
+            return pretrain.steps * (min(pretrain.batch, train) if size else pretrain.batch), test
+        trained, held = passes(cell.stage, cell.work["recipe"], cell.work["model"], data, train if size else None)
+        return trained, held if cell.stage == "tune" else test
 
     def _megabytes(self, cell: Cell, model: ModelSpec | None, seen: int) -> float:
         if cell.stage == "pack" and seen:

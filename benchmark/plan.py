@@ -16,7 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import ConfigError, DataSpec, Experiment, MethodSpec, ModelSpec
+from benchmark.config import ConfigError, DataSpec, Experiment, MethodSpec, ModelSpec, RecipeSpec
 from benchmark.store import Store, digest, key_of
 
 VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score": 2}
@@ -24,6 +24,8 @@ VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score":
 
 SECONDS = {"pack": 3.0, "weights": 30.0, "tune": 8.0, "truth": 5.0, "probe": 1.0, "score": 0.1}
 """Rough costs of a cell, for the estimate before anything of a stage was measured."""
+IMAGES = {"tune": 8000, "truth": 4000}
+"""Images of 32 pixels that a cell of that cost trains on."""
 ABSENT = "absent"
 """Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
 
@@ -178,13 +180,15 @@ class _Builder:
         experiment, needs = self.experiment, (("pack", pack),) + ((("weights", weights),) if weights else ())
         name, recipe = f"{model.name} → {target.name}", experiment.recipe
         work = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
-        cost = recipe.steps * recipe.batch / 4000 * (model.input_size / 32) ** 1.5
+        known = target.images[0] if target.images else None
+        cost = {s: weigh(s, passes(s, recipe, model, target, known)[0], model) for s in IMAGES}
         transfer = {**identity, "pack": pack, "recipe": recipe.identity()}
         tune, truth, of_truth = "", [], {}
         if with_truth and recipe.rate_for == "architecture":
-            tune, of_truth = self._shared_rate(made, model, target, pack, cost), transfer
+            tune, of_truth = self._shared_rate(made, model, target, pack, cost["tune"]), transfer
         elif with_truth:
-            tune = made.add("tune", transfer, needs=needs, work=work, label=f"choose rate {name}", weight=cost)
+            label = f"choose rate {name}"
+            tune = made.add("tune", transfer, needs=needs, work=work, label=label, weight=cost["tune"])
         if with_truth:
             for seed in range(recipe.seeds_on.get(target.name, recipe.seeds)):
                 truth.append(
@@ -194,7 +198,7 @@ class _Builder:
                         needs=(*needs, ("tune", tune)),
                         work={**work, "tune": tune, "seed": seed},
                         label=f"fine-tune {name} #{seed}",
-                        weight=cost,
+                        weight=cost["truth"],
                     )
                 )
         probe = self._probe(made, model, weights, identity, pack, target)
@@ -279,6 +283,29 @@ class _Builder:
             work={"method": method, "probe": probe, "reference": identity.get("reference"), "model": metadata},
             label=f"{method.name} {model.name} → {target.name}",
         )
+
+
+def passes(stage: str, recipe: RecipeSpec, model: ModelSpec, data: DataSpec, images: int | None) -> tuple[int, int]:
+    """Images that fine-tuning trains on, each as often as it is seen, and those held out that it looks at in between.
+
+    stage   "tune": every trial, on what is not held out, nothing where there is no choice; "truth": the last training
+    images  in the training split, on which rules and the largest batch depend; None where not known
+    """
+    if images is not None:
+        images = min(images, recipe.train_cap or images)
+        recipe = recipe.on(images, data.size)
+    if stage == "truth":
+        return recipe.steps * min(recipe.batch, images or recipe.batch), 0
+    trials, held = recipe.trials(model.family), max(1, round(recipe.validation * images)) if images else 0
+    if len(trials) == 1:
+        return 0, 0
+    batch = min(recipe.batch, images - held) if images else recipe.batch
+    return sum(trial.steps for _, trial in trials) * batch, held * len(trials)
+
+
+def weigh(stage: str, trained: int, model: ModelSpec) -> float:
+    """The cost of a fine-tuning that trains on so many images, in that of a usual cell of its stage."""
+    return trained / IMAGES[stage] * (model.input_size / 32) ** 1.5
 
 
 def merge(plans: Iterable[Plan]) -> Plan:

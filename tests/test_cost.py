@@ -9,8 +9,9 @@ import pytest
 
 from benchmark import cli, cost
 from benchmark import run as running
-from benchmark.config import ConfigError
-from benchmark.plan import plan
+from benchmark.cli import compose
+from benchmark.config import ConfigError, experiment
+from benchmark.plan import SECONDS, plan
 from benchmark.store import Store
 from tests.test_plan import tiny
 
@@ -57,6 +58,59 @@ def test_grids_and_rules_by_size_are_counted(tmp_path):
     assert found["truth"].images == 3 * (7 * 16 + 40)
     found = works({"target.tiny.images": [61, 40], "recipe.by_data": [{"images_below": 61, "steps": 7}]}, tmp_path)
     assert found["truth"].images == 3 * (4 * 16 + 40)
+
+
+def test_a_batch_is_no_larger_than_the_images(tmp_path):
+    known = {"target.tiny.images": [10, 40], "source.tiny_source.images": [9, 30]}
+    found = works(known, tmp_path)
+    assert found["truth"].images == 3 * (4 * 10 + 40)  # three models, four steps
+    assert found["tune"].images == 3 * 2 * (4 * 8 + 2)  # two rates on 8, of which 2 are looked at
+    assert found["weights"].images == 4 * 9 + 30
+    found = works({"target.tiny.images": [60, 40], "recipe.train_cap": 10}, tmp_path)
+    assert found["truth"].images == 3 * (4 * 10 + 40)
+
+
+def test_minutes_follow_rules_batches_and_trials(tmp_path):
+    """The stated seconds are for 4,000 images of 32 pixels (to choose: 8,000 in all trials); these have 16."""
+    known, pixels = {"target.tiny.images": [10, 40]}, (16 / 32) ** 1.5
+    found = works(known | {"recipe.by_data": [{"images_below": 20, "steps": 7}]}, tmp_path)
+    assert found["truth"].minutes == pytest.approx(3 * SECONDS["truth"] * 7 * 10 / 4000 * pixels / 60)
+    assert found["tune"].minutes == pytest.approx(3 * SECONDS["tune"] * 2 * 7 * 8 / 8000 * pixels / 60)
+    cells = plan(tiny(known | {"recipe.by_data": [{"images_below": 20, "steps": 7}]})).cells.values()
+    assert {c.weight for c in cells if c.stage == "truth"} == {7 * 10 / 4000 * pixels}
+    one_rate = {f"recipe.optimisers.{family}.rates": [0.01] for family in ("cnn", "transformer")}
+    assert works(known | one_rate, tmp_path)["tune"].minutes == 0  # nothing to choose
+    found = works({}, tmp_path)
+    assert found["truth"].minutes == pytest.approx(3 * SECONDS["truth"] * 4 * 16 / 4000 * pixels / 60)
+
+
+def test_a_pack_in_the_store_is_believed_before_the_configuration(tmp_path):
+    changes = {"target.tiny.images": [60, 40]}
+    cell = next(c for c in plan(tiny(changes)).cells.values() if c.label == "tiny")
+    Store(tmp_path / "cache").write("pack", cell.key, cell.identity, {"train": 10, "test": 30}, {})
+    found = works(changes, tmp_path)
+    assert found["truth"].images == 3 * (4 * 10 + 30)
+    assert found["truth"].minutes == pytest.approx(3 * SECONDS["truth"] * 4 * 10 / 4000 * (16 / 32) ** 1.5 / 60)
+
+
+def test_bit_hyperrule_on_the_embedded_targets_takes_few_steps_and_small_batches(tmp_path):
+    """At most 520 images each: 500 steps, not 20,000, of at most 512 of them; only its one rate is tried."""
+    spec = experiment(compose(["bank=controlled", "target=embedded", "recipe=bit_hyperrule", "method=[ncc]"]))
+    made, store = plan(spec), Store(tmp_path / "cache")
+    estimator, work = cost.Estimator(made, store), {"tune": cost.Work(), "truth": cost.Work()}
+    for cell in (c for c in made.missing(store) if c.stage in work):
+        estimator.add(work[cell.stage], cell)
+    sizes = {"digits": 300, "mnist": 150, "glyphs": 520, "sprites": 144, "fractals": 160, "photos": 360}
+    sizes |= {"textures": 480, "leaves": 480}
+    tests = {"digits": 600, "mnist": 700, "glyphs": 780, "sprites": 720, "fractals": 800, "photos": 640}
+    tests |= {"textures": 800, "leaves": 800}
+    targets = [t.target.name for t in made.transfers]
+    assert len(targets) == 8 * 28 - 4  # four were trained on the digits of `mnist`
+    assert work["truth"].images == sum(500 * min(512, sizes[name]) + tests[name] for name in targets)
+    assert work["tune"].images == work["tune"].minutes == 0
+    assert not work["truth"].blind
+    seconds = SECONDS["truth"] * sum(500 * min(512, sizes[name]) for name in targets) / 4000
+    assert work["truth"].minutes == pytest.approx(seconds / 60)
 
 
 def test_unknown_sizes_are_said(tmp_path):

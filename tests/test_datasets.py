@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -583,6 +584,10 @@ PACKS = sorted(f.stem for f in CONF.glob("*.yaml") if "# A pack of real images" 
 
 def test_every_pack_has_its_file_and_its_checksum():
     assert len(PACKS) == 23
+    for name in PACKS:
+        about = (CONF / f"{name}.yaml").read_text()
+        train, test = re.search(r"classes, (\d+) / (\d+) images", about).groups()
+        assert f"\n  images: [{train}, {test}]\n" in about  # what a dry run counts with
     if not SHARED.is_dir():
         pytest.skip("no ../shared/data: real data sets are not part of the project")
     for name, spec in composed(f"target=[{','.join(PACKS)}]", f"paths.data={SHARED}").target.items():
@@ -592,6 +597,7 @@ def test_every_pack_has_its_file_and_its_checksum():
         counts = pq.read_table(file, columns=["split"])["split"].value_counts().to_pylist()
         counts = {c["values"]: c["counts"] for c in counts}
         names = json.loads(pq.read_schema(file).metadata[b"class_names"])
+        assert spec.images == (counts["train"], counts["test"])
         said = (CONF / f"{name}.yaml").read_text().splitlines()[0]
         assert f"{len(names)} classes, {counts['train']} / {counts['test']} images" in said
 

@@ -141,11 +141,11 @@ NEEDS = {
 
 
 def spec(name: str) -> dict:
-    return OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "target" / f"{name}.yaml"))[name]
+    return OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "target" / f"{name}.yaml"), resolve=True)[name]
 
 
 def parameters(name: str) -> dict:
-    return {k: v for k, v in spec(name).items() if k not in ("_target_", "task", "size")}
+    return {k: v for k, v in spec(name).items() if k not in ("_target_", "task", "size", "images")}
 
 
 def adapter(name: str):
@@ -183,6 +183,7 @@ def test_counts(name, built):
     pack = built[name]
     train, test, classes = GOLDEN[name][:3]
     assert (len(pack.indices("train")), len(pack.indices("test")), pack.n_classes) == (train, test, classes)
+    assert spec(name)["images"] == [train, test]  # what a dry run counts with
     assert (pack.shapes == 32).all()
     for part in ("train", "test"):
         counts = np.bincount(pack.labels[pack.indices(part)], minlength=classes)

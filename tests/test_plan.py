@@ -131,6 +131,8 @@ INDIFFERENT = {
     "recipe.name": "other",
     "recipe.seeds": 1,
     "target.tiny.task": "y",
+    "target.tiny.images": [9, 9],
+    "source.tiny_source.images": [9, 9],
     "source.tiny_source.task": "z",
     "name": "other",
     "executor.workers": 1,
