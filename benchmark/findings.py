@@ -21,6 +21,7 @@ SEVERAL, MOST = 5, 0.5
 image but what one camera saw, and stand alone."""
 FLAT = 2.0  # grey levels: the least contrast that counts, so that black frames match only black frames
 GREY = 2.0  # grey levels that the channels of a grey image may differ by
+DARK = 32  # grey levels below which an image shows nothing
 TINY = 32  # pixels
 UNEVEN, MAJORITY = 10, 0.8  # largest class over smallest, and its share, from which on it is said
 UNREADABLE_SHARE = 0.2  # above it something is wrong with all of them, and ranking stops
@@ -363,7 +364,7 @@ def constant_accuracy(labels: np.ndarray, split: np.ndarray) -> float:
 
 
 def appearance(seen: Seen, split: np.ndarray, labels: np.ndarray, class_names: list[str]) -> list[Finding]:
-    """Grey and tiny images."""
+    """Grey, almost black and tiny images."""
     kept, found = split != LEFT_OUT, []
     colour = seen.thumbnails.astype(np.int16)
     grey = (colour.max(axis=3) - colour.min(axis=3)).mean(axis=(1, 2)) <= GREY
@@ -383,6 +384,14 @@ def appearance(seen: Seen, split: np.ndarray, labels: np.ndarray, class_names: l
                 )
         names = [seen.names[i] for i in np.flatnonzero(kept & grey)]
         found.append(Finding("grey", what, done, names))
+    dark = kept & (seen.thumbnails.max(axis=(1, 2, 3)) < DARK)
+    if dark.any():
+        what = f"{int(dark.sum())} of {int(kept.sum())} images are almost black (below {DARK} of 255 everywhere)."
+        done = (
+            "Kept as they are. Where they hold 12 bits in 16, or numbers from 0 to 1, only black is left of them: "
+            "convert them to 8 bits first."
+        )
+        found.append(Finding("dark", what, done, [seen.names[i] for i in np.flatnonzero(dark)]))
     tiny = kept & (seen.short < TINY)
     if tiny.any():
         what = f"{int(tiny.sum())} of {int(kept.sum())} images are smaller than {TINY} pixels."
