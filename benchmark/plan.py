@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import os
 import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -335,13 +336,13 @@ def fingerprints(paths: Iterable[Path]) -> list[str]:
     for path in paths:
         if not path.exists():
             raise ConfigError(f"{path.name} must exist. Got nothing at '{path}'. Check the path in the configuration.")
+    if len({p.is_absolute() for p in paths}) > 1:  # a table that names absolute paths, itself named by a relative one
+        paths = [Path(os.path.abspath(p)) for p in paths]
     root = _common(paths)
     return [f"{p.relative_to(root).as_posix() if len(paths) > 1 else p.suffix}:{_file_digest(p)}" for p in paths]
 
 
 def _common(paths: list[Path]) -> Path:
-    import os
-
     return Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
 
 
