@@ -10,7 +10,9 @@ import hashlib
 import importlib.util
 import io
 import json
+import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +27,9 @@ SPLITS = {"train": TRAIN, "test": TEST}
 # The first of these that is there is the test split; the others are left out.
 TEST_NAMES = ("test", "val", "valid", "validation")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES |= {".jfif", ".jpe", ".jp2", ".j2k", ".apng", ".avif", ".dib", ".pbm", ".pnm", ".tga"}
 SHOWN = 10  # offending files or rows that an error message names
+SPARSE = 10_000  # numbers below are classes from 0 without a gap; above, only those that occur may be
 
 
 class UnreadableImageError(ValueError):
@@ -363,7 +367,11 @@ def scaled(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
 
 def hash_order(names: Sequence[str], seed: int) -> np.ndarray:
     """Indices of `names` in the order of SHA-256 of "seed|name": a shuffle that any machine repeats."""
-    return np.array(sorted(range(len(names)), key=lambda i: hashlib.sha256(f"{seed}|{names[i]}".encode()).digest()))
+
+    def hashed(i: int) -> bytes:  # a file's name need not be UTF-8: then its own bytes count
+        return hashlib.sha256(f"{seed}|{names[i]}".encode(errors="surrogateescape")).digest()
+
+    return np.array(sorted(range(len(names)), key=hashed))
 
 
 def quotas(counts: np.ndarray, total: int) -> np.ndarray:
@@ -403,16 +411,52 @@ def visible(folder: Path) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in SUFFIXES and os.path.isfile(path)
 
 
-def class_files(folder: Path) -> dict[str, list[Path]]:
-    """Image files under each class folder, at any depth, sorted; files of other kinds are passed over."""
-    return {
-        sub.name: sorted(p for p in sub.rglob("*") if is_image(p) and not p.name.startswith("."))
-        for sub in visible(folder)
-        if sub.is_dir()
-    }
+def class_files(folder: Path, passed: Counter[str] | None = None) -> dict[str, list[Path]]:
+    """Image files under each class folder, at any depth, sorted; `passed` as in `image_files`."""
+    above = os.path.realpath(folder)
+    return {sub.name: image_files(sub, passed, (above,)) for sub in visible(folder) if sub.is_dir()}
+
+
+def image_files(folder: Path, passed: Counter[str] | None = None, above: tuple[str, ...] = ()) -> list[Path]:
+    """Image files below a folder, at any depth, sorted; links are followed, but not in a circle.
+
+    passed  counts what is passed over, by suffix or as a broken or circular link
+    above   real paths of the folders that it was reached by
+    """
+    passed = Counter() if passed is None else passed
+    real = os.path.realpath(folder)
+    if any(os.path.commonpath([real, one]) == real for one in above):
+        passed["link to a folder above it"] += 1
+        return []
+    found: list[Path] = []
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError:
+        passed["folder that may not be opened"] += 1
+        return []
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(path)):
+            found += image_files(path, passed, (*above, real))
+        elif entry.name.startswith("."):
+            continue
+        elif is_image(path):
+            found.append(path)
+        elif entry.is_symlink() and not os.path.exists(path):
+            passed["broken link"] += 1
+        else:
+            passed[path.suffix.lower() or "file without a suffix"] += 1
+    return sorted(found)
+
+
+def told(passed: Counter[str]) -> str:
+    """`3 files are passed over (.heic: 2, broken link: 1).`; empty where there is none."""
+    each = ", ".join(f"{kind}: {n}" for kind, n in sorted(passed.items(), key=lambda item: (-item[1], item[0])))
+    total = sum(passed.values())
+    return f"{total} {'file is' if total == 1 else 'files are'} passed over ({each})." if total else ""
 
 
 def split_folders(root: Path) -> tuple[Path, Path] | None:
@@ -634,20 +678,44 @@ def read_class_names(metadata: dict[bytes, bytes], column: str) -> list[str] | N
     return None if names is None else [str(name) for name in names]
 
 
-def name_classes(values: set[int] | set[str]) -> list[str]:
-    """Names for classes that the file does not name: the texts themselves, or the numbers from 0."""
+def name_classes(values: set[int] | set[float] | set[str]) -> list[str]:
+    """Names for classes that the file does not name: the texts themselves, or the numbers from 0.
+
+    Of numbers that are far apart (the largest is at least `SPARSE` and ten times their count), those that occur.
+    ValueError for values that are neither texts nor whole numbers.
+    """
     if all(isinstance(value, str) for value in values):
         return sorted(values)
-    return [str(k) for k in range(max(values) + 1)]
+    numbers = {_whole(value) for value in values}
+    if max(numbers) < max(SPARSE, 10 * len(numbers)):
+        return [str(k) for k in range(max(numbers) + 1)]
+    return [str(k) for k in sorted(numbers)]
+
+
+def _whole(value: Any) -> int:
+    """A class id as an integer; ValueError for anything but a whole number."""
+    try:
+        if not isinstance(value, str | bytes) and int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):  # no number, NaN, infinity
+        pass
+    raise ValueError(f"labels must be whole numbers or texts. Got {value!r}. Correct them, or name another column.")
 
 
 def encode(raw: list[Any], kept: np.ndarray, names: list[str], multilabel: bool, where: str) -> np.ndarray:
-    """Class ids (n,) or multi-hot (n, c) of the rows in `kept`, zero elsewhere; text is looked up in `names`."""
+    """Class ids (n,) or multi-hot (n, c) of the rows in `kept`, zero elsewhere; text is looked up in `names`.
+
+    So are numbers that are too large to be ids, where all are names (see `name_classes`).
+    """
     ids = {name: k for k, name in enumerate(names)}
+    values = {v for i in kept for v in (raw[i] if multilabel else [raw[i]])}
+    numbers = {v: _whole(v) for v in values if v is not None and not isinstance(v, str)}
+    if max(numbers.values(), default=0) >= len(names) and all(str(k) in ids for k in numbers.values()):
+        numbers = {v: ids[str(k)] for v, k in numbers.items()}
     out = np.zeros((len(raw), len(names)) if multilabel else len(raw), np.int64)
     for i in kept:
         for value in raw[i] if multilabel else [raw[i]]:
-            k = ids.get(value, -1) if isinstance(value, str) else (-1 if value is None else int(value))
+            k = -1 if value is None else ids.get(value, -1) if isinstance(value, str) else numbers[value]
             if not 0 <= k < len(names):
                 raise ValueError(
                     f"{where}: labels must be among the {len(names)} classes. Got {value!r} in row {i}. "

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,22 @@ def test_hash_order_is_sha256_of_seed_and_name():
     names = ["b", "a", "c"]
     digests = [hashlib.sha256(f"7|{name}".encode()).hexdigest() for name in names]
     assert packs.hash_order(names, 7).tolist() == sorted(range(3), key=digests.__getitem__)
+
+
+def test_hash_order_takes_names_that_are_not_utf_8():
+    names = ["a", os.fsdecode(b"caf\xe9"), "é"]
+    expected = sorted(range(3), key=lambda i: hashlib.sha256(b"7|" + os.fsencode(names[i])).digest())
+    assert packs.hash_order(names, 7).tolist() == expected
+
+
+def test_numbers_name_classes_from_zero_unless_they_are_far_apart():
+    assert packs.name_classes({0, 3}) == ["0", "1", "2", "3"]
+    assert len(packs.name_classes({0, packs.SPARSE - 1})) == packs.SPARSE
+    assert packs.name_classes({7, packs.SPARSE}) == ["7", str(packs.SPARSE)]
+    assert len(packs.name_classes(set(range(0, 2 * packs.SPARSE, 2)))) == 2 * packs.SPARSE - 1
+    kept = np.arange(3)
+    assert packs.encode([0, 2, 2 * 10**9], kept, ["0", "2", str(2 * 10**9)], False, "x").tolist() == [0, 1, 2]
+    assert packs.encode([0, 2, 1], kept, ["2", "1", "0"], False, "x").tolist() == [0, 2, 1]  # ids, not names
 
 
 # --- a folder of images --------------------------------------------------------------------------------------
