@@ -6,6 +6,7 @@ errors as sentences and exits with 2 for bad input. `-m` sweeps over comma-separ
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -64,6 +65,18 @@ def _verbatim(override: str, schema: type[BaseModel]) -> str:
     if schema.model_fields[key].annotation is not Path or value[:1] in ("'", '"'):
         return override
     return f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
+
+
+def writable(path: Path, folder: bool) -> None:
+    """ConfigError where `out` cannot become a folder (or a file) that is written to; nothing is made."""
+    kind, other = ("folder", "file") if folder else ("file", "folder")
+    if path.exists() and path.is_dir() != folder:
+        raise ConfigError(f"out must be a {kind}. Got the {other} '{path}'. Give another path.")
+    place = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    if not (place.is_dir() or place == path.absolute()):
+        raise ConfigError(f"out must lie in a folder. Got '{path}' below the file '{place}'. Give another path.")
+    if not os.access(place, os.W_OK):
+        raise ConfigError(f"out must be where files may be written. Got '{path}'. Give another path.")
 
 
 def _guard(body: Callable[[], int]) -> int:

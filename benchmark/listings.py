@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from benchmark.packs import (
     is_image,
     read_class_names,
     stratified,
+    told,
     visible,
 )
 
@@ -38,6 +40,9 @@ LEFT_BEHIND = 254
 IMAGE_COLUMNS = ("image", "img", "file_name", "filename", "path", "file")
 LABEL_COLUMNS = ("label", "labels", "class", "fine_label")
 TABLES = (".csv", ".tsv")
+PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+PARTS |= {name: name for name in TEST_NAMES}
+LOOSE = "image beside the class folders"
 
 
 @dataclass(frozen=True)
@@ -127,38 +132,46 @@ def _kind(root: Path) -> Callable[..., Listing]:
 
 def _label_file(root: Path) -> Path | None:
     """The one table beside the images of a folder without class folders."""
-    tables = [p for p in visible(root) if p.suffix.lower() in TABLES]
-    return tables[0] if len(tables) == 1 and not any(class_files(root).values()) else None
+    found = _tables(root)
+    return found[0] if len(found) == 1 and not any(class_files(root).values()) else None
+
+
+def _tables(*folders: Path) -> list[Path]:
+    return [p for folder in folders for p in visible(folder) if p.suffix.lower() in TABLES and p.is_file()]
 
 
 # --- a folder ----------------------------------------------------------------------------------------------------
 
 
 def from_folder(root: Path, image: str | None = None, label: str | None = None) -> Listing:
-    """<class>/* or train/<class>/* with test/<class>/* (or val); train/ alone is split here."""
-    remarks: list[str] = []
-    folders = {p.name: p for p in visible(root) if p.is_dir()}
-    test = next((name for name in TEST_NAMES if name in folders), None)
-    parts = [(root, TO_SPLIT)]
-    if "train" in folders and any(p.is_dir() for p in visible(folders["train"])):
-        parts = [(folders["train"], TRAIN if test else TO_SPLIT)] + ([(folders[test], TEST)] if test else [])
-        others = sorted(set(folders) - {"train", test})
-        if others:
-            remarks.append(f"Left out: {', '.join(others)}/, beside train/{f' and {test}/' if test else ''}.")
+    """<class>/* or train/<class>/* with test/<class>/* (or val); train/ alone is split here.
+
+    The parts may be called otherwise: Training, Test, VALID, train_images … (see `_part`).
+    """
+    folders = [p for p in visible(root) if p.is_dir()]
+    parts, remarks = _parts(root, folders)
+    passed: Counter[str] = Counter()
     rows: list[tuple[str, int, Path]] = []
     for folder, split in parts:
-        files = class_files(folder)
+        files = class_files(folder, passed)
         if empty := sorted(name for name, found in files.items() if not found):
-            remarks.append(f"Folders without images are passed over: {_some(empty)}.")
+            remarks.append(f"Folders without images are passed over: {some(empty)}.")
+        passed[LOOSE] += sum(map(is_image, visible(folder)))
         rows += [(name, split, file) for name, found in files.items() for file in found]
-    if not rows:
-        loose = sum(is_image(p) for p in visible(root))
-        what = f"{loose} images without one" if loose else "no image"
-        raise DataError(
-            f"an image folder must hold <class>/<image> ({', '.join(sorted(SUFFIXES))}). Got {what} in {root}. "
-            "Put every class into a folder of its own, or a labels.csv with the columns image,label beside the images."
-        )
     names = sorted({name for name, _, _ in rows})
+    tables = _tables(root)
+    if not rows:
+        raise _no_classes(root, f"{passed[LOOSE]} images without one" if passed[LOOSE] else "no image", tables)
+    if parts[0][0] == root and (strange := [t for t in tables if not _speaks_of(t, names)]):
+        raise DataError(
+            f"data must say in one way what the classes are. Got the folders {some(names)} and beside them "
+            f"{some([t.name for t in strange])} in {root}. Give data={_likeliest(strange)} if that holds the labels; "
+            "move it away if the folders are the classes."
+        )
+    if tables:
+        remarks.append(f"Not looked at, beside the folders: {some([t.name for t in tables])}.")
+    if line := told(+passed):
+        remarks.append(line)
     files = [file for _, _, file in rows]
     return Listing(
         files,
@@ -173,6 +186,61 @@ def from_folder(root: Path, image: str | None = None, label: str | None = None) 
     )
 
 
+def _part(name: str) -> str | None:
+    """train, or one of TEST_NAMES, where a folder is called so: Train, testing, val_images, "training set" …"""
+    return PARTS.get(re.sub(r"[ _-]?(images?|imgs?|set|data)$", "", name.lower()))
+
+
+def _parts(root: Path, folders: list[Path]) -> tuple[list[tuple[Path, int]], list[str]]:
+    """The folders that hold the class folders, each with its split, and what is to be said about others.
+
+    DataError where folders are called train, test … and hold images without class folders.
+    """
+    by_part: dict[str, Path] = {}
+    for folder in sorted(folders, key=lambda p: (p.name != _part(p.name), p.name)):  # test before Test
+        if part := _part(folder.name):
+            by_part.setdefault(part, folder)
+    bare = {part: folder for part, folder in by_part.items() if not any(p.is_dir() for p in visible(folder))}
+    loose = [f for f in bare.values() if any(map(is_image, visible(f)))]
+    if loose and len(by_part) > 1 and ("train" in bare or len(by_part) == len(folders) == len(bare)):
+        where = " and ".join(f"{f.name}/" for f in loose)
+        raise _no_classes(root, f"images without a class folder in {where}", _tables(root, *by_part.values()))
+    if "train" not in by_part or "train" in bare:
+        return [(root, TO_SPLIT)], []  # a class may be called "train"
+    train = by_part["train"]
+    test = next((by_part[name] for name in TEST_NAMES if name in by_part and name not in bare), None)
+    others = sorted(f.name for f in folders if f not in (train, test))
+    beside = f"{train.name}/{f' and {test.name}/' if test else ''}"
+    remarks = [f"Left out: {', '.join(others)}/, beside {beside}."] if others else []
+    return [(train, TRAIN if test else TO_SPLIT)] + ([(test, TEST)] if test else []), remarks
+
+
+def _no_classes(root: Path, got: str, tables: list[Path]) -> DataError:
+    beside = "or a labels.csv with the columns image,label beside the images"
+    if tables:
+        beside = f"or give data={_likeliest(tables)} if that table names the images and their labels"
+    return DataError(
+        f"an image folder must hold <class>/<image> ({', '.join(sorted(SUFFIXES))}). Got {got} in {root}. "
+        f"Put every class into a folder of its own, {beside}."
+    )
+
+
+def _likeliest(tables: list[Path]) -> Path:
+    """The first with columns for image and label, else the first."""
+    for table in tables:
+        head = re.split(r"[,;\t]", table.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0].lower())
+        columns = {column.strip(' "\r') for column in head}
+        if columns & {*IMAGE_COLUMNS} and columns & {*LABEL_COLUMNS}:
+            return table
+    return tables[0]
+
+
+def _speaks_of(table: Path, classes: Sequence[str]) -> bool:
+    """Whether every class is a cell of the table: then the folders are the classes there, too."""
+    cells = re.split(r"[,;\t\r\n]", table.read_text(encoding="utf-8-sig", errors="replace").lower())
+    return {c.lower() for c in classes} <= {cell.strip(' "') for cell in cells}
+
+
 # --- a CSV -------------------------------------------------------------------------------------------------------
 
 
@@ -180,24 +248,27 @@ def from_table(path: Path, image: str | None = None, label: str | None = None) -
     """Rows of image,label (and split): paths relative to the file; several labels of an image as a|b."""
     rows, columns = _rows(path)
     image, label = _column(columns, image, IMAGE_COLUMNS, path), _column(columns, label, LABEL_COLUMNS, path)
+    named = {_beside(path, row[image]).resolve() for row in rows}
+    kept, split, remarks = _used([row.get("split") for row in rows], path.name)
+    rows = [rows[i] for i in kept]
     files = [_beside(path, row[image]) for row in rows]
     _complain(path, files, [row[image] for row in rows], [row[label] for row in rows])
     texts = [(row[label] or "").strip() for row in rows]
     several = any(SEPARATOR in text for text in texts)
     raw = [[part.strip() for part in t.split(SEPARATOR) if part.strip()] for t in texts] if several else texts
-    class_names, labels, _ = labelled(raw, None, path.name)
-    folder = {p for p in path.parent.rglob("*") if is_image(p)}
-    unnamed = len(folder - {f.resolve() for f in files} - set(files))
+    class_names, labels = _classes(raw, None, path.name)
+    if unnamed := len({p.resolve() for p in path.parent.rglob("*") if is_image(p)} - named):
+        remarks.append(f"{unnamed} images beside {path.name} are not named in it, and left out.")
     return Listing(
         files,
         Path.read_bytes,
         [row[image] for row in rows],
         labels,
-        _splits([row.get("split") for row in rows], path.name),
+        split,
         class_names,
         [path, *files],
         f"labels file {path.name}",
-        [f"{unnamed} images beside {path.name} are not named in it, and left out."] if unnamed else [],
+        remarks,
     )
 
 
@@ -233,13 +304,13 @@ def _complain(path: Path, files: list[Path], names: list[str], labels: list[str]
     if absent:
         raise DataError(
             f"{path.name} must name images that are there, relative to its folder. Got {len(absent)} of {len(files)} "
-            f"that are not: {_some(absent)}. Correct the paths."
+            f"that are not: {some(absent)}. Correct the paths."
         )
     if bare := [n for n, text in zip(names, labels, strict=True) if not (text or "").strip(f" {SEPARATOR}")]:
-        raise DataError(f"{path.name} must give every image a label. Got none for {_some(bare)}. Add them.")
+        raise DataError(f"{path.name} must give every image a label. Got none for {some(bare)}. Add them.")
     if twice := [str(f.name) for f, n in Counter(files).items() if n > 1]:
         raise DataError(
-            f"{path.name} must name an image once. Got several rows for {_some(twice)}. "
+            f"{path.name} must name an image once. Got several rows for {some(twice)}. "
             f"Write several labels of one image as a{SEPARATOR}b."
         )
 
@@ -325,14 +396,11 @@ def _from_arrow(
         for v in (t["split"].to_pylist() if given else [part] * t.num_rows)
     ]
     raw = [value for t in tables for value in t[label].to_pylist()]
-    split = _splits(splits, path.name)
-    kept = np.flatnonzero(split != LEFT_BEHIND)
-    try:
-        class_names, labels, _ = labelled(
-            [raw[i] for i in kept], read_class_names(metadata, label), f"{path.name}, column {label}"
-        )
-    except ValueError as error:
-        raise DataError(str(error)) from None
+    kept, split, remarks = _used(splits, path.name)
+    where = f"{path.name}, column {label}"
+    for table in tables:
+        _refuse_type(table.schema.field(label).type, where)
+    class_names, labels = _classes([raw[i] for i in kept], read_class_names(metadata, label), where)
 
     def read(row: int) -> bytes:
         value = cell(row)
@@ -342,17 +410,16 @@ def _from_arrow(
         return data or b""
 
     paths = [v for t in tables for v in (_paths(t[image]) if image in t.column_names else [None] * t.num_rows)]
-    left = len(raw) - len(kept)
     return Listing(
         [int(i) for i in kept],
         read,
         [f"row {i}{f', {paths[i]}' if paths[i] else ''}" for i in kept],
         labels,
-        split[kept],
+        split,
         class_names,
         files,
         metadata.get(b"source", path.name.encode()).decode(),
-        [f"{left} rows of other splits than train and test are left out."] if left else [],
+        remarks,
         json.loads(metadata.get(b"facts", b"{}")),
     )
 
@@ -366,7 +433,40 @@ def _paths(column: Any) -> list[str | None]:
     return [None] * len(column)
 
 
-# --- splits ------------------------------------------------------------------------------------------------------
+def _refuse_type(kind: Any, where: str) -> None:
+    """DataError for a column that can hold no labels: dates, bytes, structs …"""
+    from pyarrow import types
+
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    inner = kind.value_type if any(holds(kind) for holds in lists) else kind
+    inner = inner.value_type if types.is_dictionary(inner) else inner
+    asked = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
+    if not any(holds(inner) for holds in (*asked, types.is_null)):
+        raise DataError(
+            f"{where} must hold whole numbers or texts, or lists of them. Got {kind}. Name another with label=<column>."
+        )
+
+
+# --- labels and splits -------------------------------------------------------------------------------------------
+
+
+def _classes(raw: list[Any], names: list[str] | None, where: str) -> tuple[list[str], np.ndarray]:
+    """Class names, and the labels as ids or multi-hot rows; DataError for what is no label."""
+    try:
+        class_names, labels, _ = labelled(raw, names, where)
+    except ValueError as error:
+        said = str(error)
+        raise DataError(said if said.startswith(where) else f"{where}: {said}") from None
+    return class_names, labels
+
+
+def _used(splits: list[str | None], where: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The rows that are used, their split, and what is to be said: rows of a third split go before labels are read."""
+    split = _splits(splits, where)
+    kept = np.flatnonzero(split != LEFT_BEHIND)
+    left = len(split) - len(kept)
+    said = f"{left} {'row' if left == 1 else 'rows'} of other splits than train and test {'is' if left == 1 else 'are'}"
+    return kept, split[kept], [f"{said} left out."] if left else []
 
 
 def _splits(values: list[str | None], where: str) -> np.ndarray:
@@ -376,12 +476,13 @@ def _splits(values: list[str | None], where: str) -> np.ndarray:
     if test is None or "train" not in named:
         if strange := sorted(set(named) - {"", "train", *TEST_NAMES}):
             raise DataError(
-                f"{where}: split must be train or one of {', '.join(TEST_NAMES)}. Got {_some(strange)}. Correct them."
+                f"{where}: split must be train or one of {', '.join(TEST_NAMES)}. Got {some(strange)}. Correct them."
             )
         return np.full(len(named), TO_SPLIT, np.uint8)
     return np.array([{"train": TRAIN, test: TEST}.get(v, LEFT_BEHIND) for v in named], np.uint8)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(map(str, names[:SHOWN])) + more

@@ -30,6 +30,7 @@ from benchmark.config import ConfigError, DataSpec, Experiment, Spec, experiment
 from benchmark.executor import Outcome, Progress
 from benchmark.executor import run as execute
 from benchmark.findings import ALIKE, Finding
+from benchmark.listings import some
 from benchmark.packs import SHOWN
 from benchmark.plan import Cell, Plan, Transfer, plan
 from benchmark.progress import Display, duration
@@ -115,6 +116,8 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
     from benchmark.config import validate
 
     asked = validate(Settings, {"data": data, **settings})
+    if "out" in settings:
+        cli.writable(asked.out, folder=True)
     answer = answered(asked, [f"bank={bank}", *overrides])
     if "out" in settings:
         write(answer, asked)
@@ -125,7 +128,7 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     """Read, probe, score and predict."""
     found = userdata.listing(asked.data, asked.image, asked.label).taken(asked.most)
     say = _Say()
-    say(f"{len(found)} images of {len(found.class_names)} classes in {asked.data}")
+    say(f"{len(found)} images of {len(found.class_names)} classes in {asked.data}: {some(found.class_names)}")
     for remark in found.remarks:
         say(remark)
     spec, data = configured(asked, overrides)
@@ -383,6 +386,7 @@ def run(asked: Settings, overrides: list[str]) -> int:
 
     start = time.monotonic()
     budget = None if asked.budget is None else seconds_of(asked.budget)
+    cli.writable(asked.out, folder=True)
     answer = answered(asked, overrides)
     write(answer, asked)
     rank_show.show(answer)

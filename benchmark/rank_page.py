@@ -36,7 +36,7 @@ BEYOND = 20  # points that the plot shows above and below the predictions; longe
 
 def write(answer: Answer, path: Path) -> Path:
     """Write the page; returns its path."""
-    path.write_text(page(answer), encoding="utf-8")
+    path.write_text(page(answer), encoding="utf-8", errors="backslashreplace")  # a file's name need not be UTF-8
     return path
 
 

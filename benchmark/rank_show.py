@@ -76,7 +76,8 @@ def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
 
 def write_json(answer: Answer, path: Path, asked: dict[str, Any]) -> None:
     """Write ranking.json: `models` best first, and everything else that was found."""
-    path.write_text(json.dumps(as_data(answer, asked), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(as_data(answer, asked), indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name need not be UTF-8
 
 
 def outcome(result: Result) -> str:

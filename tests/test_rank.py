@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,7 @@ def test_a_second_run_computes_nothing_and_says_the_same(ranked, capsys):
     assert again(ranked, out=out) == 0
     said = capsys.readouterr()
     assert {p: p.stat().st_mtime_ns for p in (ranked.place / "cache").rglob("manifest.json")} == stamps
+    assert said.err.startswith(f"49 images of 2 classes in {ranked.images}: dark, light\n")
     assert "1 image cannot be read: dark/broken.png" in said.err
     assert "Predicted accuracy after fine-tuning on lamps" in said.out
     first, second = (json.loads((o / "ranking.json").read_text()) for o in (ranked.out, out))
@@ -218,6 +220,11 @@ def test_bad_data_is_refused_before_anything_is_computed(tmp_path, capsys):
     assert "licens must be a known key. Did you mean 'licence'?" in refused(capsys, "data=x", "licens=MIT")
     assert "budget must be a time" in refused(capsys, f"data={tmp_path}", "budget=soon")
     folder(tmp_path / "lamps", 3)
+    (tmp_path / "file").write_text("")
+    said = refused(capsys, f"data={tmp_path}/lamps", f"out={tmp_path}/file", cache)
+    assert said == f"error: out must be a folder. Got the file '{tmp_path}/file'. Give another path."
+    with pytest.raises(ConfigError, match=r"out must lie in a folder. Got .* below the file"):
+        rank.rank(tmp_path / "lamps", "tiny", [*TINY[:1], *TINY[2:], cache], out=tmp_path / "file/out")
     assert "method must be left out of a ranking" in refused(capsys, f"data={tmp_path}/lamps", "method=knn", cache)
     assert not (tmp_path / "cache").exists()
 
@@ -482,6 +489,17 @@ def test_a_score_that_is_the_same_for_all_is_no_reason():
     assert reasons(columns, cell, np.zeros(2)) == ["not tried before; kNN 2nd", "not tried before; kNN 1st"]
     assert reasons(columns, cell.assign(knn=60.0), np.zeros(2)) == ["not tried before; no score tells them apart"] * 2
     assert "H-score 1st" in reasons(columns, cell.head(1), np.zeros(1))[0], "of one there is nothing to compare"
+
+
+def test_names_of_images_need_not_be_utf_8(ranked, tmp_path):
+    root = tmp_path / "odd"
+    shutil.copytree(ranked.images, root)
+    os.rename(os.fsencode(root / "dark/broken.png"), os.fsencode(root / "dark") + b"/caf\xe9.png")
+    table = rank.rank(root, "tiny", [*TINY[0:1], *TINY[2:], f"paths.cache={ranked.place}/cache"], out=tmp_path / "out")
+    assert len(table) == 3
+    (said,) = [f for f in json.loads((tmp_path / "out/ranking.json").read_text())["data"]["findings"] if f["images"]]
+    assert said["images"] == [os.fsdecode(b"dark/caf\xe9.png")]
+    assert "dark/caf\\udce9.png" in (tmp_path / "out/ranking.html").read_text()
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------

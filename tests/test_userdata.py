@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,100 @@ def test_train_alone_is_split_and_what_lies_beside_it_is_said_to_be_left_out(tmp
     assert len(found) == 20
     assert found.remarks == ["Left out: extra/, beside train/."]
     assert per_class(built(tmp_path / "mine", tmp_path / "pack")) == {"cat": (7, 3), "dog": (7, 3)}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Training", "Testing"), ("TRAIN", "Valid"), ("train_images", "test_images"), ("trainset", "val")],
+)
+def test_parts_that_are_called_otherwise_are_no_classes(tmp_path, train, test):
+    folder(tmp_path / "mine" / train, {"cat": 3, "dog": 4})
+    folder(tmp_path / "mine" / test, {"cat": 2, "dog": 2}, start=100)
+    assert per_class(built(tmp_path / "mine", tmp_path / "pack")) == {"cat": (3, 2), "dog": (4, 2)}
+
+
+def test_a_test_folder_without_class_folders_is_left_out(tmp_path):
+    folder(tmp_path / "mine/train", {"cat": 10, "dog": 10})
+    put(tmp_path / "mine/test/0.png", picture(100))
+    found = userdata.listing(tmp_path / "mine")
+    assert (len(found), set(found.split.tolist())) == (20, {255})
+    assert found.remarks == ["Left out: test/, beside train/."]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    assert userdata.listing(folder(tmp_path, {"bus": 2, "train": 2})).class_names == ["bus", "train"]
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("Train", "Val"), ("train_images", "test_images")])
+def test_parts_of_loose_images_are_no_classes_and_the_table_beside_them_is_named(tmp_path, parts):
+    for k, part in enumerate(parts):
+        for i in range(3):
+            put(tmp_path / part / f"{i}.png", picture(10 * k + i))
+    with pytest.raises(DataError, match=r"without a class folder in .*labels.csv with the columns image,label"):
+        userdata.listing(tmp_path)
+    (tmp_path / "sample_submission.csv").write_text("id,guess\n0,0\n")
+    (tmp_path / "train.csv").write_text(
+        "image,label\n" + "".join(f"{parts[0]}/{i}.png,{'ab'[i % 2]}\n" for i in range(3))
+    )
+    with pytest.raises(DataError, match=r"give data=\S*/train.csv if that table names"):
+        userdata.listing(tmp_path)
+    assert userdata.listing(tmp_path / "train.csv").class_names == ["a", "b"]
+
+
+def test_a_table_beside_class_folders_must_agree_with_them(tmp_path):
+    root = folder(tmp_path, {"part_1": 2, "part_2": 2})
+    (root / "metadata.csv").write_text("image,label\npart_1/0.png,cat\npart_2/0.png,dog\n")
+    with pytest.raises(
+        DataError, match=r"Got the folders part_1, part_2 and beside them metadata.csv .*/metadata.csv if"
+    ):
+        userdata.listing(root)
+    (root / "metadata.csv").write_text("image,label\npart_1/0.png,part_1\npart_2/0.png,part_2\n")
+    assert userdata.listing(root).remarks == ["Not looked at, beside the folders: metadata.csv."]
+
+
+def test_every_format_of_the_list_is_one_that_pillow_opens():
+    known = {suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN}
+    assert packs.SUFFIXES - {".avif"} <= known  # Pillow opens that one since 11.3
+    assert {".jpg", ".jpeg", ".jfif", ".jpe"} <= packs.SUFFIXES
+
+
+def test_what_is_passed_over_is_counted(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 3, "dog": 3})
+    put(root / "cat/more/3.jpg", picture(50)).rename(root / "cat/more/3.jfif")
+    (root / "cat/a.heic").write_bytes(b"0")
+    (root / "dog/b.HEIC").write_bytes(b"0")
+    (root / "dog/README").write_bytes(b"0")
+    (root / "dog/.hidden.heic").write_bytes(b"0")
+    (root / "dog/gone.png").symlink_to(tmp_path / "nowhere.png")
+    put(root / "stray.png", picture(51))
+    found = userdata.listing(root)
+    assert found.names == [
+        "cat/0.png",
+        "cat/1.png",
+        "cat/2.png",
+        "cat/more/3.jfif",
+        "dog/0.png",
+        "dog/1.png",
+        "dog/2.png",
+    ]
+    others = "broken link: 1, file without a suffix: 1, image beside the class folders: 1"
+    assert found.remarks == [f"5 files are passed over (.heic: 2, {others})."]
+
+
+def test_links_are_followed_but_not_in_a_circle(tmp_path):
+    kept = folder(tmp_path / "kept", {"cat": 3})
+    root = folder(tmp_path / "mine", {"dog": 2, "cat": 1})
+    (root / "cat/inner").symlink_to(kept / "cat")
+    (root / "dog/up").symlink_to(root)
+    (root / "dog/itself").symlink_to(root / "dog/itself")
+    (root / "all").symlink_to(tmp_path)
+    (kept / "cat/back").symlink_to(root / "cat")
+    found = userdata.listing(root)
+    assert found.names == ["cat/0.png", *(f"cat/inner/{i}.png" for i in range(3)), "dog/0.png", "dog/1.png"]
+    assert found.remarks == [
+        "Folders without images are passed over: all.",
+        "4 files are passed over (link to a folder above it: 3, broken link: 1).",
+    ]
 
 
 def rows(n: int, start: int = 0) -> list[dict]:
@@ -169,6 +264,81 @@ def test_a_split_column_is_kept(tmp_path):
         lines.append((f"{i}.png", "ab"[i % 2], "train" if i < 6 else "test"))
     pack = built(labels_file(tmp_path / "mine", lines, ("image", "label", "split")), tmp_path / "pack")
     assert pack.split.tolist() == [TRAIN] * 6 + [TEST] * 2
+
+
+def test_rows_of_a_third_split_are_left_out_before_classes_are_counted(tmp_path):
+    lines = []
+    for i in range(12):
+        put(tmp_path / f"mine/{i}.png", picture(i))
+        part = ("train", "train", "test", "val")[i // 2 % 4]
+        lines.append((f"{i}.png", "emu" if part == "val" else "ab"[i % 2], part))
+    file = labels_file(tmp_path / "mine", lines, ("image", "label", "split"))
+    found = userdata.listing(file)
+    assert (found.class_names, len(found), len(found.files)) == (["a", "b"], 10, 11)
+    assert found.split.tolist() == [TRAIN] * 4 + [TEST] * 2 + [TRAIN] * 4
+    assert found.remarks == ["2 rows of other splits than train and test are left out."]
+    table = pa.table({"image": rows(12), "label": [line[1] for line in lines], "split": [line[2] for line in lines]})
+    pq.write_table(table, tmp_path / "mine.parquet")
+    other = userdata.listing(tmp_path / "mine.parquet")
+    assert (other.class_names, other.split.tolist(), other.remarks) == (["a", "b"], found.split.tolist(), found.remarks)
+
+
+def test_a_table_that_names_absolute_paths_is_found_by_a_relative_one(tmp_path, monkeypatch):
+    from benchmark.plan import fingerprints
+
+    root = folder(tmp_path / "mine", {"cat": 2, "dog": 2})
+    (root / "more").mkdir()
+    named = [(str(f), f.parent.name) for f in sorted(root.rglob("*.png"))]
+    file = labels_file(root / "more", named)
+    monkeypatch.chdir(tmp_path)
+    relative, absolute = (userdata.inputs(str(p)) for p in (file.relative_to(tmp_path), file))
+    assert not relative[0].is_absolute()
+    assert relative[1].is_absolute()
+    assert fingerprints(relative) == fingerprints(absolute)
+    assert userdata.listing(file.relative_to(tmp_path)).remarks == []
+    beside = labels_file(root, named)
+    assert userdata.listing(beside.relative_to(tmp_path)).remarks == []  # its images are the ones beside it
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    root = folder(tmp_path / "mine", {"cat": 10, "dog": 10})
+    os.rename(os.fsencode(root / "cat/0.png"), os.fsencode(root / "cat") + b"/caf\xe9.png")
+    (root / "cat/1.png").rename(root / "cat/broken.png")
+    (root / "cat/broken.png").write_bytes(b"no picture")
+    pack = built(root, tmp_path / "pack")
+    assert per_class(pack) == {"cat": (6, 3), "dog": (7, 3)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([0.0, 2.0], ["0", "2"]),
+        ([0, 2_000_000_000], ["0", "2000000000"]),
+        ([2, 12_345_678_901], ["2", "12345678901"]),
+        ([10_000, 9_999], ["9999", "10000"]),
+        ([True, False], ["0", "1"]),
+    ],
+)
+def test_numbers_are_classes(tmp_path, labels, names):
+    pq.write_table(pa.table({"image": rows(20), "label": labels * 10}), tmp_path / "mine.parquet")
+    pack = built(tmp_path / "mine.parquet", tmp_path / "pack")
+    assert pack.class_names == names
+    assert [pack.class_names[k] for k in pack.labels] == [str(int(k)) for k in labels * 10]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([0.0, 0.5], r"mine.parquet, column label: labels must be whole numbers or texts. Got 0.5"),
+        ([0.0, float("nan")], r"mine.parquet, column label: labels must be whole numbers or texts. Got nan"),
+        ([b"a", b"b"], r"mine.parquet, column label must hold whole numbers or texts, or lists of them. Got binary"),
+        ([[[0]], [[1]]], r"mine.parquet, column label must hold whole numbers or texts, .* Got list<.*label=<column>"),
+    ],
+)
+def test_what_is_no_label_is_refused_in_words(tmp_path, labels, said):
+    pq.write_table(pa.table({"image": rows(4), "label": labels * 2}), tmp_path / "mine.parquet")
+    with pytest.raises(DataError, match=said):
+        userdata.listing(tmp_path / "mine.parquet")
 
 
 def test_the_key_of_a_pack_follows_the_bytes_and_not_the_place(tmp_path):
