@@ -7,7 +7,9 @@ and cut as in training. What cannot be read is named, the rest is predicted, and
 from __future__ import annotations
 
 import csv
+import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ import numpy as np
 from pydantic import Field
 
 from benchmark import packs
-from benchmark.cli import settings
+from benchmark.cli import settings, writable
 from benchmark.config import ConfigError, ModelSpec, RecipeSpec, Spec
+from benchmark.userdata import ENOUGH
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
 
@@ -58,6 +61,8 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
     if chosen.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
+    if chosen.out:
+        writable(chosen.out, folder=False)
     module, about = trained.load(chosen.model)
     files = find(images)
     place = "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -67,7 +72,8 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         pixels = []
         for file in part:
             try:
-                pixels.append(view(packs.decode(file.read_bytes(), str(file)), about.spec, about.pack_size))
+                decoded = packs.decode(file.read_bytes(), str(file), ENOUGH)
+                pixels.append(view(decoded, about.spec, about.pack_size))
                 read.append(file)
             except (packs.UnreadableImageError, OSError) as error:
                 unreadable.append(str(error))
@@ -88,10 +94,11 @@ def find(images: Sequence[str]) -> list[Path]:
     if not images:
         raise ConfigError("an image or a folder of images must be given. Got none. Add its path to the command.")
     files: list[Path] = []
+    passed: Counter[str] = Counter()
     for name in images:
         path = Path(name).expanduser()
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if packs.is_image(p) and not p.name.startswith("."))
+            inside = packs.image_files(path, passed)
             if not inside:
                 raise ConfigError(
                     f"a folder must hold images ({', '.join(sorted(packs.SUFFIXES))}). Got none in '{path}'."
@@ -101,6 +108,8 @@ def find(images: Sequence[str]) -> list[Path]:
             files.append(path)
         else:
             raise ConfigError(f"an image or a folder must exist. Got nothing at '{path}'. Check the path.")
+    if line := packs.told(passed):
+        print(line, file=sys.stderr)
     return list(dict.fromkeys(files))
 
 
@@ -159,22 +168,30 @@ def show(files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
     table.add_column("probability", justify="right")
     for file, of, named in zip(files, shares, answers(shares, about), strict=True):
         words = ", ".join(about.class_names[c] for c in named) or "none"
-        table.add_row(escape(str(file)), escape(words), ", ".join(f"{of[c]:.3f}" for c in named))
+        table.add_row(escape(_readable(file)), escape(words), ", ".join(f"{of[c]:.3f}" for c in named))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"{about.spec.name}, {len(about.class_names)} classes, {test}", markup=False)
     console.print(table)
 
 
+def _readable(path: Path) -> str:
+    """A path that any terminal takes: bytes of its name that are not UTF-8 are written as \\udc.."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
 def write(out: Path, files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
-    """The predictions as CSV."""
+    """The predictions as CSV, whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="", encoding="utf-8") as file:
+    part = out.with_name(f"{out.name}.part") if out.is_file() or not out.exists() else out  # or a pipe
+    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["image", "class", "probability", *(f"p({name})" for name in about.class_names)])
         for path, of, named in zip(files, shares, answers(shares, about), strict=True):
             words = "; ".join(about.class_names[c] for c in named)
             chances = "; ".join(f"{of[c]:.6f}" for c in named)
             rows.writerow([path, words, chances, *(f"{p:.6f}" for p in of)])
+    if part != out:
+        os.replace(part, out)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,61 @@ def test_the_unreadable_is_named_and_the_rest_predicted(images: Path, tmp_path: 
     assert predict.main([f"model={file}", str(images), f"out={out}"]) == 2
     assert "broken.jpg" in capsys.readouterr().err
     assert len(out.read_text().splitlines()) == 1 + 7
+
+
+def test_a_large_photograph_is_seen_as_in_training(images: Path, tmp_path: Path, monkeypatch) -> None:
+    """userdata decodes it at a reduced scale: so does this, to the same pixels."""
+    from benchmark import userdata
+
+    coarse = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    for k in range(2):
+        (tmp_path / f"two/{k}").mkdir(parents=True)
+        for i in range(2):
+            coarse = coarse[::-1] if i else coarse[:, ::-1]
+            large = Image.fromarray(coarse).resize((1601, 1203), Image.Resampling.BICUBIC)
+            large.save(tmp_path / f"two/{k}/{i}.jpg", quality=92)
+    look = list(userdata.images(str(tmp_path / "two")).images)
+    file, _ = save(tmp_path, spec(**SMALL))
+    seen, alone = [], predict.view
+    monkeypatch.setattr(predict, "view", lambda image, *rest: seen.append(image) or alone(image, *rest))
+    assert predict.main([f"model={file}", str(tmp_path / "two")]) == 0
+    for ours, theirs in zip(seen, look, strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+
+
+def test_names_that_are_not_utf_8_and_other_formats(images: Path, tmp_path: Path, capsys) -> None:
+    file, _ = save(tmp_path, spec(**SMALL))
+    os.rename(os.fsencode(images / "0.png"), os.fsencode(images) + b"/caf\xe9.png")
+    (images / "1.heic").write_bytes(b"0")
+    out = tmp_path / "p.csv"
+    assert predict.main([f"model={file}", str(images), f"out={out}"]) == 0
+    assert f"{images}/caf\\udce9.png" in {r[0] for r in csv.reader(out.open())}
+    said = capsys.readouterr()
+    assert "caf\\udce9.png" in said.out
+    assert "1 file is passed over (.heic: 1)." in said.err
+
+
+def test_the_table_is_written_whole_or_not_at_all(images: Path, tmp_path: Path, monkeypatch) -> None:
+    file, _ = save(tmp_path, spec(**SMALL))
+    out = tmp_path / "p.csv"
+    out.write_text("before")
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(predict.csv, "writer", full)
+    with pytest.raises(OSError, match="No space"):
+        predict.main([f"model={file}", str(images), f"out={out}"])
+    assert out.read_text() == "before"
+
+
+def test_out_is_looked_at_before_anything_is_predicted(images: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    file, _ = save(tmp_path, spec(**SMALL))
+    monkeypatch.setattr(predict, "find", lambda _: pytest.fail("too late"))
+    assert predict.main([f"model={file}", str(images), f"out={images}"]) == 2
+    assert f"out must be a file. Got the folder '{images}'." in capsys.readouterr().err
+    assert predict.main([f"model={file}", str(images), f"out={file}/p.csv"]) == 2
+    assert f"below the file '{file}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
