@@ -188,6 +188,9 @@ def decode(data: bytes, where: str, enough: int | None = None) -> Image.Image:
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
                 return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+            if image.has_transparency_data:  # what shows through is white: dropped, the colour beneath would appear
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return image.convert("RGB")
     except UnidentifiedImageError as error:  # its text names a buffer, which says nothing
         raise UnreadableImageError(f"{where} (no kind of image that Pillow reads)") from error

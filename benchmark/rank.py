@@ -35,7 +35,7 @@ from benchmark.packs import SHOWN
 from benchmark.plan import Cell, Plan, Transfer, plan
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
-from benchmark.tables import gather
+from benchmark.tables import gather, without_vacuous
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -309,7 +309,7 @@ def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits
     import pandas as pd
 
     tables = gather(made, store, {})
-    scores = tables.scores.drop(columns=["Run", "Images"], errors="ignore")
+    scores = without_vacuous(tables.scores, tables.status).drop(columns=["Run", "Images"], errors="ignore")
     facts = ["Model", "Architecture", "Source Dataset", "Target Dataset", "Layers", "Parameters"]
     methods = [c for c in scores if c not in facts]
     mean = scores.groupby("Model")[methods].mean()

@@ -28,7 +28,7 @@ def inputs(path: str, image: str | None = None, label: str | None = None, most: 
     return listing(path, image, label).taken(most).files
 
 
-@adapter(version=2, inputs=inputs)
+@adapter(version=3, inputs=inputs)
 def images(
     path: str,
     image: str | None = None,

@@ -464,3 +464,22 @@ def test_real_files_have_their_published_counts(name, train, test, classes, mult
     assert len(pack) == 80
     assert (pack.shapes.min(axis=1) <= 48).all()
     assert pack.stack(pack.indices("test"), 48).shape == (40, 48, 48, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white(mode):
+    """Icons often have one colour and their shape in the alpha channel; opaque pixels stay as they are."""
+    given = np.zeros((8, 8, 4), np.uint8)
+    given[2:5, 2:5] = [0, 0, 0, 255]
+    given[5, 5] = [10, 10, 10, 128]
+    image, held = Image.fromarray(given).convert(mode if mode != "P" else "RGBA"), io.BytesIO()
+    if mode == "P":
+        image = Image.fromarray((given[..., 3] < 128).astype(np.uint8)).convert("P")
+        image.putpalette([0, 0, 0, 7, 7, 7])
+        image.info["transparency"] = 1
+    image.save(held, "PNG")
+    found = np.asarray(packs.decode(held.getvalue(), "icon"))
+    assert (found[0, 0] == 255).all()
+    assert (found[3, 3] == 0).all()
+    if mode != "P":
+        assert 130 <= found[5, 5].min() <= found[5, 5].max() <= 134, "half of 10, half of white"

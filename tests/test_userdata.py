@@ -421,6 +421,20 @@ def test_the_same_picture_under_two_labels_is_said(tmp_path):
     assert notes(built(root, tmp_path / "pack"))["conflict"]["images"] == ["cat/2.png", "dog/cat.png"]
 
 
+def test_twelve_bits_in_sixteen_are_said_to_be_black(tmp_path):
+    root = tmp_path / "xray"
+    for i in range(6):
+        for name in ("sound", "ill"):
+            put(root / f"{name}/{i}.png", picture(400 + i + 50 * (name == "ill"), grey=True))
+    for i in range(6):
+        deep = np.asarray(picture(450 + i, grey=True).convert("L")).astype(np.uint16) * 16  # at most 4080 of 65535
+        Image.fromarray(deep).save(root / f"ill/{i}.png")
+    found = notes(built(root, tmp_path / "pack"))
+    assert found["dark"]["what"] == "6 of 12 images are almost black (below 32 of 255 everywhere)."
+    assert "convert them to 8 bits first" in found["dark"]["done"]
+    assert sorted(found["dark"]["images"]) == [f"ill/{i}.png" for i in range(6)]
+
+
 def test_imbalance_grey_and_tiny(tmp_path):
     root = folder(tmp_path / "mine", {"cat": 40})
     for i in range(4):
