@@ -7,7 +7,8 @@
 Within a target, a model's accuracy is a sum: its scores there, its facts, and what it, its architecture and its source
 did on other targets (the static list, shrunk towards zero where little is known). How much each part is trusted is
 learned with the sum (`benchmark.mixed`): on a bank of like models the list carries it, on a diverse one the scores do.
-Where they do not clearly improve on the static list, models that stand on it are placed by that list alone.
+Where they do not clearly improve on the static list, models that stand on it are placed by that list alone; a model of
+which nothing is known, its architecture neither, is placed by its scores and facts.
 Where the accuracies of a target lie is learned from the probes' accuracy. Accuracies are treated as angles
 (`benchmark.transfers`).
 """
@@ -25,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from benchmark import mixed
 from benchmark.reasons import UNDERSTATED, Stakes, favourite, reasons
 from benchmark.transfers import (
+    EFFECTS,
     FACTS,
     METHODS,
     PROBES,
@@ -44,6 +46,8 @@ LEVEL = 0.8  # of the interval
 CLEAR = 2.0  # standard errors
 ENOUGH = 6  # targets of one group of data, to learn from them alone
 DRAWS = 4000  # of the joint prediction, for expected regrets
+
+_STRANGE = "stranger: "  # before a name, nobody has seen it
 
 EXPECTED = np.array([0.05, 0.02, 0.2, 0.2, 0.2])  # variances beforehand: a score, a fact, model, architecture, source
 NOISE = 0.4  # of a standardised accuracy within its target
@@ -97,9 +101,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class Learned:
-    """One fit: what makes a model better than its rivals, where a target's accuracies lie, how far they spread."""
+    """One fit: what makes a model better than its rivals, where a target's accuracies lie, how far they spread.
+
+    rank   the whole sum. What is constant of a model is its effect's there, so that scores tell what is left
+    fresh  scores and facts without effects, for a model of which nothing is known: there they have to tell both
+    """
 
     rank: mixed.Posterior
+    fresh: mixed.Posterior
     level: mixed.Posterior
     spread: mixed.Posterior
 
@@ -110,6 +119,10 @@ class Learned:
         for variance, shared in zip(self.rank.variances[2:], design.unknown, strict=True):
             covariance += variance * shared
         mean, noise = X @ self.rank.mean, np.full(len(X), self.rank.noise)
+        if (new := design.strange).any():
+            mean, noise = np.where(new, X @ self.fresh.mean, mean), np.where(new, self.fresh.noise, noise)
+            covariance[new, :] = covariance[:, new] = 0.0
+            covariance[np.ix_(new, new)] = X[new] @ self.fresh.covariance @ X[new].T
         if listed is not None:
             seen = np.isfinite(listed.mean)
             mean, noise = np.where(seen, listed.mean, mean), np.where(seen, listed.noise, noise)
@@ -354,11 +367,17 @@ def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
 
 
 def leave_one_out(
-    known: pd.DataFrame, methods: Sequence[str] = METHODS, only: Sequence[str] | None = None
+    known: pd.DataFrame,
+    methods: Sequence[str] = METHODS,
+    only: Sequence[str] | None = None,
+    strangers: bool = False,
 ) -> pd.DataFrame:
     """Each known target in turn as the user's images: table, group, target, oracle beside `Recommender.predict`.
 
-    With `only`, these targets and no others. Nothing of the one that is left out, in whichever table, is learned from.
+    only       these targets and no others
+    strangers  the candidates' names, architectures and sources are new to the recommender, which has their scores and
+               facts alone: as for models that nobody has tried
+    Nothing of the target that is left out, in whichever table, is learned from.
     """
     known, made = completed(known, methods), []
     for (group, target), cells in known.groupby(["group", "target"], sort=True):
@@ -366,7 +385,11 @@ def leave_one_out(
             continue
         recommender = fit(known[known["target"] != target], methods, group)
         for table, cell in cells.groupby("table", sort=True):
-            found = recommender.predict(cell.drop(columns="oracle"))
+            new = cell.drop(columns="oracle")
+            if strangers:
+                new = new.assign(**{effect: _STRANGE + new[effect].astype(str) for effect in EFFECTS})
+            found = recommender.predict(new)
+            found["model"] = found["model"].str.removeprefix(_STRANGE)
             oracle = found["model"].map(cell.set_index("model")["oracle"])
             made.append(found.assign(table=table, group=group, target=target, oracle=oracle))
     first = ["table", "group", "target", "oracle"]
@@ -402,7 +425,13 @@ def _total(sums: Sequence[mixed.Sums]) -> mixed.Sums:
 
 
 def _learn(columns: Columns, sums: Sequence[mixed.Sums]) -> Learned:
-    rank = mixed.fit(sums[0], columns.blocks, EXPECTED, NOISE)
+    whole, part = sums[0], ~columns.parts["list"]
+    rank = mixed.fit(whole, columns.blocks, EXPECTED, NOISE)
+    own = mixed.Sums(whole.gram[np.ix_(part, part)], whole.moment[part], whole.energy, whole.rows)
+    alone = mixed.fit(own, columns.blocks[part], EXPECTED[:2], NOISE)
+    mean, covariance = np.zeros(len(part)), np.zeros((len(part), len(part)))
+    mean[part], covariance[np.ix_(part, part)] = alone.mean, alone.covariance
+    fresh = mixed.Posterior(mean, covariance, alone.variances, alone.noise)
     blocks = np.repeat([0, 1, 2], [1, len(PROBES), len(columns.groups)])
     level, spread = (mixed.fit(s, blocks, PLACED[n], PLACED_NOISE[n]) for n, s in zip(PLACED, sums[1:], strict=True))
-    return Learned(rank, level, spread)
+    return Learned(rank, fresh, level, spread)

@@ -143,13 +143,13 @@ class Design:
     X        (n, q) scores, facts and effects, centred over the models
     unknown  per effect (n, n), centred: which two models share a label that no known transfer has
     place    what level and spread of the accuracies are predicted from: 1, the probes, the group of data
-    names    (n,) of the models
+    strange  (n,) whether neither the model nor its architecture is in a known transfer
     """
 
     X: np.ndarray
     unknown: tuple[np.ndarray, ...]
     place: Mapping[str, np.ndarray]
-    names: np.ndarray
+    strange: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ class Columns:
 
     def design(self, cell: pd.DataFrame) -> Design:
         """Of one target's rows; all that fits and predictions need of them."""
-        return Design(self._rows(cell), self._unknown(cell), self._place(cell), cell["model"].to_numpy(str))
+        tried = [cell[e].astype(str).isin(self.labels[e]).to_numpy() for e in ("model", "architecture")]
+        return Design(self._rows(cell), self._unknown(cell), self._place(cell), ~(tried[0] | tried[1]))
 
     def _rows(self, cell: pd.DataFrame) -> np.ndarray:
         """An unknown label is a row of zeros before centring."""

@@ -4,7 +4,8 @@
 
 Reads whatever of the committed ground truth is there (`benchmark.transfers.TABLES`). Writes recommendation.csv (what
 the page shows), left_out.csv (every method on every target), predictions.csv (every candidate with its interval),
-stakes.csv (expected and realised regret), published.csv where the published tables are given, and <out>.md.
+stakes.csv (expected and realised regret), untried.csv (models of which nothing is known), published.csv where the
+published tables are given, and <out>.md.
 """
 
 from __future__ import annotations
@@ -129,6 +130,24 @@ def intervals(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def untried(judgements: pd.DataFrame, wide: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
+    """block, regret1 and kendall of candidates that nobody has tried, coverage and width; beside what names add.
+
+    judgements, wide  of predictions with `strangers`; usual: the summary of the others
+    """
+    found = summary(judgements)
+    ours = found[found["method"] == OURS].set_index("block")
+    named = usual.set_index(["block", "method"])
+    rows = []
+    for block, held in wide.set_index("block").iterrows():
+        row = ours.loc[block]
+        best = {m: named.at[(block, m), "regret1"] for m in (OURS, *RIVALS)}
+        rows.append({"block": block, "targets": row["targets"], "regret1": row["regret1"], "low": row["low"],
+                     "high": row["high"], "kendall": row["kendall"], "coverage": held["coverage"],
+                     "width": held["width"], **{f"{m}_regret1": v for m, v in best.items()}})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def stakes(predictions: pd.DataFrame) -> pd.DataFrame:
     """block, pick, expected and realised regret in points, means over targets: can the statement be believed?"""
     best = predictions.groupby(KEYS)["oracle"].transform("max")
@@ -147,9 +166,11 @@ def stakes(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["block", "pick", "targets", "expected", "realised"])
 
 
-def predicted(known: pd.DataFrame, methods: tuple[str, ...] = recommend.METHODS) -> pd.DataFrame:
+def predicted(
+    known: pd.DataFrame, methods: tuple[str, ...] = recommend.METHODS, strangers: bool = False
+) -> pd.DataFrame:
     """`recommend.leave_one_out` with a score to rank by, and which candidate ImageNet's accuracy would pick."""
-    found = recommend.leave_one_out(known, methods)
+    found = recommend.leave_one_out(known, methods, strangers=strangers)
     found["score"] = -found.groupby(KEYS).cumcount().astype(float)
     favourites = {key: recommend.favourite(cell) for key, cell in known.groupby(KEYS)}
     here = zip(found["table"], found["target"], strict=True)
@@ -215,6 +236,7 @@ def page(
     at_stake: pd.DataFrame,
     theirs: pd.DataFrame | None,
     cases: dict[str, str],
+    new: pd.DataFrame,
 ) -> str:
     """results/rank.md."""
     lines = [
@@ -260,6 +282,25 @@ def page(
     for r in wide.itertuples(index=False):
         if not COVERAGE[0] <= r.coverage <= COVERAGE[1]:
             lines += [f"{r.block}: {r.coverage:.0f} % is outside {COVERAGE[0]:g} to {COVERAGE[1]:g} %.", ""]
+    lines += [
+        "## Models that nobody has tried",
+        "",
+        "The same with the candidates' names, architectures and sources hidden, so that scores, size and source "
+        "accuracy are all there is: what to expect for a bank without ground truth, such as the hub's. Beside it, on "
+        "the same targets, the regret of the recommendation that knows the models, of the list, and of PARC.",
+        "",
+    ]
+    head = ["targets left out", "targets", "regret@1", "95 %", "τ_b", "coverage, %", "width, points"]
+    head += ["models known", "static list", "parc", "parc_f32"]
+    cells = [
+        [
+            *(r.block, str(int(r.targets)), layout.number(r.regret1, 2), layout.between(r.low, r.high, 1)),
+            *(layout.number(r.kendall, 3), layout.number(r.coverage), layout.number(r.width)),
+            *(layout.number(getattr(r, f"{m}_regret1"), 2) for m in (OURS, *RIVALS)),
+        ]
+        for r in new.itertuples()
+    ]
+    lines.append(layout.markdown(layout.Grid("Strangers", head, [cells])))
     lines += ["## How much the choice matters: what is said and what came true", ""]
     cells = [
         [[r.pick, str(r.targets), layout.number(r.expected), layout.number(r.realised)] for r in part.itertuples()]
@@ -323,10 +364,14 @@ def main(argv: list[str] | None = None) -> int:
         found, wide, at_stake = summary(judgements), intervals(predictions), stakes(predictions)
         settings.out.mkdir(parents=True, exist_ok=True)
         made = {"recommendation": found, "left_out": judgements, "predicted_intervals": wide, "stakes": at_stake}
+        blind = predicted(known, strangers=True)
+        made["untried"] = untried(left_out(known, blind), intervals(blind), found)
         made["predictions"] = predictions.drop(columns=["score", "favourite"])
         for name, table in (made | ({} if theirs is None else {"published": theirs})).items():
             correlate.save(table.round(4), settings.out / f"{name}.csv")
-        correlate.put(settings.out.with_suffix(".md"), page(found, wide, at_stake, theirs, cases | more))
+        correlate.put(
+            settings.out.with_suffix(".md"), page(found, wide, at_stake, theirs, cases | more, made["untried"])
+        )
         print("\n".join(decision(found)))
         return 0
 

@@ -138,11 +138,36 @@ def test_a_model_that_was_never_fine_tuned_is_placed_by_its_scores(alike):
     columns = recommender.columns
     design = columns.design(transfers.completed(strange))
     joint = recommender.learned.joint(columns, design, recommend.Listed(np.full(12, np.nan), 0.1))
+    fresh = recommender.learned.fresh
     scores = design.X[:, columns.parts["scores"]]
-    np.testing.assert_allclose(joint.mean, scores @ recommender.learned.rank.mean[columns.parts["scores"]], atol=1e-12)
+    np.testing.assert_allclose(joint.mean, scores @ fresh.mean[columns.parts["scores"]], atol=1e-12)
+    assert (fresh.mean[columns.parts["list"]] == 0).all()
     assert found["why"].str.startswith("not tried before").all()
-    variances = recommender.learned.rank.variances
-    assert joint.covariance.diagonal().min() > 0.8 * variances[2]  # the effect of each is as wide as among the known
+    assert joint.noise[0] > 5 * recommender.learned.rank.noise, "what models have of their own is open here"
+
+
+def test_scores_tell_more_of_strangers_than_of_models_that_were_tried():
+    """Scores that follow what is constant of a model add nothing where it is known, and are all there is elsewhere."""
+    rng = np.random.default_rng(3)
+    own = dict(zip((f"m{k}" for k in range(16)), rng.standard_normal(16), strict=True))
+    rows = [
+        {"target": f"t{t}", "model": m, "oracle": float(percent(1.6 + 0.2 * a + 0.02 * rng.standard_normal()))}
+        | {name: a + 0.3 * rng.standard_normal() for name in METHODS}
+        for t in range(8)
+        for m, a in own.items()
+    ]
+    known = transfers.completed(pd.DataFrame(rows))
+    recommender = recommend.fit(known[known["target"] != "t0"])
+    new = of(known, "t0")
+    hidden = new.assign(**{e: "new " + new[e] for e in ("model", "architecture", "source")})
+    found = recommender.predict(hidden)
+    truth = known[known["target"] == "t0"].set_index("model")["oracle"]
+    assert float(stats.kendall(found["predicted_accuracy"].to_numpy(), truth[found["model"].str[4:]].to_numpy())) > 0.8
+    parts = recommender.columns.parts["scores"]
+    assert recommender.learned.fresh.mean[parts].sum() > 3 * abs(recommender.learned.rank.mean[parts].sum())
+    again = recommend.leave_one_out(known, only=["t0"], strangers=True)
+    assert again["model"].tolist() == found["model"].str[4:].tolist()
+    np.testing.assert_allclose(again["predicted_accuracy"], found["predicted_accuracy"])
 
 
 # --- honesty -------------------------------------------------------------------------------------------------------
