@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ from benchmark.config import ConfigError, DataSpec, Experiment, ModelSpec, did_y
 from benchmark.executor import run as execute
 from benchmark.plan import plan
 from benchmark.progress import Display
-from benchmark.race import PRODUCTS, Candidate, Result, Search, Subject, show
+from benchmark.race import FEW, PRODUCTS, Candidate, Result, Search, Subject, show
+from benchmark.rungs import Expected
 from benchmark.store import Store, key_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Models that are tried at most."""
+HARDLY = 0.01
+"""The probability of being the best from which on a model is worth a trial."""
 
 
 def search(
@@ -45,8 +49,9 @@ def search(
 ) -> Result:
     """Spend a budget on the best ranked models and end with a trained one.
 
-    ranking         a row per model, the best first: `model` (of the experiment's bank); where there are
-                    `predicted_accuracy`, `low` and `high`, a model whose interval lies below the first's is left out
+    ranking         a row per model, the best first: `model` (of the experiment's bank); as far as there are:
+                    `predicted_accuracy` and `relative_sd`, which count beside what trials show; `low` and `high`, a
+                    model whose interval lies below the first's is left out; `best`, one that hardly is the best, too
     data            the data set; its pack and the models' weights are made first where the store has none
     budget_seconds  from this call to the files in `out`; kept within 5 % (the final training follows the clock)
     out             gets model.safetensors (see benchmark.predict), confusion.csv and .png, log.txt, log.jsonl, and
@@ -60,6 +65,9 @@ def search(
         raise ConfigError(f"budget must be more than 0 seconds. Got {budget_seconds}. Give for example 30m.")
     names = contenders(ranking, experiment.bank)[: None if look else 1]
     made, candidates, pack = prepare(names, experiment, store, data)
+    if {"predicted_accuracy", "relative_sd"} <= set(ranking.columns) and look:
+        said = ranking.drop_duplicates("model").set_index("model")[["predicted_accuracy", "relative_sd"]].round(2)
+        candidates = [replace(c, expected=Expected(*map(float, said.loc[c.spec.name]))) for c in candidates]
     facts = store.read("pack", pack).values
     recipe = experiment.recipe.on(facts["train"], facts["size"])
     identity = {
@@ -67,7 +75,7 @@ def search(
         "models": [[c.spec.identity(), c.spec.name] for c in candidates],
         "recipe": recipe.identity(),
         "budget": float(budget_seconds),
-    } | ({} if look else {"look": False})
+    } | ({"expected": [asdict(c.expected) for c in candidates if c.expected]} if look else {"look": False})
     folder = out / "search" / key_of(identity)[:16]
     if result := finished(folder, out):
         return result
@@ -102,8 +110,10 @@ def contenders(ranking: DataFrame, bank: Mapping[str, ModelSpec]) -> list[str]:
     for name in names:
         if name not in bank:
             raise ConfigError(f"ranking must name models of the bank. Got '{name}'. {did_you_mean(name, bank)}")
+    rows = ranking.drop_duplicates("model").set_index("model")
+    if "best" in rows:
+        names = [n for k, n in enumerate(names) if k < FEW or rows.loc[n, "best"] >= HARDLY]
     if {"low", "high"} <= set(ranking.columns):
-        rows = ranking.drop_duplicates("model").set_index("model")
         floor = rows["low"].iloc[0]
         names = [n for n in names if not rows.loc[n, "high"] < floor]
     return names[:MOST]

@@ -17,7 +17,7 @@ from typing import Any
 from benchmark import confusion, trial
 from benchmark.config import ConfigError, ModelSpec, RecipeSpec
 from benchmark.progress import duration
-from benchmark.rungs import Arm, Speed, affordable, best_first, held_out, rates_of
+from benchmark.rungs import Arm, Expected, Speed, affordable, best_first, held_out, rates_of
 from benchmark.trial import Job
 
 FINAL = 0.5
@@ -26,6 +26,8 @@ MEASURING = 0.1
 """Share of the budget after which no further model is measured."""
 GROWTH = 1.5
 """A rung's steps are at least so many times the last one's."""
+FEW = 3
+"""Models of which none has to go before their rates are tried."""
 LAST = 4
 """Trials in the last rung at most."""
 SPARE = 4
@@ -64,6 +66,7 @@ class Candidate:
 
     spec: ModelSpec
     weights: Path | None = None
+    expected: Expected | None = None
 
     @property
     def shape(self) -> str:
@@ -125,6 +128,7 @@ class Search:
         begun: float | None = None,
     ):
         self.candidates = {c.spec.name: c for c in candidates}
+        self.expected = {n: c.expected for n, c in self.candidates.items() if c.expected is not None}
         self.subject, self.recipe, self.budget, self.out, self.folder = subject, recipe, budget, out, folder
         self.run, self.workers, self.threads, self.clock = run, workers, threads, clock
         folder.mkdir(parents=True, exist_ok=True)
@@ -265,7 +269,7 @@ class Search:
                 self.log("rung", f"rung {number}: {len(jobs)} trials of {each}", number=number)
             found = self.do(jobs)
             self.heed(number, rung.arms, found, new)
-            order = best_first(rung.arms, found)
+            order = best_first(rung.arms, found, self.expected, self.judges)
             failed = [a for a, f in zip(rung.arms, found, strict=True) if f["status"] == "failed"]
             standing = order + [a for a in standing if a not in order + failed]
             least = math.ceil(GROWTH * min(rung.steps))
@@ -282,16 +286,16 @@ class Search:
         return Rung([Arm(**a) for a in kept["arms"]], kept["steps"], kept["seconds"])
 
     def models(self, standing: Sequence[Arm], left: float, least: int) -> Rung:
-        """As many of the models as there is time for, at one rate; the fewer, the less time they take."""
-        for n in range(len(standing), 1, -1):
+        """As many of the models as there is time for, at one rate; the fewer, the less time. A few can all stay."""
+        for n in range(len(standing), FEW, -1):
             rung = self.equal_steps(standing[:n], min(0.1 + 0.02 * n, 0.3) * left)
             if rung.steps[0] >= least:
                 return replace(rung, steps=[min(rung.steps[0], max(least, self.recipe.steps))] * n)
         return Rung()
 
     def rates(self, standing: Sequence[Arm], left: float, least: int) -> Rung:
-        """The best third of the models, two at least, at their rate, then at the next nearest of each, and so on."""
-        kept = list(standing[: max(2, math.ceil(len(standing) / 3))])
+        """The best third of the models, a few at least, at their rate, then at the next nearest of each, and so on."""
+        kept = list(standing[: max(FEW, math.ceil(len(standing) / 3))])
         others = [rates_of(self.candidates[a.model].spec, self.recipe)[1:] for a in kept]
         turns = range(max(map(len, others), default=0))
         wanted = kept + [Arm(a.model, r[k]) for k in turns for a, r in zip(kept, others, strict=True) if k < len(r)]

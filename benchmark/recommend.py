@@ -183,7 +183,7 @@ class Recommender:
                  scores METHODS on the target's training images, and group (real where it lacks: see `fit`)
         returns  model; predicted_accuracy with low and high, an 80 % interval, in percent; expected_regret, points
                  that picking it is expected to lose against the best candidate; best, the probability that it is the
-                 best; why, in words
+                 best; relative_sd, points by which its distance from the candidates' mean may be off; why, in words
         The interval is jackknife+ with targets as the units (a whole target is exchangeable, its models are not; only
         whether scores help is decided on all of them): from fewer than four targets nothing follows, 0 to 100.
         Source: Barber et al., Annals of Statistics 2021; Lee, Barber and Willett, arXiv 2306.06342.
@@ -201,6 +201,7 @@ class Recommender:
         draws = joint.draws()
         best = draws.max(1, keepdims=True)
         ties = draws == best
+        apart = draws - draws.mean(1, keepdims=True)
         made = pd.DataFrame(
             {
                 "model": cell["model"].to_numpy(),
@@ -209,6 +210,7 @@ class Recommender:
                 "high": np.maximum(high, predicted),
                 "expected_regret": (best - draws).mean(0),
                 "best": (ties / ties.sum(1, keepdims=True)).mean(0),
+                "relative_sd": apart.std(0),
                 "why": reasons(self.columns, cell, listed),
             }
         )

@@ -16,6 +16,8 @@ VALIDATION_MOST = 500
 """Images beyond which a validation part only takes time: a standard error of 2 points at most."""
 DEVIATIONS = 2.0
 """Standard errors of a difference by which a loser must be behind."""
+FIDELITY = 3.0
+"""Points by which a short training misplaces a model, beside what the number of images does: a judgement."""
 LONG = 10**7
 """More steps than any budget allows."""
 
@@ -26,6 +28,14 @@ class Arm:
 
     model: str
     rate: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a ranking says of a model beforehand: accuracy in percent, and by how many points it may be off."""
+
+    accuracy: float
+    doubt: float
 
 
 @dataclass(frozen=True)
@@ -64,11 +74,18 @@ def affordable(speeds: Sequence[Speed], images: int, seconds: float, workers: in
     return max(0, bisect.bisect_right(range(LONG), seconds, key=takes) - 1)
 
 
-def best_first(arms: Sequence[Arm], found: Sequence[Mapping[str, Any]]) -> list[Arm]:
+def best_first(
+    arms: Sequence[Arm],
+    found: Sequence[Mapping[str, Any]],
+    expected: Mapping[str, Expected] | None = None,
+    images: int = 1,
+) -> list[Arm]:
     """The arms of a rung by their curves; those that gave none are left out, of equals the earlier stays ahead.
 
     All that were not stopped are compared at the last look that they have in common; one that the clock cut before
     half of the looks follows them, and then the stopped ones, the longest curves first.
+    Accuracies on a few hundred `images` after a short training are off by several points: where it is known what was
+    `expected` of all models beforehand, each counts by how little it is in doubt (`weighed`).
     """
     half = CHECKS / 2
     curves = [f.get("curve", []) if f.get("status") != "failed" else [] for f in found]
@@ -76,12 +93,28 @@ def best_first(arms: Sequence[Arm], found: Sequence[Mapping[str, Any]]) -> list[
     sound = [len(c) >= half and not s for c, s in zip(curves, stopped, strict=True)]
     common = min((len(c) for c, good in zip(curves, sound, strict=True) if good), default=0)
 
+    values = {i: curves[i][common - 1] for i, good in enumerate(sound) if good}
+    if values and expected and all(arms[i].model in expected for i in values):
+        values = weighed(values, {i: expected[arms[i].model] for i in values}, images)
+
     def place(i: int) -> tuple[bool, bool, int, float]:
         if sound[i]:
-            return False, False, 0, -curves[i][common - 1]
+            return False, False, 0, -values[i]
         return True, stopped[i], -len(curves[i]), -curves[i][-1]
 
     return [arms[i] for i in sorted((i for i in range(len(arms)) if curves[i]), key=place)]
+
+
+def weighed(values: Mapping[int, float], expected: Mapping[int, Expected], images: int) -> dict[int, float]:
+    """How far above its rivals each arm is by both, accuracies seen and expected: their means weighted by precision."""
+    seen = sum(values.values()) / len(values)
+    before = sum(one.accuracy for one in expected.values()) / len(expected)
+    error = (behind(max(values.values()), images) / DEVIATIONS) ** 2 / 2 + FIDELITY**2
+    found = {}
+    for i, value in values.items():
+        share = expected[i].doubt ** 2 / (expected[i].doubt ** 2 + error)
+        found[i] = share * (value - seen) + (1 - share) * (expected[i].accuracy - before)
+    return found
 
 
 def rates_of(spec: ModelSpec, recipe: RecipeSpec) -> list[float]:

@@ -104,6 +104,23 @@ def test_order_of_a_rung() -> None:
     assert [a.model for a in rungs.best_first(arms[:2], cut)] == ["b", "a"]
 
 
+def test_what_was_expected_counts_beside_what_a_rung_shows() -> None:
+    arms = [Arm(name, 0.1) for name in "ab"]
+    results = [found("done", 60, 62), found("done", 62, 65)]  # on 200 images: an error of 3.4 points, and 3 more
+
+    def order(a: rungs.Expected, b: rungs.Expected) -> list[str]:
+        return [arm.model for arm in rungs.best_first(arms, results, {"a": a, "b": b}, 200)]
+
+    sure, doubtful = (lambda x: rungs.Expected(x, 1.0)), (lambda x: rungs.Expected(x, 30.0))
+    assert order(sure(70.0), sure(65.0)) == ["a", "b"]
+    assert order(doubtful(70.0), doubtful(65.0)) == ["b", "a"]
+    assert order(sure(65.0), sure(70.0)) == ["b", "a"]
+    assert [a.model for a in rungs.best_first(arms, results, {"a": sure(70.0)}, 200)] == ["b", "a"], "of a alone"
+    moved = rungs.weighed({0: 62.0, 1: 65.0}, {0: sure(70.0), 1: sure(65.0)}, 10**8)
+    share = 1 / (1 + rungs.FIDELITY**2)
+    assert moved[0] == pytest.approx(share * -1.5 + (1 - share) * 2.5, rel=1e-3)
+
+
 def test_rates_begin_in_the_middle_and_reach_below_the_recipe() -> None:
     def rates(*grid: float) -> list[float]:
         return rungs.rates_of(spec(), RecipeSpec(optimisers={"cnn": OptimiserSpec(rates=grid)}))
@@ -403,6 +420,12 @@ def test_the_log_is_text_and_json(tmp_path: Path) -> None:
 
 
 # --- what it starts from ----------------------------------------------------------------------------------------
+
+
+def test_models_that_hardly_are_the_best_are_not_tried() -> None:
+    bank = {name: spec().model_copy(update={"name": name}) for name in "abcdef"}
+    ranking = pd.DataFrame({"model": list("abcdef"), "best": [0.9, 0.06, 0.005, 0.004, 0.02, 0.001]})
+    assert halving.contenders(ranking, bank) == ["a", "b", "c", "e"], "a few always are"
 
 
 def test_contenders_are_those_whose_interval_reaches_the_firsts() -> None:
