@@ -109,6 +109,7 @@ def test_figures_of_the_recommendation_are_its_tables():
     regrets = pd.read_csv(ROOT / "results" / "rank" / "recommendation.csv").set_index(["block", "method"])["regret1"]
     real, drawn = (regrets[block] for block in ("rank (real)", "diverse (embedded)"))
     held = pd.read_csv(ROOT / "results" / "rank" / "predicted_intervals.csv").set_index("block").loc["rank (real)"]
+    assert f"{len(pd.read_csv(ROOT / 'results/rank/truth.csv'))} fine-tunings, one seed" in text
     assert held["targets"] == 14
     assert "On fourteen data sets of real images" in text
     assert f"lost {real['recommendation']:.1f} points against the best, as did the static list" in text
