@@ -77,6 +77,7 @@ class Settings(Spec):
     speed: float | None = Field(None, description="at least so many images a second, one thread of this machine")
     memory: float | None = Field(None, description="at most so many MB to fine-tune with 32 images a step, estimated")
     budget: str | float | None = Field(None, description="time to fine-tune, for instance 30m: ranking goes on to that")
+    look: bool = Field(True, description="with a budget: false gives all of it to the first, without trying others")
     html: bool = Field(True, description="whether to write the page")
 
 
@@ -395,7 +396,8 @@ def run(asked: Settings, overrides: list[str]) -> int:
     if budget is not None:
         from benchmark import halving
 
-        result = halving.search(answer.table, answer.experiment, answer.store, answer.data, budget, asked.out)
+        given = answer.table, answer.experiment, answer.store, answer.data
+        result = halving.search(*given, budget, asked.out, asked.look)
         print(rank_show.outcome(result))
     return 0
 

@@ -249,9 +249,10 @@ def page(
         "would be. Models that were trained on a target's task are no candidates there.",
         "",
         "regret@1: points that the first of the list loses against the best candidate, with a 95 % interval over "
-        "resampled targets; `more`: how much more than the recommendation, on the same targets; top-1: how often the "
-        "first is the best, in percent. The static list is the mean standardised accuracy on the other targets of "
-        "the same group of data, among the models that are candidates on the target. Scores that are missing or all equal pick at random, with τ 0.",
+        "resampled targets; `more`: how much more than the recommendation, on the same targets; top-1: how often "
+        "the first is the best, in percent. The static list is the mean standardised accuracy on the other targets"
+        " of the same group of data, among the models that are candidates on the target. Scores that are missing "
+        "or all equal pick at random, with τ 0.",
         "",
     ]
     lines += [_grid(block, part) for block, part in found.groupby("block", sort=False)]

@@ -180,8 +180,8 @@ def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
     halving = pytest.importorskip("benchmark.halving")
     seen = {}
 
-    def search(ranking, experiment, store, data, budget_seconds, out):
-        seen.update(first=ranking["model"].iloc[0], seconds=budget_seconds, data=data.name, out=out)
+    def search(ranking, experiment, store, data, budget_seconds, out, look):
+        seen.update(first=ranking["model"].iloc[0], seconds=budget_seconds, data=data.name, out=out, look=look)
         files = dict.fromkeys(("checkpoint", "confusion_matrix", "confusion_picture", "log"), out / "file")
         facts = {"model": "trained", "rate": 0.1, "test_accuracy": 91.25, "measure": "accuracy", "epochs": 1.0}
         facts |= {"validation_accuracy": None, "steps": 1, "seconds": 1.0, "budget_seconds": 90.0, "notes": ("slow",)}
@@ -189,8 +189,11 @@ def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
 
     monkeypatch.setattr(halving, "search", search)
     assert again(ranked, "budget=1m30s") == 0
-    assert seen == {"first": ranked.table["model"].iloc[0], "seconds": 90.0, "data": "lamps", "out": ranked.out}
+    first = ranked.table["model"].iloc[0]
+    assert seen == {"first": first, "seconds": 90.0, "data": "lamps", "out": ranked.out, "look": True}
     assert "fine-tuned: trained, accuracy 91.2 % on the test images" in capsys.readouterr().out
+    assert again(ranked, "budget=1m30s", "look=false") == 0
+    assert seen["look"] is False
 
 
 def test_budgets():
