@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from benchmark.config import ConfigError
-from benchmark.packs import LEFT_OUT, SHOWN, TEST, TRAIN, Settled, hash_order
+from benchmark.packs import LEFT_OUT, SHOWN, TEST, TRAIN, Settled, hash_order, some
 
 TO_SPLIT = 255
 """The split of an image whose side is chosen here."""
@@ -200,7 +200,7 @@ def _without_scenes(
     findings.append(
         Finding(
             "scene",
-            f"Most images of a class are nearly equal: {_some(named)}.",
+            f"Most images of a class are nearly equal: {some(named)}.",
             "Taken for different ones, as of a fixed camera, that may lie on both sides of the split. If they are "
             f"copies of one, remove them: predictions would be too good. {_decides(alike)}",
             [seen.names[i] for i in members],
@@ -280,7 +280,7 @@ def _tell_untrained_labels(seen: Seen, split: np.ndarray, findings: list[Finding
         if len(names) == 1:
             findings.append(Finding("single", f"Label {names[0]} has no {part} image.", done))
         elif names:
-            what = f"{len(names)} labels have no {part} image: {_some(names)}."
+            what = f"{len(names)} labels have no {part} image: {some(names)}."
             findings.append(Finding("single", what, done.replace("It is", "They are").replace(" it", " them")))
 
 
@@ -305,10 +305,6 @@ def _tell_groups(
 
 def _decides(alike: float | None) -> str:
     return f"(alike={alike:g} decides what is near; alike=null: nothing is.)"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _tell_conflicts(seen: Seen, split: np.ndarray, groups: np.ndarray, findings: list[Finding]) -> None:

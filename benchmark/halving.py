@@ -1,7 +1,8 @@
 """Fine-tuning within a time budget: successive halving among the ranked models, then the winner trained to the clock.
 
-Speeds are measured first. Rung 1 trains as many of the ranked models as can get a useful number of steps; rung 2 gives
-the best of them more steps and a choice of learning rate; rung 3 lets the last few have equal time. Every trial is a
+Speeds are measured first. Rung 1 trains as many of the ranked models as can get a useful number of steps (a few that
+alone are likely to be the best go on without it); rung 2 gives the best of them more steps and a choice of rate;
+rung 3 lets the last few have equal time. What the ranking expected counts beside what a rung shows. Every trial is a
 whole fine-tuning with its own schedule, on a part of the training images and judged on the rest; one that its learning
 curve shows to be hopeless is stopped. At least half of the budget belongs to the final training, on all training
 images; the test split is looked at once, after it. What is finished lies in a folder of the output: a killed search

@@ -21,7 +21,6 @@ from benchmark.config import did_you_mean
 from benchmark.findings import TO_SPLIT, DataError
 from benchmark.hub import Shards, labelled
 from benchmark.packs import (
-    SHOWN,
     SUFFIXES,
     TEST,
     TEST_NAMES,
@@ -29,6 +28,7 @@ from benchmark.packs import (
     class_files,
     is_image,
     read_class_names,
+    some,
     stratified,
     told,
     visible,
@@ -480,9 +480,3 @@ def _splits(values: list[str | None], where: str) -> np.ndarray:
             )
         return np.full(len(named), TO_SPLIT, np.uint8)
     return np.array([{"train": TRAIN, test: TEST}.get(v, LEFT_BEHIND) for v in named], np.uint8)
-
-
-def some(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more

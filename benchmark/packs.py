@@ -32,6 +32,12 @@ SHOWN = 10  # offending files or rows that an error message names
 SPARSE = 10_000  # numbers below are classes from 0 without a gap; above, only those that occur may be
 
 
+def some(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
+
+
 class UnreadableImageError(ValueError):
     """An image that cannot be decoded; the message names the file or the row."""
 

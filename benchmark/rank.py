@@ -30,8 +30,7 @@ from benchmark.config import ConfigError, DataSpec, Experiment, Spec, experiment
 from benchmark.executor import Outcome, Progress
 from benchmark.executor import run as execute
 from benchmark.findings import ALIKE, Finding
-from benchmark.listings import some
-from benchmark.packs import SHOWN
+from benchmark.packs import SHOWN, some
 from benchmark.plan import Cell, Plan, Transfer, plan
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store

@@ -35,6 +35,7 @@ from benchmark.transfers import (
     angle,
     checked,
     completed,
+    elsewhere,
     known,
     percent,
     standings,
@@ -97,6 +98,11 @@ class Listed:
 
     mean: np.ndarray
     noise: float
+
+    @classmethod
+    def of(cls, places: np.ndarray, worth: tuple[float, float]) -> Listed:
+        """From places on the list (n,) and what they are worth: slope and variance."""
+        return cls(worth[0] * places, worth[1])
 
 
 @dataclass(frozen=True)
@@ -231,7 +237,7 @@ class Recommender:
         """The list without a target; None where scores help: it is a part of the sum then."""
         if self.scores_help:
             return None
-        return Listed(self.listed[0] * elsewhere(standing, cell["model"], without), self.listed[1])
+        return Listed.of(elsewhere(standing, cell["model"], without), self.listed)
 
     def _interval(self, design: Design, cell: pd.DataFrame, standing: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) in percent: see `predict`."""
@@ -319,12 +325,6 @@ class _Cell:
         )
 
 
-def elsewhere(standing: pd.DataFrame, models: Sequence[str], without: str | None = None) -> np.ndarray:
-    """(n,) the static list of `transfers.standings`, without one target; NaN for a model that is not on it."""
-    others = standing[standing.index.get_level_values("target") != without]
-    return others.mean().reindex(list(map(str, models))).to_numpy()
-
-
 def _worth(cells: Sequence[_Cell]) -> tuple[float, float]:
     """Slope of standardised accuracies on places on the list, and the variance left; guesses where there is no list."""
     pairs = [np.stack([cell.places, cell.standardised]) for cell in cells]
@@ -343,7 +343,7 @@ def _compared(
     found: dict[str, list[np.ndarray]] = {}
     for cell in cells if without else []:
         accuracy, here = percent(cell.angles), []
-        for rules in (Listed(listed[0] * cell.places, listed[1]), None):
+        for rules in (Listed.of(cell.places, listed), None):
             mean = without[cell.target].joint(columns, cell.design, rules).mean
             here += [((cell.standardised - mean) ** 2).mean(), accuracy.max() - accuracy[mean.argmax()]]
         found.setdefault(cell.target, []).append(np.array(here))
@@ -359,7 +359,7 @@ def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
     away: dict[str, list[np.ndarray]] = {}
     misses = []
     for cell in cells:
-        rules = None if made.scores_help else Listed(made.listed[0] * cell.places, made.listed[1])
+        rules = None if made.scores_help else Listed.of(cell.places, made.listed)
         joint = made.without[cell.target].joint(made.columns, cell.design, rules)
         away.setdefault(cell.target, []).append(np.abs(cell.angles - joint.angles) / joint.deviations)
         squared = (cell.standardised - joint.mean) ** 2

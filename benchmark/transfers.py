@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import correlate
+from benchmark import correlate, stats
 from benchmark.tables import without_vacuous
 
 METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
@@ -73,14 +73,18 @@ def table_of(truth: pd.DataFrame, scores: pd.DataFrame, table: str = "", group: 
 def standings(known: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     """(table, target) × models: how they did against each other there, accuracies standardised over these models.
 
-    NaN for a model that a target's row lacks, and where it holds no two of them: nothing was compared.
+    NaN for a model that a target's row lacks; no row for a target where no two of them differ: nothing was compared.
     """
     names = list(dict.fromkeys(map(str, models)))
     here = known[known["model"].astype(str).isin(names)]
-    wide = here.pivot(index=["table", "target"], columns="model", values="oracle").reindex(columns=names)
-    compared = wide[wide.notna().sum(axis=1) > 1].astype(float)
-    off, spread = compared.sub(compared.mean(axis=1), axis=0), compared.std(axis=1, ddof=0)
-    return off.div(spread.where(spread > 0, 1.0), axis=0)
+    wide = here.pivot(index=["table", "target"], columns="model", values="oracle").reindex(columns=names).astype(float)
+    return pd.DataFrame(stats.standardise(wide.to_numpy()), wide.index, wide.columns).dropna(how="all")
+
+
+def elsewhere(standing: pd.DataFrame, models: Sequence[str], without: str | None = None) -> np.ndarray:
+    """(n,) the static list: each model's mean of `standings`, without one target; NaN for one that is not on it."""
+    others = standing[standing.index.get_level_values("target") != without]
+    return others.mean().reindex(list(map(str, models))).to_numpy()
 
 
 def static_list(known: pd.DataFrame) -> pd.Series:
@@ -91,8 +95,8 @@ def static_list(known: pd.DataFrame) -> pd.Series:
     """
     found = pd.Series(np.nan, known.index, name="static_list")
     for (_, target), cell in known.groupby(["table", "target"], sort=False):
-        others = known[(known["target"] != target) & (known["group"] == cell["group"].iloc[0])]
-        found[cell.index] = standings(others, cell["model"]).mean().reindex(cell["model"].astype(str)).to_numpy()
+        group = known[known["group"] == cell["group"].iloc[0]]
+        found[cell.index] = elsewhere(standings(group, cell["model"]), cell["model"], target)
     return found
 
 

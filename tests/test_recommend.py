@@ -85,7 +85,7 @@ def test_the_list_compares_candidates_with_each_other_alone():
     assert found.index.tolist() == [("a", "x"), ("a", "z")]
     np.testing.assert_array_equal(found[["n", "m"]], [[1, -1], [-1, 1]])
     assert found["new"].isna().all()
-    np.testing.assert_array_equal(recommend.elsewhere(found, ["m", "new", "n"], without="x"), [1, np.nan, -1])
+    np.testing.assert_array_equal(transfers.elsewhere(found, ["m", "new", "n"], without="x"), [1, np.nan, -1])
 
 
 def test_on_a_diverse_bank_scores_decide_and_beat_the_list(diverse):

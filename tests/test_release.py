@@ -74,10 +74,10 @@ def test_a_fresh_clone_adds_an_experiment_to_what_is_released(folder):
     assert call(folder, f"paths.cache={folder}/other") == 0  # nothing is made again: all is released
     assert not (folder / "other").exists()
     assert len(held(folder)["truth"]) == 4
-    with_seeds = (folder / "work", "recipe.seeds=2", f"paths.released={folder}/released")
+    with_seeds = (folder / "second", "recipe.seeds=2", f"paths.released={folder}/released")
     assert run(*with_seeds).returncode == 0
-    assert len(list((folder / "work" / "cache" / "truth").iterdir())) == 3  # the second seeds
-    assert call(folder, "recipe.seeds=2", f"paths.cache={folder}/work/cache") == 0
+    assert len(list((folder / "second" / "cache" / "truth").iterdir())) == 3  # the second seeds
+    assert call(folder, "recipe.seeds=2", f"paths.cache={folder}/second/cache") == 0
     assert {stage: len(keys) for stage, keys in held(folder).items()} == {"weights": 2, "tune": 4, "truth": 7}
 
 
