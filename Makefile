@@ -5,7 +5,7 @@ SCALE ?= mini
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test lint reproduce-paper bench gpu slow clean
+.PHONY: help demo test lint results reproduce-paper bench gpu slow clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -35,6 +35,10 @@ else
 	$(PY) -m benchmark.paper path=outputs/paper_$(SCALE) sizes=outputs/paper_$(SCALE)_sizes \
 		diverse=outputs/paper_$(SCALE)_diverse out=outputs/paper_$(SCALE)/paper
 endif
+
+# DATA, PUBLISHED: folders of the packs of real images and of the published tables (docs/data.md), where they are at hand
+results: .venv/ready ## all tables of results/ again from the released ground truth, on a clean commit
+	$(PY) scripts/make_results.py $(if $(DATA),data=$(DATA)) $(if $(PUBLISHED),published=$(PUBLISHED))
 
 bench: .venv/ready ## speed, as ratios against baselines of the same run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py
