@@ -3,14 +3,21 @@
 Nothing in a file is executed: PyTorch's files are read with `weights_only`, the plain pickles of Detectron2 by the
 reader of benchmark.official, which knows arrays and no imports. Only the network's body is taken; heads for boxes,
 masks, jigsaws or projections are left behind, a classifier of classes comes along where the file is a torchvision one.
+A file that is something else, tensors that are found nowhere in it and values that no network has are refused with a
+sentence that says what is there instead.
 """
 
 from __future__ import annotations
 
+import math
+import pickle
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmark.filetypes import begins, something_else
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +36,10 @@ _DETECTRON2 = re.compile(
     r"(?:stem\.(?P<stem>conv1)|res(?P<stage>[2-5])\.(?P<block>\d+)\.(?P<layer>conv[1-3]|shortcut))"
     r"\.(?P<norm>norm\.)?(?P<rest>\w+)"
 )
+NESTED = ("state_dict_ema", "state_dict", "model_ema", "model_state_dict", "model")
+"""Names under which training scripts keep a state dict, the one to be taken first."""
+LARGEST = 1e10
+"""No weight and no running variance of a trained network is larger: images of 0 to 255 give variances below 1e8."""
 _PREFIXES = ("module.encoder_q.", "module.", "base_model.", "trunk.", "_feature_blocks.")
 
 
@@ -40,31 +51,129 @@ def read(file: Path, layout: str) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint under torchvision's names.
 
     layout  "detectron2", "vissl", or anything else for a plain state dict with torchvision's own names
-    Raises Misfit for a file without a network of that layout, and the readers' own errors for one that wants to run
-    code.
+    Raises Misfit for a file without a network of that layout, for one that wants to run code, and for values that no
+    network has.
     """
-    found = LAYOUTS.get(layout, torchvision)(contents(file))
+    value = contents(file)
+    found = LAYOUTS[layout](value) if layout in LAYOUTS else torchvision(value, file)
     if not found:
-        expected = f"a ResNet in the layout of {layout}" if layout in LAYOUTS else "a state dict"
-        raise Misfit(f"{file} must hold {expected}. Got none of its tensors. Check the file, or the kind of weights.")
-    return found
+        raise Misfit(
+            f"{file} must hold a ResNet in the layout of {layout}. Got none of its tensors, but {summary(value)}. "
+            "Check the file, or the kind of weights."
+        )
+    return sound(found, file)
+
+
+def state_dict(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a plain state dict, taken out of what it is nested in (see NESTED), without a leading `module.`.
+
+    Raises Misfit as `read` does, and where it is nested in a way that is not known: the message names the keys found.
+    """
+    return sound(_plain(contents(file), file), file)
+
+
+def _plain(value: Any, file: Path) -> dict[str, torch.Tensor]:
+    held = inside(value, *((name,) for name in NESTED))
+    state = tensors(held)
+    deeper = [len(tensors(part)) for part in held.values()] if isinstance(held, Mapping) else []
+    if not state or max(deeper, default=0) > len(state):  # a lone tensor beside the network's is no state dict
+        raise Misfit(
+            f"{file} must hold a state dict, by itself or under one of {', '.join(NESTED)}. Got {summary(value)}. "
+            "Save the network's state_dict() in one of these ways."
+        )
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def summary(value: Any, shown: int = 8) -> str:
+    """What a file holds, in words: the keys of a mapping with what lies under each."""
+    if not isinstance(value, Mapping):
+        return f"a {type(value).__name__}"
+    if not value:
+        return "an empty mapping"
+    kinds = [f"'{str(key)[:60]}' ({_kind(held)})" for key, held in list(value.items())[:shown]]
+    return "the keys " + ", ".join(kinds) + (f" and {len(value) - shown} more" if len(value) > shown else "")
+
+
+def _kind(held: Any) -> str:
+    if isinstance(held, Mapping):
+        count = len(tensors(held))
+        return f"a mapping of {count} tensors" if count else f"a mapping with {summary(held, 3)}"
+    return f"tensor {tuple(held.shape)}" if hasattr(held, "shape") else type(held).__name__
+
+
+def sound(state: dict[str, torch.Tensor], file: Path) -> dict[str, torch.Tensor]:
+    """The state itself. Raises Misfit for a tensor that no network has: its name, and what is wrong with it."""
+    for name, tensor in state.items():
+        if wrong := _wrong(name, tensor):
+            raise Misfit(f"weights of {file} must be real, finite numbers. Got {wrong} in '{name}'. Get the file anew.")
+    return state
+
+
+def _wrong(name: str, tensor: torch.Tensor) -> str | None:
+    import torch
+
+    if tensor.is_complex():
+        return "complex numbers"
+    if tensor.is_quantized or (tensor.dtype in (torch.int8, torch.uint8) and name.endswith("weight")):
+        return f"quantised values ({str(tensor.dtype).removeprefix('torch.')})"
+    if tensor.device.type == "meta":
+        return "no values (a meta tensor)"
+    if tensor.layout != torch.strided:
+        return "a sparse tensor"
+    if not tensor.is_floating_point() or not tensor.numel():
+        return None
+    largest = float(
+        tensor.to(torch.float32).abs().max()
+    )  # NaN where any is; what single precision overflows is infinite
+    if math.isfinite(largest):
+        return f"the number {largest:.3g}" if largest > LARGEST else None
+    return "NaN" if bool(torch.isnan(tensor).any()) else "an infinite number"
 
 
 def contents(file: Path) -> Any:
-    """What a file holds: nested dicts of tensors or arrays and plain values."""
+    """What a file holds: nested dicts of tensors or arrays and plain values. Raises Misfit for one that is none."""
+    try:
+        if other := something_else(file):
+            raise Misfit(f"{file} must be a checkpoint. Got {other}.")
+        return _read(file)
+    except Misfit:
+        raise
+    except Exception as error:  # the readers stumble over a damaged file in ways of their own
+        raise Misfit(f"{file} must be an intact checkpoint. Got {_complaint(error)}. Get the file anew.") from error
+
+
+def _read(file: Path) -> Any:
     import torch
 
     if file.suffix == ".safetensors":
         from safetensors.torch import load_file
 
         return load_file(file)
-    with file.open("rb") as stream:
-        plain = stream.read(1) == b"\x80" and file.suffix == ".pkl"
-    if plain:
-        from benchmark.official import loads
+    if file.suffix == ".pkl" and begins(file, 1) == b"\x80":
+        from benchmark.official import Refused, loads
 
-        return loads(file.read_bytes(), file.name)
-    return torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            return loads(file.read_bytes(), file.name)
+        except Refused as error:
+            raise Misfit(str(error)) from None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of odd protocols, where a file is damaged
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        called = re.search(r"GLOBAL (\S+)|(\S+) was not an allowed global", str(error))
+        if not called and "weights only" not in str(error).lower():
+            raise
+        asked = f"a file that calls for {called[1] or called[2]}" if called else "a file of other Python objects"
+        raise Misfit(
+            f"{file} must hold tensors alone: it is read with weights_only, so that nothing in it runs. Got {asked}. "
+            "Save the network's state_dict() instead of the whole object."
+        ) from error
+
+
+def _complaint(error: Exception) -> str:
+    """A reader's error in a few words; some have none but a number."""
+    said = " ".join(str(error).split())[:160].rstrip(".")
+    return f"a damaged or foreign file ({type(error).__name__}{': ' if said else ''}{said})"
 
 
 def tensors(value: Any) -> dict[str, torch.Tensor]:
@@ -91,10 +200,9 @@ def inside(value: Any, *paths: tuple[str, ...]) -> Any:
     return value
 
 
-def torchvision(value: Any) -> dict[str, torch.Tensor]:
+def torchvision(value: Any, file: Path) -> dict[str, torch.Tensor]:
     """A plain state dict, also nested or of a DataParallel model; GoogLeNet's auxiliary classifiers are left out."""
-    state = tensors(inside(value, ("state_dict",), ("model",), ("model_state_dict",)))
-    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    state = _plain(value, file)
     return {name: tensor for name, tensor in state.items() if not name.startswith(("aux1.", "aux2."))}
 
 

@@ -89,6 +89,8 @@ TRAINED = ("classes", "rotation")
 """What the harness itself can train a source model on."""
 PATHS = ("file", "local-dir", "detectron2", "vissl")
 """The kinds of weights that name a path on this machine."""
+NOT_ARGS = ("checkpoint_path", "weights", "weights_backbone", "cache_dir", "features_only", "num_classes")
+"""Arguments that would load other weights or take an architecture's head away, beside all that begin `pretrained`."""
 OUTSIDE = ("package", "timm", "hf-hub", "torchvision", *PATHS)
 """The kinds of weights that are made elsewhere."""
 
@@ -154,6 +156,12 @@ class ModelSpec(Spec):
                 raise ValueError(
                     f"{name} must be {bare}<kind>:<what> with kind one of {named}. "
                     f"Got '{given}'. {did_you_mean(kind, kinds)}"
+                )
+        for name in self.args:
+            if name in NOT_ARGS or name.startswith("pretrained"):
+                raise ValueError(
+                    f"args of model '{self.name}' must leave out {name}. Got {self.args[name]!r}. Its weights are "
+                    "named by weights alone, and its head is the target's."
                 )
         if self.init and self.source_data is None:
             raise ValueError(f"init must be null unless weights are 'pretrain:<data set>'. Got '{self.init}'.")

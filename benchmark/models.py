@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import checkpoints
-from benchmark.checkpoints import LAYOUTS, ORIGINS
+from benchmark.checkpoints import LAYOUTS, ORIGINS, Misfit
 from benchmark.config import TRAINED
 from benchmark.provenance import seed_of
 
@@ -78,11 +78,17 @@ def create(spec: ModelSpec) -> nn.Module:
 
 def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
     import timm
+    from torch import nn
 
+    if ":" in arch or "/" in arch:  # timm would ask the hub for it
+        raise ValueError(f"arch must be a timm architecture. Got '{arch}'. A place to load from belongs to weights.")
     try:
         if _is_path(arch):
             path, _, name = arch.rpartition(".")  # a class, or torchvision's function that makes one
-            return getattr(importlib.import_module(path), name)(num_classes=n_classes, **args)
+            made = getattr(importlib.import_module(path), name)
+            if arch.startswith("timm.") and not (isinstance(made, type) and issubclass(made, nn.Module)):
+                raise TypeError(f"{arch} is no class of networks")
+            return made(num_classes=n_classes, **args)
         return timm.create_model(arch, num_classes=n_classes, **args, **more)
     except (TypeError, AttributeError, ImportError) as error:
         raise ValueError(f"args must fit architecture '{arch}'. Got {args}: {error}. See its signature.") from error
@@ -385,7 +391,8 @@ def load(spec: ModelSpec, weights: Path | None, n_classes: int | None = None) ->
     n_classes  None keeps the source head; a number gives a fresh head of that many classes
     returns    (module, has_source_head). Random weights have no source head. A model trained on rotations has
                one, of four classes: its outputs are a distribution over a source's classes like any other's.
-    Raises WeightsUnavailable, and ValueError for weights that do not fit the architecture.
+    Raises WeightsUnavailable, and Misfit for a file that is no checkpoint and for weights that do not fit the
+    architecture: every tensor of the network's is the file's, or nothing is returned.
     """
     kind = spec.weights.partition(":")[0]
     if kind == "random":
@@ -400,32 +407,14 @@ def load(spec: ModelSpec, weights: Path | None, n_classes: int | None = None) ->
             module, has_head = _by_name(spec, checkpoints.read(file, kind))
         else:
             read = _in_order if kind == "package" else _through_timm
-            module, has_head = read(spec, state_of(file))
+            module, has_head = read(spec, checkpoints.state_dict(file))
     if n_classes is None:
         return module, has_head
     return new_head(module, n_classes, seed_of("head", spec.seed)), False
 
 
-def state_of(file: Path) -> dict[str, torch.Tensor]:
-    """A state dict from a safetensors file or a PyTorch file, taken out of `state_dict` or `model` where it is
-    nested, without a leading `module.`. PyTorch files are read with weights_only: a file that wants to run code
-    is refused (pickle.UnpicklingError)."""
-    import torch
-    from safetensors.torch import load_file
-
-    if file.suffix == ".safetensors":
-        state = load_file(file)
-    else:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        for nested in ("state_dict_ema", "state_dict", "model_ema", "model"):
-            if isinstance(state.get(nested), Mapping):
-                state = state[nested]
-                break
-    return {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, torch.Tensor)}
-
-
 def _load_own(spec: ModelSpec, file: Path) -> nn.Module:
-    state = state_of(file)
+    state = checkpoints.state_dict(file)
     facts = json.loads((file.parent / FACTS).read_text())
     module = build(spec, facts["classes"])
     _fill(spec, module, state)
@@ -436,11 +425,7 @@ def _fill(spec: ModelSpec, module: nn.Module, state: Mapping[str, torch.Tensor])
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        first = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. Check "
-            f"arch, args and weights."
-        ) from None
+        raise _misfit(spec, error) from None
 
 
 def _by_name(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
@@ -458,12 +443,12 @@ def _by_name(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Mod
 
 def _in_order(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
     """Weights whose names are another library's: the same tensors in the same order, every shape checked."""
-    classes = next(reversed(state.values())).shape[0]
-    module = build(spec, classes)
+    last = next(reversed(state.values()))
+    module = build(spec, int(last.shape[0]) if last.ndim else 1)
     own = module.state_dict()
     theirs, ours = [tuple(v.shape) for v in state.values()], [tuple(v.shape) for v in own.values()]
     if theirs != ours:
-        raise ValueError(
+        raise Misfit(
             f"weights of '{spec.name}' must have the shapes of architecture '{spec.arch}' in its order. Got "
             f"{len(theirs)} tensors for {len(ours)}, or other shapes. Check arch and args."
         )
@@ -473,7 +458,6 @@ def _in_order(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Mo
 
 def _through_timm(spec: ModelSpec, state: dict[str, torch.Tensor]) -> tuple[nn.Module, bool]:
     """Weights under timm's names, or under those of an original release that timm knows how to convert."""
-    import timm
     import torch
 
     classes = _classes_in(spec, state)
@@ -483,26 +467,64 @@ def _through_timm(spec: ModelSpec, state: dict[str, torch.Tensor]) -> tuple[nn.M
             module = _create(spec.arch, _tuples(spec.args), n_classes=classes or 1)
             _fill(spec, module, state)
         else:
-            # a state dict in the configuration takes the place of the download; timm's own filters then apply
-            tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
-            known = timm.get_pretrained_cfg(tag)
-            overlay = {"state_dict": state, "num_classes": classes or 0, "source": "timm", "custom_load": False}
-            if not spec.weights.startswith("timm:"):
-                overlay["label_offset"] = 0
-            args = _tuples(spec.args) | {"pretrained_cfg": known} if known else _tuples(spec.args)
-            try:
-                module = _create(
-                    spec.arch, args, n_classes=classes or 0, pretrained=True, pretrained_cfg_overlay=overlay
-                )
-            except (RuntimeError, KeyError) as error:
-                first = " ".join(str(error).split())[:300]
-                raise ValueError(
-                    f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. "
-                    f"Check arch, args and weights."
-                ) from None
+            module = _converted(spec, state, classes)
     _edit(module, spec.edits)
     # what a model like CLIP has for a head maps to an embedding: no distribution over classes
     return module, classes is not None and spec.objective in TRAINED
+
+
+def _converted(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes: int | None) -> nn.Module:
+    """The architecture with weights that timm may have to convert first. Raises Misfit where some are not the file's.
+
+    The state dict in the configuration takes the place of the download, whose addresses are taken out; timm's own
+    filters then apply. Some architectures load what fits and leave the rest as it was initialised. So what is not the
+    file's tensor as it stands has to follow the file: where the file's numbers grow by one, it has to change. Zeros are
+    left alone: a bias that timm fills in where the original has none.
+    """
+    import torch
+
+    module, own = _filled_by_timm(spec, state, classes), {}
+    for name, value in module.state_dict().items():
+        given = state.get(name)
+        as_given = given is not None and given.shape == value.shape and torch.equal(given.to(value.dtype), value)
+        if value.is_floating_point() and bool(value.any()) and not as_given:
+            own[name] = value
+    if own:
+        moved = {k: v + 1 if v.is_floating_point() else v for k, v in state.items()}
+        again = _filled_by_timm(spec, moved, classes).state_dict()
+        if absent := [name for name, value in own.items() if torch.equal(again[name], value)]:
+            raise Misfit(
+                f"weights of '{spec.name}' must be whole. Got nothing for {len(absent)} tensors of architecture "
+                f"'{spec.arch}', first '{absent[0]}', in {checkpoints.summary(state)}. Check arch, args and weights."
+            )
+    return module
+
+
+def _filled_by_timm(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes: int | None) -> nn.Module:
+    import timm
+    import torch
+
+    tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
+    known = timm.get_pretrained_cfg(tag)
+    overlay = {"state_dict": dict(state), "num_classes": classes or 0, "source": "timm", "custom_load": False}
+    overlay |= {"url": None, "file": None, "hf_hub_id": None, "hf_hub_filename": None}
+    if not spec.weights.startswith("timm:"):
+        overlay["label_offset"] = 0
+    args = _tuples(spec.args) | {"pretrained_cfg": known} if known else _tuples(spec.args)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", spec.seed))
+        try:
+            return _create(spec.arch, args, n_classes=classes or 0, pretrained=True, pretrained_cfg_overlay=overlay)
+        except (RuntimeError, KeyError) as error:
+            raise _misfit(spec, error) from None
+
+
+def _misfit(spec: ModelSpec, error: Exception) -> Misfit:
+    first = " ".join(str(error).split())[:300]
+    return Misfit(
+        f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. Check "
+        f"arch, args and weights."
+    )
 
 
 def _classes_in(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> int | None:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config import ConfigError, ModelSpec
+from pydantic import ValidationError
+
+from benchmark.config import ConfigError, ModelSpec, explain
+from benchmark.filetypes import something_else
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,6 +91,8 @@ def read(file: Path) -> Checkpoint:
             f"model must be a checkpoint file. Got nothing at '{file}'. Give the model.safetensors that a search wrote."
         )
     try:
+        if other := something_else(file, ".safetensors"):
+            raise ConfigError(f"model must be a safetensors file, the one that a search wrote. Got '{file}', {other}.")
         with safe_open(file, framework="numpy") as opened:
             text = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
@@ -106,22 +111,41 @@ def read(file: Path) -> Checkpoint:
             if k not in ("format", "layout", "timm")
         }
         spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC})
+        _complete(facts)
         return Checkpoint(spec, *(facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")))
-    except (KeyError, ValueError) as error:  # pydantic's and JSON's complaints are ValueErrors
+    except ValidationError as error:
+        said = " ".join(explain(error)).rstrip(".")
+        raise ConfigError(f"model must have whole metadata. Got '{file}' where {said}. Make it again.") from None
+    except (KeyError, ValueError) as error:  # JSON's complaints are ValueErrors
         raise ConfigError(f"model must have whole metadata. Got '{file}' without it: {error}. Make it again.") from None
+
+
+def _complete(facts: Mapping[str, Any]) -> None:
+    """KeyError or ValueError for facts of another kind than `save` writes."""
+    names, test = facts["class_names"], facts["test"]
+    right = {
+        "class_names": isinstance(names, list) and len(names) > 1 and all(isinstance(n, str) for n in names),
+        "multilabel": isinstance(facts["multilabel"], bool),
+        "pack_size": type(facts["pack_size"]) is int and facts["pack_size"] > 0,
+        "test": isinstance(test, dict) and isinstance(test.get("oracle"), int | float),
+    }
+    if wrong := [name for name, so in right.items() if not so]:
+        raise ValueError(f"{wrong[0]} is {str(facts[wrong[0]])[:60]!r}")
 
 
 def load(file: Path) -> tuple[nn.Module, Checkpoint]:
     """The trained model in evaluation mode on the CPU, and what the file says about it. Raises ConfigError."""
     from safetensors.torch import load_file
 
-    from benchmark import models
+    from benchmark import checkpoints, models
 
     about = read(file)
-    module = models.build(about.spec, len(about.class_names))
     try:
-        module.load_state_dict(load_file(file))
-    except RuntimeError as error:
+        module = models.build(about.spec, len(about.class_names))
+        module.load_state_dict(checkpoints.sound(load_file(file), file))
+    except checkpoints.Misfit as error:
+        raise ConfigError(str(error)) from None
+    except (RuntimeError, ValueError) as error:
         first = " ".join(str(error).split())[:200]
         raise ConfigError(f"weights of '{file}' must fit '{about.spec.arch}'. Got {first}. Make it again.") from None
     return module.eval(), about

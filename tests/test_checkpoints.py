@@ -13,7 +13,6 @@ import torch
 
 from benchmark import checkpoints, models
 from benchmark.config import ModelSpec
-from benchmark.official import Refused
 
 SMALL = {"arch": "resnet26", "args": {"channels": [8, 8, 16, 16]}, "layers": 26}
 MSRA = {f"layer{k}.0.conv{j}.stride": [s, s] for k in (2, 3, 4) for j, s in ((1, 2), (2, 1))}
@@ -162,10 +161,12 @@ class Hostile:
 def test_a_checkpoint_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
     bad = {"model": {"backbone.stem.conv1.weight": Hostile(str(tmp_path / "executed"))}}
     (tmp_path / "bad.pkl").write_bytes(pickle.dumps(bad))
-    with pytest.raises(Refused, match=r"Got posix\.mkdir, which was not looked up"):
+    with pytest.raises(checkpoints.Misfit, match=r"bad\.pkl must hold .* Got posix\.mkdir, which was not looked up"):
         checkpoints.read(tmp_path / "bad.pkl", "detectron2")
     torch.save(bad, tmp_path / "bad.torch")
-    with pytest.raises(pickle.UnpicklingError, match=r"[Ww]eights.only"):
+    with pytest.raises(
+        checkpoints.Misfit, match=r"must hold tensors alone: .* Got a file that calls for posix\.mkdir\."
+    ):
         checkpoints.read(tmp_path / "bad.torch", "vissl")
     assert not (tmp_path / "executed").exists()
 
@@ -180,6 +181,134 @@ def test_a_file_of_another_layout_is_named(tmp_path: Path) -> None:
     file.write_bytes(pickle.dumps({"model": in_detectron2(network(), "fpn")}))
     with pytest.raises(ValueError, match="weights of 'small' must fit architecture 'resnet50'"):
         models.load(spec(f"detectron2:{file}", arch="resnet50"), None)
+
+
+NET = {f"layer{k}.weight": torch.full((3, 3), float(k)) for k in range(1, 4)}
+
+
+@pytest.mark.parametrize(
+    ("value", "keys"),
+    [
+        ({"net": NET, "epoch": 3}, r"the keys 'net' \(a mapping of 3 tensors\), 'epoch' \(int\)"),
+        (
+            {"net": NET, "temperature": torch.ones(())},
+            r"'net' \(a mapping of 3 tensors\), 'temperature' \(tensor \(\)\)",
+        ),
+        ({"model": {"backbone": NET}}, r"'model' \(a mapping with the keys 'backbone' \(a mapping of 3 tensors\)\)"),
+        ({"state_dict": {}, "optimizer": {}}, r"'state_dict' \(a mapping with an empty mapping\)"),
+        ([NET], "a list"),
+        ({}, "an empty mapping"),
+        (torch.ones(3), "a Tensor"),
+    ],
+)
+@pytest.mark.parametrize("arch", ["resnet26", "convnext_atto", "torchvision.models.alexnet"])
+def test_a_nesting_that_is_not_known_is_named_and_nothing_else_is_loaded(
+    value: Any, keys: str, arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """timm's own weights would be asked for otherwise: an empty state dict is none to it."""
+    asked: list[Any] = []
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *a, **k: asked.append(a))
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", lambda *a, **k: asked.append(a))
+    file = tmp_path / "w.pth"
+    torch.save(value, file)
+    one = ModelSpec(name="m", arch=arch, weights=f"file:{file}", layers=1)
+    with pytest.raises(checkpoints.Misfit, match=rf"w\.pth must hold a state dict.* Got .*{keys}"):
+        models.load(one, None)
+    assert not asked
+
+
+def test_a_state_dict_with_a_part_missing_is_refused_also_where_timm_would_fill_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Architectures that timm loads loosely (DLA among them) leave what is missing at its random start."""
+    whole = models.build(spec("random"), 5)
+    part = {name: value for name, value in whole.state_dict().items() if not name.startswith("layer3")}
+    torch.save(part, tmp_path / "part.pth")
+    with pytest.raises(checkpoints.Misfit, match="must fit architecture"):
+        models.load(spec(f"file:{tmp_path / 'part.pth'}"), None)
+    built = models._create
+
+    def loosely(*given: Any, **more: Any) -> torch.nn.Module:
+        return built(*given, **more, pretrained_strict=False)
+
+    monkeypatch.setattr(models, "_create", loosely)
+    with pytest.raises(
+        checkpoints.Misfit, match=r"Got nothing for \d+ tensors of .*, first 'layer3\.0\.conv1\.weight'"
+    ):
+        models.load(spec(f"file:{tmp_path / 'part.pth'}"), None)
+
+
+def test_weights_that_timm_converts_are_the_files_own(tmp_path: Path) -> None:
+    """A vision transformer under another size of patches: its position embedding is scaled, the rest is as it was."""
+    args = {"patch_size": 8, "embed_dim": 48, "depth": 1, "num_heads": 3}
+    small = ModelSpec(name="v", arch="vit_tiny_patch16_224", args={"img_size": 32, **args}, weights="random", layers=1)
+    theirs = models.build(small, 5)
+    torch.save(theirs.state_dict(), tmp_path / "w.pth")
+    larger = {"args": {"img_size": 48, **args}, "weights": f"file:{tmp_path / 'w.pth'}"}
+    module, has_head = models.load(small.model_copy(update=larger), None)
+    assert has_head
+    assert module.pos_embed.shape == (1, 1 + 6 * 6, 48)
+    assert torch.equal(module.blocks[0].attn.qkv.weight, theirs.blocks[0].attn.qkv.weight)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.tensor([[1.0, float("nan")]]), "NaN"),
+        (torch.tensor([[1.0, -float("inf")]]), "an infinite number"),
+        (torch.tensor([[1.0, 1e300]], dtype=torch.float64), "an infinite number"),  # in single precision
+        (torch.tensor([[1.0, -1e20]]), r"the number 1e\+20"),
+        (torch.tensor([[1.0, 1j]]), "complex numbers"),
+        (torch.tensor([[1, 2]], dtype=torch.int8), r"quantised values \(int8\)"),
+        (torch.empty(1, 2, device="meta"), "no values"),
+        (torch.eye(2).to_sparse(), "a sparse tensor"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["file", "vissl"])
+def test_values_that_no_network_has_are_refused_by_name(
+    value: torch.Tensor, said: str, kind: str, tmp_path: Path
+) -> None:
+    state = network().state_dict() | {"layer1.0.conv1.weight": value}
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(checkpoints.Misfit, match=rf"w\.pth must be real, finite .* Got {said} .*in 'layer1\.0\.conv1"):
+        models.load(spec(f"{kind}:{tmp_path / 'w.pth'}"), None)
+
+
+def test_values_as_networks_have_them_are_taken(tmp_path: Path) -> None:
+    """A running variance of 2e7 is that of images of 0 to 255: (0.1 · 255 · 7 · 7 · 3)² = 1.4e7 at most."""
+    state = network().state_dict()
+    state["bn1.running_var"] = torch.full_like(state["bn1.running_var"], 2e7)
+    torch.save(state, tmp_path / "w.pth")
+    assert float(models.load(spec(f"file:{tmp_path / 'w.pth'}"), None)[0].bn1.running_var.max()) == 2e7
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"pretrained": True},
+        {"pretrained": False},
+        {"pretrained_cfg": "a1_in1k"},
+        {"pretrained_cfg_overlay": {"file": "x"}},
+        {"pretrained_strict": False},
+        {"checkpoint_path": "x.pth"},
+        {"weights": "DEFAULT"},
+        {"features_only": True},
+        {"num_classes": 3},
+    ],
+    ids=lambda args: next(iter(args)),
+)
+def test_arguments_that_would_load_other_weights_are_refused(args: dict[str, Any]) -> None:
+    name = next(iter(args))
+    with pytest.raises(
+        ValueError, match=rf"args of model 'small' must leave out {name}\. Got .* named by weights alone"
+    ):
+        spec("random", args=args)
+
+
+@pytest.mark.parametrize("arch", ["hf-hub:timm/resnet18", "local-dir:/x", "timm.create_model", "timm.models.resnet18"])
+def test_an_architecture_is_no_way_to_other_weights(arch: str) -> None:
+    with pytest.raises(ValueError, match=r"(arch|args) must"):
+        models.build(spec("random", arch=arch, args={}), 3)
 
 
 @pytest.mark.parametrize(

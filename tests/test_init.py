@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from benchmark import models, plan
+from benchmark import checkpoints, models, plan
 from benchmark.cli import compose
 from benchmark.config import OptimiserSpec, PretrainSpec, experiment
 from benchmark.pretrain import pretrain
@@ -39,7 +39,7 @@ def test_pretraining_starts_from_the_weights_with_a_new_head(tmp_path: Path) -> 
     pack = digits(tmp_path / "digits", train=40, test=20)
     one = spec(weights="pretrain:digits", init=f"file:{file}", pretrain=STILL)
     module, values, _ = pretrain(one, pack)
-    theirs = models.state_of(file)
+    theirs = checkpoints.state_dict(file)
     assert all(near(p, theirs[name]) for name, p in body(module).items())
     assert module.fc.weight.shape[0] == values["classes"] == 10
     scratch, _, _ = pretrain(spec(weights="pretrain:digits", pretrain=STILL), pack)

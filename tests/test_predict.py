@@ -106,6 +106,26 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "empty.safetensors", metadata=metadata)
     with pytest.raises(ConfigError, match="must fit 'resnet10t'"):
         trained.load(tmp_path / "empty.safetensors")
+    state = load_file(file)
+    spoilt = {
+        "args": ('{"pretrained": true}', r"where args of model 'resnet10' must leave out pretrained\. Got True"),
+        "arch": ("hf-hub:timm/resnet18", r"must fit 'hf-hub:timm/resnet18'\. Got arch must be a timm architecture"),
+        "mean": ("[0.5]", r"where mean\.1 must be given"),
+        "class_names": ("3", "class_names is '3'"),
+        "pack_size": ("null", "pack_size is 'None'"),
+        "test": ("{}", "test is '{}'"),
+        "multilabel": ("[", "without it"),
+    }
+    for key, (value, said) in spoilt.items():
+        save_file(state, tmp_path / "spoilt.safetensors", metadata=metadata | {key: value})
+        with pytest.raises(ConfigError, match=said) as caught:
+            trained.load(tmp_path / "spoilt.safetensors")
+        assert "\n" not in str(caught.value)
+    for value, said in ((torch.nan, "NaN"), (1e30, r"the number 1e\+30")):
+        bad = state | {"conv1.0.weight": torch.full_like(state["conv1.0.weight"], value)}
+        save_file(bad, tmp_path / "spoilt.safetensors", metadata=metadata)
+        with pytest.raises(ConfigError, match=rf"must be real, finite numbers\. Got {said} in 'conv1\.0\.weight'"):
+            trained.load(tmp_path / "spoilt.safetensors")
 
 
 # --- predicting -------------------------------------------------------------------------------------------------
