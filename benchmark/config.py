@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed")
+ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
 DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_")
@@ -513,7 +513,7 @@ def check_parameters(
     for name in given:
         if name not in own and not open_ended:
             problems.append(f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}")
-        elif name in supplied and name != "seed" and given[name] is not None:  # null: do without an optional array
+        elif name in set(supplied) - {"seed", "n_classes"} and given[name] is not None:  # null: do without an array
             problems.append(f"{where}.{name} must be left out: the runner supplies it. Got {given[name]!r}.")
     for name, parameter in own.items():
         if parameter.default is parameter.empty and name not in given and name not in set(supplied):

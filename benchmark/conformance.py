@@ -100,6 +100,7 @@ class Subject:
     def run(self, arrays: Arrays, shared: Features | None = None, **changed: Any) -> Outcome:
         """One call on copies of the arrays, so that writing to them shows and does no harm."""
         own = {k: _copy(arrays[k]) for k in self.needs if k in arrays} | {"seed": 0} | changed
+        own |= {"n_classes": None if own.get("labels") is None else _classes(own["labels"])}
         before = {k: _copy(v) for k, v in own.items()}
         given = own | ({"features": shared} if shared is not None else {})
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -113,6 +114,11 @@ class Subject:
         return Outcome(value, str(status), str(reason), changed=_differing(own, before))
 
 
+def _classes(labels: Any) -> int:
+    y = np.asarray(labels)
+    return y.shape[1] if y.ndim == 2 else len(np.unique(y))
+
+
 def examine(
     function: Callable[..., Any], name: str = "", parameters: Mapping[str, Any] | None = None, timed: bool = True
 ) -> list[Finding]:
@@ -121,7 +127,7 @@ def examine(
     Raises ValueError where it takes no array by a known name.
     """
     subject = Subject(name or getattr(function, "__name__", "score"), function, parameters or {})
-    if not set(subject.needs) - {"seed"}:
+    if not set(subject.needs) - {"seed", "n_classes"}:
         raise ValueError(
             f"{subject.name} must take its inputs by name: {', '.join(ARRAYS)}. "
             f"Got parameters {', '.join(inspect.signature(function).parameters) or 'none'}."

@@ -51,6 +51,15 @@ PAPER_IMAGES = {  # the release's `dataset_images`, test sets for most
     "cifar10": 50000,
     "imagenet": 150000,
 }
+PAPER_CLASSES = {  # the release's: of PASCAL VOC the background is one
+    "nabird": 555,
+    "oxford_pets": 37,
+    "cub200": 200,
+    "caltech101": 101,
+    "stanford_dogs": 120,
+    "voc2007": 21,
+    "cifar10": 10,
+}
 PAPER_EXCLUDED = tuple(f"{name}_imagenet" for name in ("swav", "deepclusterv2", "npid", "moco", "simclr"))
 """Sources that the release drops from its `all` table without saying so."""
 

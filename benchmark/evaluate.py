@@ -112,6 +112,7 @@ def tables(
                     row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
                     metadata = _metadata(model, known, given, len(arrays.labels[target]))
                     held = _held(given, arrays.labels[target], arrays.reference.get(target), rows)
+                    held["n_classes"] = classes_of(arrays.labels[target])
                     extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
                     scores.append({**row, **extra, "Images": len(rows)})
                     problems, spent = _score(methods, held, metadata, scores[-1], banks)
@@ -217,6 +218,11 @@ def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]
     if size is None:
         return [np.arange(len(labels))]
     return [draw(labels, size, seed_of_draw(r), labels.ndim == 2) for r in range(draws)]
+
+
+def classes_of(labels: np.ndarray) -> int:
+    """Classes that labels (n,) or multi-hot (n, c) speak of; of a data set, where they are all of its labels."""
+    return labels.shape[1] if labels.ndim == 2 else len(np.unique(labels))
 
 
 def _held(

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.correlate import PAPER_IMAGES, PAPER_LAYERS, TARGET, put
+from benchmark.correlate import PAPER_CLASSES, PAPER_IMAGES, PAPER_LAYERS, TARGET, put
 
 PROTOCOLS = (2, 3, 4, 5)
 REQUIRED = ("features", "probs", "y", "source_dataset", "target_dataset", "architecture")
@@ -320,7 +320,7 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
     from safetensors.numpy import load_file
     from threadpoolctl import threadpool_limits
 
-    from benchmark.evaluate import _held, _score
+    from benchmark.evaluate import _held, _score, classes_of
     from benchmark.tables import Banks
 
     reference = {
@@ -341,6 +341,7 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
             usable = other is not None and np.array_equal(other["labels"], held["labels"])
             rows = np.arange(len(held["labels"]))
             arrays = _held(given, held["labels"], other["features"] if usable else None, rows)
+            arrays["n_classes"] = max(PAPER_CLASSES.get(target, 0), classes_of(held["labels"]))
             metadata = {"name": entry["architecture"], "arch": entry["architecture"], "source": entry["source_dataset"]}
             metadata |= {"layers": PAPER_LAYERS.get(entry["architecture"]), "feature_dim": entry["features"]}
             metadata |= {

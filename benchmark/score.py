@@ -40,6 +40,7 @@ def score_probe(
             for method, facts, values, spent in zip(methods, metadata, collected, times, strict=True):
                 arrays["model"] = {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}}
                 arrays["seed"] = seed_of_draw(r)
+                arrays["n_classes"] = probe.values["classes"]  # of the data set: a draw may hold fewer
                 start = time.perf_counter()
                 value, status, reason, parts = call(method, arrays)
                 spent.append(round(1000 * (time.perf_counter() - start), 4))

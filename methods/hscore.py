@@ -9,6 +9,8 @@ from methods.labels import class_index, multilabel
 from methods.linalg import PCA, Features, class_sums, reduced
 from methods.score import Score, degenerate, insufficient, not_applicable
 
+RCOND = 1e-5  # of the released pseudo-inverse: variances below this share of the largest are dropped
+
 
 @estimator(
     invariant=("rotation", "scale", "translation", "linear", "columns"),
@@ -28,7 +30,8 @@ def hscore(
     labels       class ids (n,); multi-label is not applicable
     n_dims, pca  principal components kept first: the way out where n <= d + 1; the paper uses 32
     compat       "stable_transfer": the trace of the elementwise product, as released by
-                 google-research/stable_transfer; exceeds the bound and depends on the basis
+                 google-research/stable_transfer, with its pseudo-inverse, which drops variances below 1e-5
+                 of the largest; exceeds the bound and depends on the basis
     returns      sum_c ||sum of U over class c||² / n_c, U the left singular vectors of the centred
                  features; in [0, min(c - 1, rank)], higher predicts better
     Cost of the shared factorisation, then O(n r). Deterministic. Needs two classes.
@@ -112,8 +115,8 @@ def ledoit_wolf(features: Features) -> float:
 
 
 def _elementwise(features: Features, codes: np.ndarray, counts: np.ndarray) -> float:
-    total = np.atleast_2d(np.cov(features.x, rowvar=False))
-    means = features.class_sums(codes, len(counts)) / counts[:, None]
-    between = (means[codes] - features.mean) ** 2
-    inverse = np.linalg.pinv(total, rcond=1e-15)
-    return float(inverse.diagonal() @ between.sum(axis=0) / (features.n - 1))
+    """sum_j (cov(F)^+)_jj (cov(E[F|y]))_jj, the factors n - 1 cancelling: no d × d matrix is built."""
+    means = features.class_sums(codes, len(counts)) / counts[:, None] - features.mean
+    keep = features.centred.s**2 > RCOND * features.centred.s[:1] ** 2
+    directions = (features.x - features.mean).T @ features.centred.U[:, keep] / features.centred.s[keep] ** 2
+    return float(counts @ means**2 @ (directions**2).sum(axis=1))

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from methods.checks import whole
+
 
 def _read(labels: ArrayLike, n: int | None) -> np.ndarray:
     y = np.asarray(labels)
@@ -44,12 +46,33 @@ def class_index(labels: ArrayLike, n: int | None = None) -> tuple[np.ndarray, np
     return codes.astype(np.int64, copy=False).reshape(-1), counts.astype(np.int64, copy=False)
 
 
-def multi_hot(labels: ArrayLike, n: int | None = None) -> np.ndarray:
-    """Labels as a float64 0/1 matrix (n, c): one column a class present, or the multi-hot columns as given."""
+def multi_hot(labels: ArrayLike, n: int | None = None, n_classes: int | None = None) -> np.ndarray:
+    """Labels as a float64 0/1 matrix (n, c): one column a class present, or the multi-hot columns as given.
+
+    n_classes  so many columns instead, zeros where no image has the class: ids from 0 to n_classes - 1 keep their
+               own column, any other names come in the order of the classes present
+    """
     y = _read(labels, n)
     if y.ndim == 2:
-        return y.astype(np.float64)
+        hot = y.astype(np.float64)
+        missing = 0 if n_classes is None else class_count(n_classes, hot.shape[1]) - hot.shape[1]
+        return np.pad(hot, ((0, 0), (0, missing))) if missing else hot
     codes, counts = class_index(y)
-    hot = np.zeros((len(codes), len(counts)))
+    if n_classes is not None:
+        n_classes = class_count(n_classes, len(counts))
+        if y.dtype.kind in "iuf" and y.min() >= 0 and y.max() < n_classes:
+            codes = y.astype(np.int64)
+    hot = np.zeros((len(codes), n_classes or len(counts)))
     hot[np.arange(len(codes)), codes] = 1.0
     return hot
+
+
+def class_count(n_classes: int | None, present: int) -> int:
+    """Classes of the data set, those present where that is not known; ValueError for fewer than are present."""
+    if n_classes is None:
+        return present
+    if whole("n_classes", n_classes) < present:
+        raise ValueError(
+            f"n_classes must be at least the number of classes that the labels hold, {present}. Got {n_classes}."
+        )
+    return int(n_classes)

@@ -13,7 +13,7 @@ from methods.score import Score, degenerate, insufficient, not_applicable
 
 @estimator(
     ordered=True,
-    min_samples=4,
+    min_samples=3,
     cost="O(20 n min(n, d) c)",
     source="Bolya et al., NeurIPS 2021, arXiv 2111.06977",
 )
@@ -25,6 +25,8 @@ def logistic(
     compat: str | None = None,
 ) -> Score:
     """Accuracy, in percent, of multinomial logistic regression trained on the first half of the images.
+
+    Of an odd number the image in the middle is trained on, as in the paper's release.
 
     features     (n, d), as they are; the order of rows matters: the paper's probe deals its classes out in
                  rounds, so that both halves hold every class
@@ -46,7 +48,7 @@ def logistic(
     if multilabel(labels):
         return not_applicable("logistic takes one label an image")
     codes, _ = class_index(labels, features.n)
-    half = features.n // 2
+    half = features.n - features.n // 2
     if len(np.unique(codes[:half])) < 2:
         return insufficient("needs at least two classes in the first half of the images")
     tolerance = 0.1 if compat else 0.1 / half

@@ -48,6 +48,7 @@ def logme(
     features     (n, d), not centred; rotations, a common scale and added zero columns change nothing
     labels       class ids (n,) (one 0/1 column a class present), multi-hot (n, c) (columns without a
                  positive are dropped), or, with regression, real targets (n,) or (n, t), standardised here
+                 (compat: taken as they are, as released; the evidence then depends on their unit)
     n_dims, pca  principal components kept first
     compat       the number of a released fixed-point code: "logme" (thuml/LogME), "stable_transfer",
                  "transformer_ranker". Eleven steps, 1e-5 added to denominators, and d/2 ln(alpha) beside a
@@ -67,7 +68,7 @@ def logme(
     """
     choice("compat", compat, (None, *RELEASED))
     features = reduced(features, n_dims, pca)
-    targets = _targets(labels, features.n, regression)
+    targets = _targets(labels, features.n, regression, standardised=not compat)
     if isinstance(targets, Score):
         return targets
     if features.uncentred.rank == 0:
@@ -83,16 +84,17 @@ def logme(
     return Score(value)
 
 
-def _targets(labels: ArrayLike, n: int, regression: bool) -> np.ndarray | Score:
+def _targets(labels: ArrayLike, n: int, regression: bool, standardised: bool) -> np.ndarray | Score:
     if regression:
         t = np.asarray(labels, dtype=np.float64)
         t = t[:, None] if t.ndim == 1 else t
         if t.ndim != 2 or len(t) != n or not np.isfinite(t).all():
             raise ValueError(f"labels must be finite real targets ({n},) or ({n}, t). Got shape {t.shape}.")
-        t = t - t.mean(axis=0)
-        sd = t.std(axis=0)
-        t = t[:, sd > 0] / sd[sd > 0]
-        return t if t.shape[1] else insufficient("needs a target that varies")
+        centred = t - t.mean(axis=0)
+        sd = centred.std(axis=0)
+        if not sd.any():
+            return insufficient("needs a target that varies")
+        return centred[:, sd > 0] / sd[sd > 0] if standardised else t
     if not multilabel(labels):
         _, counts = class_index(labels, n)
         if len(counts) < 2:

@@ -23,6 +23,7 @@ def parc(
     n_dims: int | None = None,
     pca: PCA = "randomised",
     compat: str | None = None,
+    n_classes: int | None = None,
 ) -> Score:
     """Rank correlation between distances of features and distances of labels, over all pairs of images.
 
@@ -34,6 +35,9 @@ def parc(
     compat    "parc": label distances through floating-point correlation, as released. For some class
               counts (37, say) equal distances then differ in the last bit and are ranked, by what the
               BLAS happens to return: the value depends on the machine and can be several times too small
+    n_classes classes of the data set, of which a probe may hold fewer: the released label rows are so long,
+              which decides what ties. compat alone looks at it; the runner supplies it, None counts the
+              classes present
     returns   100 · Spearman correlation of 1 - Pearson(features_i, features_j) with
               1 - Pearson(labels_i, labels_j), i < j; in [-100, 100], higher predicts better
 
@@ -54,7 +58,7 @@ def parc(
         if len(rows) < 3:
             return insufficient("needs three images with some but not all labels")
         ranks = features.correlation_ranks if left_out == 0 else Features(features.x[rows]).correlation_ranks
-        other = _released_ranks(hot[rows]) if compat else multi_hot_ranks(hot[rows])
+        other = _released_ranks(multi_hot(hot, n_classes=n_classes)[rows]) if compat else multi_hot_ranks(hot[rows])
         remark = f"{left_out} images with no label or all labels left out" if left_out else ""
         return spearman(ranks, other, "all pairs of images have equally similar labels", remark)
     codes, counts = class_index(labels, features.n)
@@ -63,7 +67,9 @@ def parc(
     if counts.max() == 1:
         return insufficient("needs a class with two images; every image has its own")
     if compat:
-        return spearman(features.correlation_ranks, _released_ranks(multi_hot(labels)), "labels do not vary")
+        return spearman(
+            features.correlation_ranks, _released_ranks(multi_hot(labels, n_classes=n_classes)), "labels do not vary"
+        )
     return _mann_whitney(features.correlation_ranks, codes)
 
 

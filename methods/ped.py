@@ -47,9 +47,10 @@ def ped(
 
     With standardised features, R_c = sqrt(sum_d var_cd) and F = max(nsig (R_a + R_b) - ||mu_a - mu_b||, 0),
     every two classes move apart along the line between their means by min(½ 0.1² F, F) each, at once;
-    classes whose means coincide have no such line and stay. A step whose total displacement is at most half
-    of the first one's is dropped, and ends it. Images move with their class, so that the descent runs on
-    class means alone; the standardisation is undone at the end.
+    classes whose means coincide have no such line and stay. A step whose total displacement, the sum of
+    |coordinates| over classes and features, is at most half of the first one's is dropped, and ends it.
+    Images move with their class, so that the descent runs on class means alone; the standardisation is
+    undone at the end.
     Cost O(n d + steps · c² d), and that of the base on new features. Deterministic where the base is. Needs
     two classes. Degenerate where features are constant, else where the base is.
     Source: Li et al., ICCV 2023, arXiv 2308.15074.
@@ -85,7 +86,7 @@ def descended(rows: np.ndarray, classes: Classes, nsig: float, steps: int) -> np
         force = np.maximum(reach - gaps, 0.0)
         pull = np.minimum(0.5 * TIME**2 * force, force)
         displacement = apart(means, pull, gaps)
-        total = float(np.linalg.norm(displacement, axis=1).sum())
+        total = float(np.abs(displacement if basis is None else displacement @ basis.T).sum())
         first = total if first is None else first
         if first == 0.0 or (total < first and total <= STOP * first):
             break

@@ -46,8 +46,9 @@ def sa(
     alpha        share of the attraction that is taken; sigma: radii within which classes repel instead
     gate         perturb only where exp(-5 · mean of the two largest variances) < 1e-9, else score the
                  features as they are; the reason says so
-    compat       "sa": the release attracts the features as they were before they were spread, so that
-                 spreading does nothing
+    compat       "sa": as released. Class means move apart where the text has them move together (alpha with
+                 the other sign), of components by the randomised solver whatever `pca` says, and not of the
+                 spread features but of those before, so that spreading does nothing
     returns      the base's score, in its unit; higher predicts better
 
     x <- x + spread (x - mu_c)/||x - mu_c||; then, at once for every two classes, their means move together
@@ -69,8 +70,10 @@ def sa(
         score = applied(function, whole, labels, parameters)
         remark = "; ".join(filter(None, (score.reason, "variances too small: features left as they are")))
         return Score(score, score.status, remark, score.parts)
+    if compat:
+        pca, spread, alpha = "randomised", 0.0, -alpha
     rows = reduced(whole, n_dims, pca).x
-    if spread and not compat:
+    if spread:
         rows = spread_out(rows, classes, spread)
     return applied(function, Features(attracted(rows, classes, alpha, sigma)), labels, parameters)
 

@@ -28,6 +28,8 @@ with a status, of which higher predicts a better accuracy after fine-tuning. Fea
 `methods.Features`, which many estimators share. Letters: n images, d features, r their rank, c target classes,
 z source classes. `insufficient` says that there are too few images or classes, `not_applicable` that the method does
 not take such labels or lacks an input, `degenerate` that the value says nothing about the model.
+`compat="<whose>"` computes what a released code does where that differs from the definition, on the classes that the
+labels hold: a code that loops to the largest id and scores empty classes too is not followed in that.
 `python -m benchmark.check <name>` examines any of them, and any function of your own.
 
 Cost is time after what the estimators share: one Gram product and one decomposition of the features. What was measured

@@ -1,13 +1,15 @@
 """The conformance suite: it passes what is sound, an outsider's function too, and catches what is broken."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from benchmark import check
 from benchmark.config import ConfigError, MethodSpec
 from benchmark.conformance import examine, overall, probe
-from benchmark.score import call, shares
-from methods import Features
+from benchmark.score import call, score_probe, shares
+from methods import Features, nce
 from methods.capabilities import estimator, estimators
 from tests.stranger import centroid_accuracy
 
@@ -26,6 +28,19 @@ def test_a_strangers_function_passes():
     assert by_name["rotation"].text == by_name["translation"].text == "invariant"
     assert by_name["columns"].text == "varies"
     assert by_name["monotone"].verdict == by_name["row order"].verdict == "ok"
+
+
+def test_a_method_is_told_the_classes_of_the_data_set_not_of_the_draw():
+    """Ten classes, of which the draw holds four: the release's NCE adds its constant to ten rows of cells."""
+    arrays = probe()
+    values = {"images": [96], "parameters": 1, "feature_dim": 16, "target_size": 960, "classes": 10}
+    held = {"features": arrays["features"], "logits": arrays["source_logits"], "labels": arrays["labels"]}
+    one = SimpleNamespace(values=values, arrays=held | {"draw_0": np.arange(96)})
+    spec = MethodSpec.model_validate({"name": "nce", "_target_": "methods.nce", "parameters": {"compat": "parc"}})
+    ((found, _),) = score_probe([spec], [{}], one, None, lambda draw: 0)
+    probs = arrays["source_probs"]
+    assert found["scores"] == [pytest.approx(float(nce(probs, arrays["labels"], compat="parc", n_classes=10)))]
+    assert found["scores"] != [pytest.approx(float(nce(probs, arrays["labels"], compat="parc")))]
 
 
 def separation(features, labels):

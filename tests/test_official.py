@@ -263,8 +263,8 @@ def test_archive_to_table(archive, tmp_path, capsys, monkeypatch):
     held = read_probe(archive / "alexnet_cub200_oxford_pets_1.pkl")
     for column, value in (
         ("parc", methods.parc(held.features, held.labels)),
-        ("parc_f16_released", methods.parc(held.features, held.labels, n_dims=16, compat="parc")),
-        ("nce_released", methods.nce(held.source_probs, held.labels, compat="parc")),
+        ("parc_f16_released", methods.parc(held.features, held.labels, n_dims=16, compat="parc", n_classes=37)),
+        ("nce_released", methods.nce(held.source_probs, held.labels, compat="parc", n_classes=37)),
         ("rsa", methods.rsa(held.features, read_probe(archive / "resnet50_oxford_pets_oxford_pets_1.pkl").features)),
     ):
         assert row.loc["oxford_pets", column] == pytest.approx(float(value), rel=1e-6), column

@@ -246,7 +246,7 @@ def test_configs_name_an_estimator_and_all_its_parameters_at_their_defaults_or_a
     parameters = dict(entry[path.stem])
     target = parameters.pop("_target_").removeprefix("methods.")
     signature = inspect.signature(estimators()[target])
-    arrays = {"features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed"}
+    arrays = {"features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes"}
     assert set(parameters) - arrays == set(signature.parameters) - arrays
     if path.stem == target:
         defaults = {k: v.default for k, v in signature.parameters.items() if k not in arrays}

@@ -76,11 +76,20 @@ def test_projection_is_hscore_of_the_components():
 
 
 def test_released_elementwise_trace():
-    """google-research/stable_transfer multiplies entry by entry before the trace."""
+    """google-research/stable_transfer multiplies entry by entry before the trace, and inverts with rcond=1e-5."""
+
+    def expected(x, rcond):
+        between = np.cov(class_means(x, labels), rowvar=False)
+        return (np.linalg.pinv(np.cov(x, rowvar=False), rcond=rcond, hermitian=True) * between).trace()
+
     x, labels = probe()
-    between = np.cov(class_means(x, labels), rowvar=False)
-    expected = (np.linalg.pinv(np.cov(x, rowvar=False), rcond=1e-15) * between).trace()
-    assert hscore(x, labels, compat="stable_transfer") == pytest.approx(expected, rel=1e-10)
+    assert hscore(x, labels, compat="stable_transfer") == pytest.approx(expected(x, 1e-5), rel=1e-10)
+    faint = x * np.r_[np.ones(10), np.full(10, 1e-4)]  # variances of 1e-8 of the others, which the release drops
+    assert hscore(faint, labels, compat="stable_transfer") == pytest.approx(expected(faint, 1e-5), rel=1e-9)
+    assert hscore(faint, labels, compat="stable_transfer") < 0.9 * expected(faint, 1e-15)
+    wide, labels = probe(50, 200, 7)
+    assert hscore(wide, labels, compat="stable_transfer") == pytest.approx(expected(wide, 1e-5), rel=1e-9)
+    x, labels = probe()
     assert abs(hscore(x, labels, compat="stable_transfer") - hscore(x, labels)) > 0.01
 
 

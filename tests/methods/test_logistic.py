@@ -31,6 +31,13 @@ def test_the_second_half_is_only_tested_on():
     assert logistic(x, labels) == 50
 
 
+def test_of_an_odd_number_the_middle_image_is_trained_on():
+    """It is the only one of its class to learn from."""
+    x = 10.0 * np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0]])
+    assert logistic(x, [0, 0, 1, 1, 0]) == 100
+    assert logistic(x, [0, 0, 1, 1, 1]) == 50  # the last one's label is wrong
+
+
 def test_projection_is_of_the_whole_probe():
     rng = np.random.default_rng(1)
     features = Features(rng.normal(size=(60, 30)) + 2 * np.eye(30)[np.arange(60) % 3])

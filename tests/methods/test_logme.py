@@ -114,6 +114,15 @@ def test_regression_standardises_its_target():
     )
 
 
+def test_released_code_takes_targets_as_they_are():
+    """Multiplied by 10, a target lowers the evidence by about ln 10 an image: the density is of its unit."""
+    x, _ = probe()
+    t = x @ np.arange(10.0) + np.random.default_rng(0).normal(size=40)
+    released = [logme(x, by * t, regression=True, compat="logme") for by in (1, 10)]
+    assert released[0] == pytest.approx(slow_column(x, t), abs=1e-2)
+    assert released[0] - released[1] == pytest.approx(np.log(10), abs=1e-2)
+
+
 def test_degenerate_cases_are_named():
     x, labels = probe()
     assert logme(x, np.zeros(40, dtype=int)).status == "insufficient"

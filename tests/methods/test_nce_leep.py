@@ -89,6 +89,12 @@ def test_released_forms():
         joint[y, z] += 1 / 50
     joint, marginal = joint + 1e-5, joint.sum(axis=0) + 1e-5
     assert nce(probs, labels, compat="parc") == pytest.approx((joint * np.log(joint / marginal)).sum(), rel=1e-12)
+    rest = 1e-5 * np.log(1e-5 / marginal).sum()  # of each class of the data set that the probe does not hold
+    released = nce(probs, labels, compat="parc", n_classes=9)
+    assert released == pytest.approx((joint * np.log(joint / marginal)).sum() + 5 * rest, rel=1e-12)
+    assert nce(probs, labels, n_classes=9) == nce(probs, labels)
+    with pytest.raises(ValueError, match=r"n_classes must be at least the number of classes .*, 4\. Got 3"):
+        nce(probs, labels, compat="parc", n_classes=3)
     conditional = np.eye(4)[labels].T @ probs / probs.sum(axis=0)
     mean = np.mean([probs[i] @ conditional[labels[i]] for i in range(50)])
     assert leep(probs, labels, compat="sfda") == pytest.approx(mean, rel=1e-12)

@@ -117,6 +117,23 @@ def test_duplicates_and_constant_columns_do_not_raise():
     assert parc(x, labels).status == "ok"
 
 
+def test_released_label_distances_are_of_rows_as_long_as_the_data_set_has_classes():
+    """Of 37 classes equal distances differ in the last bit; of the few in the probe they do not."""
+    x, labels = probe()
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    upper = np.triu_indices(len(x), 1)
+    ids = 5 * labels + 2  # every class in its own column
+    distances = [(1 - np.corrcoef(rows))[upper] for rows in (z, np.eye(37)[ids])]
+    released = parc(x, ids, compat="parc", n_classes=37)
+    assert released == pytest.approx(100 * spearmanr(*distances).statistic, rel=1e-9)
+    assert released != pytest.approx(parc(x, ids, compat="parc"), rel=1e-2)
+    assert parc(x, ids, n_classes=37) == parc(x, ids)
+    hot = np.eye(37, dtype=int)[ids]
+    assert parc(x, hot[:, :25], compat="parc", n_classes=37) == released
+    with pytest.raises(ValueError, match=r"n_classes must be .*, 37\. Got 36"):
+        parc(x, np.where(np.arange(60)[:, None] < 1, 1 - hot, hot), compat="parc", n_classes=36)
+
+
 def test_unknown_compat_is_refused_with_a_hint():
     x, labels = probe()
     with pytest.raises(ValueError, match=r"compat must be one of None, 'parc'. Got 'park'. Did you mean 'parc'"):

@@ -20,8 +20,11 @@ def classes(y: np.ndarray) -> Classes:
     return Classes(y, np.bincount(y))
 
 
-def slow_ped(z: np.ndarray, y: np.ndarray, nsig: float, steps: int = 6) -> np.ndarray:
-    """On the samples, a pair of classes at a time; radii measured afresh in every step."""
+def slow_ped(z: np.ndarray, y: np.ndarray, nsig: float, steps: int = 6, order: int = 1) -> np.ndarray:
+    """On the samples, a pair of classes at a time; radii measured afresh in every step.
+
+    order  of the norms that are summed over classes to tell whether a step is too small: the release's is 1
+    """
     first = None
     for _ in range(steps):
         means = [z[y == k].mean(axis=0) for k in range(y.max() + 1)]
@@ -33,7 +36,7 @@ def slow_ped(z: np.ndarray, y: np.ndarray, nsig: float, steps: int = 6) -> np.nd
                     gap = means[a] - means[b]
                     overlap = max(nsig * (radii[a] + radii[b]) - np.linalg.norm(gap), 0)
                     move[a] += min(0.5 * 0.1**2 * overlap, overlap) * gap / np.linalg.norm(gap)
-        total = np.linalg.norm(move, axis=1).sum()
+        total = sum(np.linalg.norm(row, order) for row in move)
         first = total if first is None else first
         if total < first and total <= 0.5 * first:
             break
@@ -58,6 +61,15 @@ def test_a_step_at_half_the_first_is_dropped():
     steps = int(np.ceil(np.log(0.5) / np.log(0.99)))
     gap = 1.2 - 1.1 * 0.99**steps
     np.testing.assert_allclose(moved[1] - moved[0], [gap - 0.1], rtol=1e-9)
+
+
+def test_the_total_that_ends_the_descent_is_of_coordinates():
+    """As classes push each other round corners, |coordinates| and lengths fall to a half at different steps."""
+    z, y = probe(d=3, seed=8)
+    z = (z - z.mean(axis=0)) / z.std(axis=0)
+    moved = z + descended(z, classes(y), 0.6, 200)[y]
+    np.testing.assert_allclose(moved, slow_ped(z, y, 0.6, 200), atol=1e-12)
+    assert np.abs(moved - slow_ped(z, y, 0.6, 200, order=2)).max() > 0.01
 
 
 def test_ped_scores_the_moved_features_with_its_base():
@@ -114,9 +126,15 @@ def test_sa_scores_perturbed_components_with_its_base():
     paper = attracted(spread_out(z, classes(y), 1.0), classes(y), 0.005, 0.6)
     assert sa(x, y, n_dims=5) == pytest.approx(methods.logme(paper, y), rel=1e-9)
     assert sa(x, y, "lda", {"shrinkage": 0.2}, n_dims=5) == pytest.approx(methods.lda(paper, y, shrinkage=0.2))
-    released = attracted(z, classes(y), 0.005, 0.6)
-    assert sa(x, y, n_dims=5, compat="sa") == pytest.approx(methods.logme(released, y), rel=1e-9)
-    assert sa(x, y, n_dims=5, spread=0) == sa(x, y, n_dims=5, compat="sa")
+
+
+def test_released_sa_pushes_classes_apart_in_randomised_components():
+    x, y = probe(d=90)
+    x = 10 * x
+    z = methods.Features(x).pca(5, "randomised").x
+    released = sa(x, y, n_dims=5, compat="sa")
+    assert released == pytest.approx(methods.logme(attracted(z, classes(y), -0.005, 0.6), y), rel=1e-9)
+    assert released == sa(x, y, n_dims=5, pca="randomised", spread=0, alpha=-0.005)
 
 
 def test_the_gate_leaves_small_features_alone_and_says_so():
