@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,27 +22,30 @@ def score_probe(
 
     values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
             model's parameters and a note on the probe where it has one, so that a table needs no probe
-    record  milliseconds per draw, with the shared factorisation counted for the method that first asked for it
+    record  milliseconds per draw, with a shared factorisation counted for the method that first asked for it; and
+            milliseconds_alone, as if the method had been the only one: with all the factorisations that it uses
     """
     from threadpoolctl import threadpool_limits
 
     from methods.linalg import Features
+    from methods.metering import metered
 
     facts_kept = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
     collected = [{"scores": [], "status": [], "reasons": [], "parts": [], **facts_kept} for _ in methods]
-    times: list[list[float]] = [[] for _ in methods]
+    records: list[dict[str, Any]] = [{"milliseconds": [], "milliseconds_alone": []} for _ in methods]
     with threadpool_limits(1):  # as in the paper's timings: one CPU thread
         for r in range(len(probe.values["images"])):
             arrays = _draw(probe, r, Features)
             if reference is not None:
                 arrays["reference_features"] = _draw(reference, r, Features)["features"]
-            for method, facts, values, spent in zip(methods, metadata, collected, times, strict=True):
+            for method, facts, values, record in zip(methods, metadata, collected, records, strict=True):
                 arrays["model"] = {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}}
                 arrays["seed"] = seed_of_draw(r)
                 arrays["n_classes"] = probe.values["classes"]  # of the data set: a draw may hold fewer
-                start = time.perf_counter()
-                value, status, reason, parts = call(method, arrays)
-                spent.append(round(1000 * (time.perf_counter() - start), 4))
+                with metered() as times:
+                    value, status, reason, parts = call(method, arrays)
+                record["milliseconds"].append(round(1000 * times.seconds, 4))
+                record["milliseconds_alone"].append(round(1000 * times.alone, 4))
                 values["scores"].append(value)
                 values["status"].append(status)
                 values["reasons"].append(reason)
@@ -51,7 +53,7 @@ def score_probe(
     for values in collected:
         if not any(values["parts"]):
             del values["parts"]
-    return [(v, {"milliseconds": t}) for v, t in zip(collected, times, strict=True)]
+    return list(zip(collected, records, strict=True))
 
 
 def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, str, str, dict[str, float]]:

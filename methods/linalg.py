@@ -4,7 +4,6 @@ Shape letters: n images, d features, c target classes, r numerical rank.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy import linalg
 from scipy.linalg import blas
 
 from methods.labels import class_index, multi_hot, multilabel
+from methods.metering import once, shared
 
 __all__ = [
     "KEEP",
@@ -54,7 +54,7 @@ class Factorisation:
         """How many singular values stand above rounding: s_i > s_1 · max(n, d) · eps."""
         return len(self.s)
 
-    @cached_property
+    @shared
     def R(self) -> np.ndarray:  # noqa: N802 - the letter of the formulas
         """The features rotated into their own row space, U · s, (n, r)."""
         return self.U * self.s
@@ -88,34 +88,30 @@ class Features:
             raise ValueError(f"features must be finite. Got NaN or infinity in {bad} of {len(given)} rows.")
         self.given = given
         self.n, self.d = given.shape
-        self._pca: dict[tuple[str, int], Features] = {}
-        self._standardised: tuple[np.ndarray, np.ndarray] | None = None
 
-    @cached_property
+    @shared
     def x(self) -> np.ndarray:
-        x = np.asarray(self.given, dtype=np.float64).view()
-        x.flags.writeable = False
-        return x
+        return np.asarray(self.given, dtype=np.float64).view()
 
-    @cached_property
+    @shared
     def mean(self) -> np.ndarray:
         """Mean feature vector (d,); exactly the value of a column that is constant."""
         return self.x[0] + (self.x - self.x[0]).mean(axis=0)
 
-    @cached_property
+    @shared
     def sd(self) -> np.ndarray:
         """Deviation of each column, ddof = 0, (d,); exactly 0 for a column that is constant up to rounding."""
         xc = self.x - self.mean
         sd = np.sqrt(np.einsum("nd,nd->d", xc, xc) / self.n)
         return np.where(sd > 8 * np.finfo(float).eps * np.abs(self.mean), sd, 0.0)
 
-    @cached_property
+    @shared
     def centred_gram(self) -> np.ndarray:
         """Inner products of the centred rows (n, n)."""
         xc = self.x - self.mean
         return xc @ xc.T
 
-    @cached_property
+    @shared
     def gram(self) -> np.ndarray:
         """Inner products of the rows as they are (n, n).
 
@@ -135,7 +131,7 @@ class Features:
         np.fill_diagonal(out, 0.0)
         return out
 
-    @cached_property
+    @shared
     def centred(self) -> Factorisation:
         """Of the centred features; rank is at most n - 1."""
         # Subtracting a mean leaves its rounding behind, which is not a direction of the features.
@@ -147,7 +143,7 @@ class Features:
         keep = min(found.rank, self.n - 1)
         return Factorisation(found.U[:, :keep], found.s[:keep])
 
-    @cached_property
+    @shared
     def uncentred(self) -> Factorisation:
         """Of the features as they are."""
         return from_gram(self.gram, self.d) if self.n <= self.d else _from_rows(self.x)
@@ -169,8 +165,9 @@ class Features:
         A constant column becomes zeros, as does a row at the mean. Kept up to n = KEEP, made afresh beyond;
         not to be written to.
         """
-        if self._standardised is not None:
-            return self._standardised
+        return once(self, "_standardised", self._standardise) if self.n <= KEEP else self._standardise()
+
+    def _standardise(self) -> tuple[np.ndarray, np.ndarray]:
         z = self.x - self.mean
         z /= np.where(self.sd > 0, self.sd, 1.0)
         z[:, self.sd == 0] = 0.0
@@ -180,12 +177,9 @@ class Features:
         rounding = 8 * np.finfo(float).eps * (1.0 + np.abs(self.mean[moved]) / self.sd[moved])
         lost = gram.diagonal() <= rounding @ rounding
         gram[lost], gram[:, lost], sums[lost] = 0.0, 0.0, 0.0
-        made = gram, sums
-        if self.n <= KEEP:
-            self._standardised = made
-        return made
+        return gram, sums
 
-    @cached_property
+    @shared
     def correlation_ranks(self) -> Ranks:
         """Ranks of 1 - Pearson correlation between the rows of the z-scored features."""
         gram, sums = self.standardised_gram
@@ -213,9 +207,8 @@ class Features:
         if kind not in ("randomised", "exact"):
             raise ValueError(f"pca must be 'randomised' or 'exact'. Got {kind!r}.")
         dims = min(int(n_dims), self.n, self.d)
-        if (kind, dims) not in self._pca:
-            self._pca[kind, dims] = Features(self._exact(dims) if kind == "exact" else self._randomised(dims))
-        return self._pca[kind, dims]
+        project = self._exact if kind == "exact" else self._randomised
+        return once(self, f"pca {kind} {dims}", lambda: Features(project(dims)))
 
     def _exact(self, dims: int) -> np.ndarray:
         if not self.centred.rank:  # constant features have no component at all: one column of zeros stands for them
