@@ -11,30 +11,22 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmark import bootstrap, correlate, layout, stats
+from benchmark import bootstrap, correlate, layout, published_further, stats
 from benchmark.correlate import MODEL, PAPER_EXCLUDED, PAPER_IMAGES, PAPER_LAYERS, TARGET
+from benchmark.published_tables import Bank, Source, bank_of
 
 MEASURES = ("pearson", "kendall", "weighted_kendall", "regret1")
 FLAG = 0.01  # a correlation that is further from the one reported is flagged; rounding of the inputs moves less
 FAILED_AT = 2.0  # times the chance of guessing among equally frequent classes
 RESAMPLES = 2000
 _PARC = "https://raw.githubusercontent.com/dbolya/parc/ddfca43a84d35328897d107d6f86e860b11801ce/oracles/"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A published table: where it comes from, the checksum of the file that was checked, and who reads it."""
-
-    sha256: str
-    origin: str
-    about: str
-    url: str | None = None
 
 
 SOURCES: dict[str, Source] = {
@@ -85,7 +77,9 @@ SOURCES: dict[str, Source] = {
         "github.com/zLizy/transferability_graph, doc/model_config_dataset.csv",
         "what is known of those models",
     ),
+    **published_further.SOURCES,
 }
+SHARED_MODELS = 6  # that two ground truths must have in common to be compared
 
 NAMES = {  # models and data sets that two sources spell differently
     **{"GoogleNet": "googlenet", "Inception V3": "inception_v3", "ResNet50": "resnet50", "ResNet101": "resnet101"},
@@ -119,19 +113,6 @@ SPIDER_REPORTED = {  # weighted τ, mean over eight targets, on accuracies of it
     **{"H-Score": 0.648, "LEEP": 0.408, "LogME": 0.676, "NCE": 0.666, "NLEEP": 0.454, "OTCE": 0.149},
     **{"PACTranDirichlet": 0.397, "GBC": 0.095, "LFC": 0.034},
 }
-
-
-@dataclass(frozen=True)
-class Bank:
-    """One ground truth on common axes: accuracies (t, m) in percent, and scores that never see the target's images."""
-
-    name: str
-    targets: tuple[str, ...]
-    models: tuple[str, ...]
-    truth: np.ndarray
-    yardsticks: dict[str, np.ndarray]  # (t, m) each; static_list and random are added by `measure`
-    methods: dict[str, np.ndarray]  # published scores (t, m)
-    note: str = ""
 
 
 def read(folder: Path, stem: str) -> tuple[pd.DataFrame, str]:
@@ -182,7 +163,7 @@ def parc(table: pd.DataFrame, name: str, exclude: Iterable[str] = ()) -> Bank:
         scores["source_size"] = sizes
         scores["heuristic"] = layers + np.log(sizes + targets)
         scores["heuristic_released"] = layers + np.log(sizes) - np.log(targets)
-    return _bank(name, truth, scores, note=" ".join(notes))
+    return bank_of(name, truth, scores, note=" ".join(notes))
 
 
 def cnns(table: pd.DataFrame, name: str) -> Bank:
@@ -198,7 +179,7 @@ def cnns(table: pd.DataFrame, name: str) -> Bank:
         for column in table.columns
         if column not in ("Model", TARGET, "Accuracy")
     }
-    return _bank(name, truth, scores, methods)
+    return bank_of(name, truth, scores, methods)
 
 
 def with_scores(bank: Bank, table: pd.DataFrame) -> Bank:
@@ -210,7 +191,7 @@ def with_scores(bank: Bank, table: pd.DataFrame) -> Bank:
     models = [m for m in bank.models if m in wide[methods[0]].columns]
     truth = pd.DataFrame(bank.truth, bank.targets, bank.models).loc[targets, models]
     made = {c: frame.loc[targets, models] for c, frame in wide.items()}
-    return _bank(f"model_spider_scores × {bank.name}", truth, {}, made)
+    return bank_of(f"model_spider_scores × {bank.name}", truth, {}, made)
 
 
 def transfergraph(records: pd.DataFrame, models: pd.DataFrame, clean: bool = True) -> Bank:
@@ -239,7 +220,7 @@ def transfergraph(records: pd.DataFrame, models: pd.DataFrame, clean: bool = Tru
         "parameters": pd.to_numeric(known["number_of_parameters"], errors="coerce").to_numpy(float),
         "source_accuracy": pd.to_numeric(known["accuracy"], errors="coerce").to_numpy(float),
     }
-    return _bank("transfergraph_records", truth, scores, note=note)
+    return bank_of("transfergraph_records", truth, scores, note=note)
 
 
 def banks(tables: Mapping[str, pd.DataFrame]) -> list[Bank]:
@@ -255,8 +236,8 @@ def banks(tables: Mapping[str, pd.DataFrame]) -> list[Bank]:
         for clean in (True, False):
             bank = transfergraph(tables["transfergraph_records"], tables["transfergraph_models"], clean)
             named = bank.name if clean else f"{bank.name}_with_failed"
-            made.append(Bank(named, *(getattr(bank, f) for f in Bank.__dataclass_fields__ if f != "name")))
-    return made
+            made.append(replace(bank, name=named))
+    return made + published_further.banks(tables)
 
 
 def measure(bank: Bank) -> pd.DataFrame:
@@ -311,6 +292,63 @@ def agreement(first: Bank, second: Bank) -> pd.DataFrame:
     return pd.DataFrame(records, columns=["first", "second", "target", "models", "measure", "value"])
 
 
+def agreements(made: Sequence[Bank]) -> list[pd.DataFrame]:
+    """`agreement` of each pair of tables with SHARED_MODELS models and a target in common.
+
+    Left out: variants that keep what is normally left out (`_with_`), a table against one that goes on from it (its
+    name begins with the other's), and a table that repeats an earlier one's accuracies but against that one.
+    """
+    found, repeats = [], set()
+    for first, second in combinations([bank for bank in made if "_with_" not in bank.name], 2):
+        shared = len(set(first.models) & set(second.models)) >= SHARED_MODELS and set(first.targets) & set(
+            second.targets
+        )
+        if not shared or second.name.startswith(first.name) or {first.name, second.name} & repeats:
+            continue
+        found.append(agreement(first, second))
+        if _same(first, second):
+            repeats.add(second.name)
+    return found
+
+
+def _same(first: Bank, second: Bank) -> bool:
+    a, b = (pd.DataFrame(x.truth, x.targets, x.models) for x in (first, second))
+    rows, columns = a.index.intersection(b.index), a.columns.intersection(b.columns)
+    return np.allclose(a.loc[rows, columns], b.loc[rows, columns], rtol=0, atol=1e-9, equal_nan=True)
+
+
+def against_list(bank: Bank) -> pd.DataFrame:
+    """source, method, measure, method_value, list_value: published scores beside the static list, on the same cells.
+
+    Targets for which a method has no score are left out for all, so that the means are over the same targets.
+    """
+    methods = np.stack(list(bank.methods.values()))
+    sound = (np.isfinite(bank.truth) & np.isfinite(methods).all(axis=0)).sum(axis=1) >= 2
+    truth = np.where(np.isfinite(methods).all(axis=0), bank.truth, np.nan)[sound]
+    found = _measured(np.concatenate([methods[:, sound], stats.static_list(bank.truth)[None, sound]]), truth)
+    means = {name: stats.nanmean(found[name], 1) for name in MEASURES}
+    return pd.DataFrame(
+        [
+            (bank.name, method, name, float(means[name][k]), float(means[name][-1]))
+            for k, method in enumerate(bank.methods)
+            for name in MEASURES
+        ],
+        columns=["source", "method", "measure", "method_value", "list_value"],
+    )
+
+
+def list_wins(rows: pd.DataFrame) -> pd.DataFrame:
+    """source, measure, list_value, best, best_value, beaten, methods: how many methods the static list is ahead of."""
+    records = []
+    for (source, name), part in rows.groupby(["source", "measure"], sort=False):
+        sign = -1.0 if name == "regret1" else 1.0
+        best = part.loc[(sign * part["method_value"]).idxmax()]
+        beaten = int((sign * part["list_value"] > sign * part["method_value"]).sum())
+        records.append((source, name, best["list_value"], best["method"], best["method_value"], beaten, len(part)))
+    columns = ["source", "measure", "list_value", "best", "best_value", "beaten", "methods"]
+    return pd.DataFrame(records, columns=columns)
+
+
 def beside_reported(recomputed: pd.DataFrame, reported: pd.DataFrame, source: str) -> pd.DataFrame:
     """source, target, method, measure, reported, recomputed, difference, flagged (|difference| > FLAG).
 
@@ -352,19 +390,6 @@ def intervals(bank: Bank, methods: Mapping[str, np.ndarray], number: int = RESAM
     return {(names[k], name): bootstrap.interval(means["all"])[:2] for k, name, _, means in found}
 
 
-def _bank(
-    name: str,
-    truth: pd.DataFrame,
-    scores: Mapping[str, np.ndarray],
-    methods: Mapping[str, pd.DataFrame] | None = None,
-    note: str = "",
-) -> Bank:
-    values = truth.to_numpy(float)
-    wide = {n: np.where(np.isfinite(values), np.broadcast_to(s, values.shape), np.nan) for n, s in scores.items()}
-    given = {n: frame.to_numpy(float) for n, frame in (methods or {}).items()}
-    return Bank(name, tuple(map(str, truth.index)), tuple(map(str, truth.columns)), values, wide, given, note)
-
-
 def _measured(scores: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """name -> (k, t) for scores (k, t, m): correlations are undefined for a constant score, regret is not."""
     agreed = stats.measures(scores, truth)
@@ -381,6 +406,7 @@ def _page(
     made: Sequence[Bank],
     yardsticks: pd.DataFrame,
     methods: pd.DataFrame,
+    wins: pd.DataFrame,
     agreed: pd.DataFrame,
     reported: pd.DataFrame,
     warnings: Sequence[str],
@@ -478,6 +504,7 @@ def _page(
     ]
     grid = layout.Grid("Mean over targets", ["table", "method", "Pearson", "τ_b", "τ_w", "regret@1"], [rows], left=2)
     lines += [layout.markdown(grid), ""]
+    lines += _list_against_methods(wins)
     for source, part in reported.groupby("source", sort=False):
         flagged = part[part["flagged"]]
         if source.startswith("model_spider"):
@@ -506,23 +533,55 @@ def _page(
     lines += ["## Where the tables come from", ""]
     rows = [[f"{s}.csv", SOURCES[s].about, SOURCES[s].origin, SOURCES[s].sha256[:12]] for s in stems]
     lines.append(layout.markdown(layout.Grid("Files", ["file", "what", "source", "SHA-256"], [rows], left=4)))
+    out = "; ".join(f"{stem} ({why})" for stem, why in published_further.OUT.items())
+    lines += ["", f"Looked at and not read, since they hold no ground truth of fine-tuning of that size: {out}."]
     lines += [f"- Warning: {w}" for w in warnings]
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _list_against_methods(wins: pd.DataFrame) -> list[str]:
+    """The page's answer to: does a list that ignores the target beat what was published with each table?"""
+    if wins.empty:
+        return []
+    sources = wins["source"].nunique()
+    ahead = wins[wins["beaten"] == wins["methods"]].groupby("measure").size()
+    counts = ", ".join(f"{MEASURE_NAMES[m]} on {ahead.get(m, 0)}" for m in MEASURES)
+    cells = [
+        [
+            r.source,
+            MEASURE_NAMES[r.measure],
+            *(layout.number(v, dict(_DIGITS)[r.measure]) for v in (r.list_value, r.best_value)),
+            r.best,
+            f"{r.beaten} of {r.methods}",
+        ]
+        for r in wins.itertuples()
+    ]
+    head = ["table", "measure", "static list", "best method", "which", "list ahead of"]
+    grid = layout.Grid("The static list beside the scores published with a table, on the same cells", head, [cells], 2)
+    return [
+        f"Of the {sources} tables that come with scores, the static list is ahead of every method that was published "
+        f"with it in {counts}.",
+        "",
+        layout.markdown(grid),
+        "",
+    ]
+
+
+MEASURE_NAMES = {"pearson": "Pearson", "kendall": "τ_b", "weighted_kendall": "τ_w", "regret1": "regret@1"}
 _DIGITS = (("pearson", 1), ("kendall", 3), ("weighted_kendall", 3), ("regret1", 2))
 _RANKED = ("kendall", "weighted_kendall")
 
 
-def write(folder: Path, out: Path, page: Path | None = None, tell: Callable[[str], None] = print) -> None:
-    """yardsticks.csv, methods.csv, agreement.csv, reported.csv and published.md from the tables of a folder."""
+def write(folders: Sequence[Path], out: Path, page: Path | None = None, tell: Callable[[str], None] = print) -> None:
+    """yardsticks.csv, methods.csv, list.csv, agreement.csv, reported.csv and published.md from folders' tables."""
     tables, warnings = {}, []
     for stem in SOURCES:
-        if (folder / f"{stem}.csv").is_file():
+        if folder := next((f for f in folders if (f / f"{stem}.csv").is_file()), None):
             tables[stem], warning = read(folder, stem)
             warnings += [warning] if warning else []
     if not tables:
-        raise ValueError(f"path must be a folder with published tables. Got {folder}: none of {', '.join(SOURCES)}.")
+        places = " and ".join(map(str, folders))
+        raise ValueError(f"path must be a folder with published tables. Got {places}: none of {', '.join(SOURCES)}.")
     for warning in warnings:
         tell(f"warning: {warning}")
     made = banks(tables)
@@ -537,13 +596,10 @@ def write(folder: Path, out: Path, page: Path | None = None, tell: Callable[[str
         pd.concat([pd.DataFrame(columns=columns), *map(measure, made)]) if made else pd.DataFrame(columns=columns)
     )
     methods = pd.concat(map(of_methods, scored)) if scored else pd.DataFrame(columns=columns)
-    pairs = [("tllib", "sfda_supervised"), ("parc_controlled", "parc_all")]
-    agreed = [agreement(by_name[a], by_name[b]) for a, b in pairs if a in by_name and b in by_name]
-    agreed = (
-        pd.concat(agreed)
-        if agreed
-        else pd.DataFrame(columns=["first", "second", "target", "models", "measure", "value"])
-    )
+    nothing = pd.DataFrame(columns=["first", "second", "target", "models", "measure", "value"])
+    agreed = pd.concat([nothing, *agreements(made)])
+    against = [against_list(bank) for bank in scored]
+    wins = list_wins(pd.concat(against)) if against else pd.DataFrame(columns=["source", "measure"])
     beside = []
     if "tllib" in by_name and "tllib_reported" in tables:
         beside.append(beside_reported(of_methods(by_name["tllib"]), tllib_reported(tables["tllib_reported"]), "tllib"))
@@ -557,9 +613,10 @@ def write(folder: Path, out: Path, page: Path | None = None, tell: Callable[[str
         ("methods", methods),
         ("agreement", agreed),
         ("reported", reported),
+        ("list", wins),
     ):
         correlate.save(table, out / f"{name}.csv")
-    text = _page(made, yardsticks, methods, agreed, reported, warnings, list(tables))
+    text = _page(made, yardsticks, methods, wins, agreed, reported, warnings, list(tables))
     correlate.put(out / "published.md", text)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -575,6 +632,7 @@ def main(argv: list[str] | None = None) -> int:
 
     class Settings(Spec):
         path: Path = Field(description="folder that holds the published tables, under the names of `SOURCES`")
+        more: Path | None = Field(None, description="a second folder of published tables, where they lie in two")
         out: Path = Field(description="folder for yardsticks.csv, methods.csv, agreement.csv, reported.csv, the page")
         page: Path | None = Field(None, description="a further place for the page, e.g. results/published.md")
         fetch: bool = Field(False, description="download the paper's two tables into path first, checksums verified")
@@ -587,7 +645,7 @@ def main(argv: list[str] | None = None) -> int:
                 for stem in (s for s, source in SOURCES.items() if source.url):
                     fetch(stem, settings.path)
             with threadpool_limits(1):
-                write(settings.path, settings.out, settings.page)
+                write([f for f in (settings.path, settings.more) if f], settings.out, settings.page)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
         return 0

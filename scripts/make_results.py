@@ -1,6 +1,6 @@
 """All of results/ that follows from the released ground truth, made again: `make results`.
 
-    python scripts/make_results.py [data=<packs>] [published=<tables>] [only=[diverse,paper_mini]]
+    python scripts/make_results.py [data=<packs>] [published=<tables> more=<further tables>] [only=[diverse,paper_mini]]
 
 Run it on a clean commit: every provenance.json then names that commit, and a tree with changes is refused. The packs
 of real images (docs/data.md) and the published tables come from outside the project; steps that need one that is not
@@ -28,7 +28,7 @@ from benchmark import cli, provenance  # noqa: E402
 from benchmark.config import ConfigError, Spec  # noqa: E402
 
 RUN, PAPER = ("-m", "benchmark.run"), ("-m", "benchmark.paper")
-DATA, PUBLISHED = "paths.data={data}", "{published}"
+DATA, PUBLISHED, MORE = "paths.data={data}", "{published}", "{more}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Step:
     """One part of results/: the commands that make it, and what is copied from where they write.
 
     name      what `only` calls it
-    commands  arguments of Python, run from the project's root; `{data}` and `{published}` stand for the folders given
+    commands  arguments of Python, run from the project's root; `{data}`, `{published}`, `{more}`: the folders given
     keep      (folder written, folder under results/, files), where a run writes more than is committed
     """
 
@@ -107,7 +107,16 @@ STEPS = (
     Step("recommendation", (("scripts/rank_table.py", f"published={PUBLISHED}"),)),
     Step(
         "published",
-        (("-m", "benchmark.published", f"path={PUBLISHED}", "out=outputs/published", "page=results/published.md"),),
+        (
+            (
+                "-m",
+                "benchmark.published",
+                f"path={PUBLISHED}",
+                "more={more}",
+                "out=outputs/published",
+                "page=results/published.md",
+            ),
+        ),
     ),
     Step("pages", (("scripts/readme.py",),)),
 )
@@ -117,6 +126,7 @@ STEPS = (
 class Settings(Spec):
     data: Path | None = Field(None, description="folder of the packs of real images")
     published: Path | None = Field(None, description="folder of the published tables")
+    more: Path | None = Field(None, description="folder of those of benchmark/published_further.py")
     only: tuple[str, ...] = Field((), description="names of steps, where not all are wanted")
 
 
@@ -125,7 +135,7 @@ def make(settings: Settings) -> int:
     names = [s.name for s in STEPS]
     if unknown := sorted(set(settings.only).difference(names)):
         raise ConfigError(f"only must name steps. Got {', '.join(unknown)}. There are: {', '.join(names)}.")
-    given = {"data": settings.data, "published": settings.published}
+    given = {"data": settings.data, "published": settings.published, "more": settings.more}
     for name, folder in given.items():
         if folder is not None and not folder.is_dir():
             raise ConfigError(f"{name} must be a folder. Got '{folder}': nothing there.")

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from benchmark import published
+from benchmark import published, published_further, stats
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/published"
+FURTHER = SHARED.with_name("published-new")
 ROOT = Path(__file__).resolve().parents[1]
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared with published tables")
 
@@ -16,7 +18,7 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared with
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("published")
-    assert published.main([f"path={SHARED}", f"out={out}"]) == 0
+    assert published.main([f"path={SHARED}", f"more={FURTHER}", f"out={out}"]) == 0
     return out
 
 
@@ -109,7 +111,7 @@ def test_random_is_worth_nothing_and_loses_the_mean(folder, value):
 def test_ground_truths_of_the_same_models_agree_only_so_far(folder):
     """Recomputed from the published tables."""
     table = pd.read_csv(folder / "agreement.csv")
-    table = table[(table["first"] == "tllib") & (table["second"] == "sfda_supervised")]
+    table = table[(table["first"] == "sfda_supervised") & (table["second"] == "tllib")]
     assert set(table["models"]) == {10}
     wide = table.pivot(index="target", columns="measure", values="value")
     assert len(wide) == 8 + 1
@@ -206,3 +208,68 @@ def test_a_download_is_kept_only_with_its_checksum(tmp_path, monkeypatch):
 @needs_shared
 def test_the_committed_page_is_what_the_command_makes(folder):
     assert (ROOT / "results/published.md").read_text() == (folder / "published.md").read_text()
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("source", "tau"),  # stated with the tables: leave-one-target-out weighted τ of the models' mean elsewhere
+    [("vtab_1000", 0.577), ("emms_vit", 0.769), ("medmnist_sources", 0.556), ("medmnist_architectures", 0.451)],
+)
+def test_static_lists_of_further_tables_are_those_stated_with_them(value, source, tau):
+    assert value(source, "mean", "static_list", "weighted_kendall") == pytest.approx(tau, abs=5e-4)
+
+
+@needs_shared
+def test_runs_at_chance_are_left_out_of_the_large_table(value, folder):
+    page = (folder / "published.md").read_text()
+    assert value("transfergraph_best_with_chance", "mean", "static_list", "weighted_kendall") == pytest.approx(
+        0.287, abs=5e-4
+    )
+    rows = pd.read_csv(FURTHER / "transfergraph_ftrecords_best.csv")
+    chance = rows["target"].map(published_further.CLASSES).rdiv(100 * published_further.AT_CHANCE)
+    assert f"At or below 1.2/classes, and left out: {(rows['accuracy'] <= chance).sum()} of {len(rows)}." in page
+
+
+@needs_shared
+def test_the_list_is_held_against_the_scores_of_the_medical_tables(folder):
+    """medmnist_sources has 12 targets and scores on 11: both sides are means over the 11."""
+    rows = pd.read_csv(folder / "list.csv").set_index(["source", "measure"])
+    truth = pd.read_csv(FURTHER / "medmnist_sources.csv").pivot(index="target", columns="source", values="accuracy")
+    listed = pd.DataFrame(stats.static_list(truth.to_numpy()), truth.index, truth.columns).drop("chestmnist")
+    pearson = listed.corrwith(truth.drop("chestmnist"), axis=1).mean()
+    assert rows.loc[("medmnist_sources", "pearson"), "list_value"] == pytest.approx(100 * pearson, abs=1e-6)
+    assert rows.loc["medmnist_sources", "methods"].eq(8).all()
+    assert set(rows.index.unique("source")) == {
+        *("tllib", "model_spider_scores × tllib", "model_spider_scores × sfda_supervised"),
+        *("medmnist_sources", "medmnist_architectures"),
+    }
+
+
+@needs_shared
+def test_tables_that_repeat_or_extend_another_are_said_once(folder):
+    page = (folder / "published.md").read_text()
+    assert "sfda_supervised and emms_cnn give the same accuracies for the models that they share." in page
+    agreed = pd.read_csv(folder / "agreement.csv")[["first", "second"]].drop_duplicates().to_numpy().tolist()
+    assert ["transfergraph_records", "transfergraph_best"] in agreed
+    assert ["emms_cnn", "tllib"] not in agreed
+    assert all("ncti" not in second and "_with_" not in first + second for first, second in agreed)
+
+
+@needs_shared
+def test_imagenet_accuracies_of_the_hub_bank_are_those_that_timm_publishes():
+    table = pd.read_csv(FURTHER / "timm_imagenet.csv")
+    bank = yaml.safe_load((ROOT / "conf/bank/hub.yaml").read_text())
+    stated = {
+        name: published_further.source_accuracy(table, model["weights"].removeprefix("timm:"), model["input_size"])
+        for name, model in bank.items()
+    }
+    assert {name: model.get("source_accuracy") for name, model in bank.items()} == stated
+    assert sum(accuracy is not None for accuracy in stated.values()) == 39
+
+
+def test_a_cut_further_table_is_refused():
+    long = pd.DataFrame({"model": list("abc"), "target": ["x", "y", "z"], "accuracy": [1.0, 2.0, 3.0]})
+    with pytest.raises(
+        ValueError, match=r"emms_vit must hold at least 8 models × 4 targets\. Got 3 × 3\. Was its file"
+    ):
+        published_further.banks({"emms_vit": long})
