@@ -13,8 +13,10 @@ help: ## this list
 demo: .venv/ready ## the main job from nothing: pretrain, fine-tune, probe, score, table (about 10 minutes, then seconds)
 	$(PY) -m benchmark.run experiment=demo
 
+# A test file stays in one process, since its tests share what they are made from. JOBS=1: one after another.
+JOBS ?= auto
 test: .venv/ready ## the test suite (a few minutes; tests for a GPU or a real data set skip with a reason)
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
 
 slow: .venv/ready ## the long tests
 	$(PY) -m pytest -m slow

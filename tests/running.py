@@ -30,7 +30,7 @@ def run(folder: Path, *overrides: str, tiny: bool = True, **more: str) -> subpro
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     call = command(folder, *overrides, tiny=tiny)
-    return subprocess.run(call, cwd=work, env=environment(**more), capture_output=True, text=True, timeout=120)
+    return subprocess.run(call, cwd=work, env=environment(**more), capture_output=True, text=True, timeout=600)
 
 
 class Started:
@@ -58,7 +58,7 @@ class Started:
 
     def end(self) -> int:
         """Wait for the end; the exit code."""
-        rest, _ = self.process.communicate(timeout=120)[::-1]
+        rest, _ = self.process.communicate(timeout=600)[::-1]
         self.lines += (rest or "").splitlines(keepends=True)
         return self.process.returncode
 

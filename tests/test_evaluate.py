@@ -143,7 +143,7 @@ def test_no_pytorch_is_needed(own, tmp_path):
         "sys.exit(evaluate.main(sys.argv[1:]))\n"
     )
     argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", "method=[parc,leep]", f"out={tmp_path}"]
-    done = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert correlate.read(tmp_path / "table.csv")["method"].tolist()[0] == "parc"
 
@@ -227,7 +227,7 @@ def test_the_page_sorts_and_hovers_in_a_browser_without_an_error(own, tmp_path):
     ]
     flags += ["--enable-logging=stderr", "--virtual-time-budget=10000", "--window-size=1200,900", "--dump-dom"]
     done = subprocess.run(
-        [CHROMIUM, *flags, (tmp_path / "probed.html").as_uri()], capture_output=True, text=True, timeout=120
+        [CHROMIUM, *flags, (tmp_path / "probed.html").as_uri()], capture_output=True, text=True, timeout=600
     )
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     import html

@@ -118,7 +118,7 @@ def test_the_cells_of_the_runs_own_cache_are_packed(copied):
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert made.returncode == 0, made.stdout + made.stderr
     assert call(copied / "home", f"cache={copied}/here") == 0
