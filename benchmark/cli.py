@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
+from benchmark.places import shipped
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+CONF = shipped("conf")
 GROUPS = ("bank", "target", "method", "recipe", "executor", "experiment", "logger")
 S = TypeVar("S", bound=BaseModel)
 
@@ -122,6 +123,12 @@ def compose(overrides: list[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    if not (CONF / "config.yaml").is_file():
+        raise ConfigError(
+            f"The configuration must come with the project. Got no config.yaml in {CONF}. Install the project again, "
+            "or run it from a checkout."
+        )
+    OmegaConf.register_new_resolver("shipped", lambda path: str(shipped(path)), replace=True)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             composed = hydra_compose("config", overrides)

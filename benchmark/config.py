@@ -16,6 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
+from benchmark.places import shipped
+
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
@@ -373,7 +375,7 @@ class TruthSpec(Spec):
 
 class PathsSpec(Spec):
     cache: Path = Path(".cache")
-    released: Path | None = Path("results/released")
+    released: Path | None = Field(default_factory=lambda: shipped("results/released"))
     out: Path = Path("outputs/run")
     data: Path | None = None
     weights: Path | None = None

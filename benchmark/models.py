@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark import checkpoints
 from benchmark.checkpoints import LAYOUTS, ORIGINS, Misfit
 from benchmark.config import TRAINED
+from benchmark.places import shipped
 from benchmark.provenance import seed_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 WEIGHTS, FACTS = "weights.safetensors", "weights.json"
 TORCHVISION = "torchvision.models."
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-LOCK = Path(__file__).resolve().parents[1] / "conf" / "hub.lock.json"
+LOCK = shipped("conf/hub.lock.json")
 """Revisions of hub repositories, written by scripts/pin_hub.py."""
 HEAD_STD = 0.01
 """Spread of a new head's weights: small, so that the first steps do not shake pretrained features."""

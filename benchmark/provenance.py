@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmark.places import shipped
+
 PACKAGES = ("torch", "timm", "torchvision", "numpy", "scipy", "scikit-learn", "pillow")
 """The packages whose version can move a number."""
 
@@ -86,10 +88,15 @@ def device_name(device: str) -> str:
 
 @functools.cache
 def commit() -> str | None:
-    """This project's git commit, with "-dirty" where tracked files differ from it; None outside a checkout."""
+    """This project's git commit, with "-dirty" where tracked files differ from it; of a wheel what it was built from.
+
+    None where it is not known.
+    """
     root = Path(__file__).resolve().parents[1]
     if known := os.environ.get("BENCHMARK_COMMIT"):  # a copy of the tree without its history
         return known
+    if (built := shipped("commit")).is_file():
+        return built.read_text(encoding="utf-8").strip()
     git = ["git", "-C", str(root)]
     try:
         if not (root / ".git").exists():

@@ -186,15 +186,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
         "size": max(SHOWN_SIZE, *map(round, sizes)),
     }
     spec = experiment(composed | {"source": sources, "target": {name: entry | own}})
-    return spec.model_copy(update={"paths": _anchored(spec)}), spec.target[name]
-
-
-def _anchored(spec: Experiment) -> Any:
-    """The released layer lies beside the code, wherever the command is given."""
-    released = spec.paths.released
-    if released is None or released.is_absolute() or released.exists():
-        return spec.paths
-    return spec.paths.model_copy(update={"released": cli.CONF.parent / released})
+    return spec, spec.target[name]
 
 
 # --- computing ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmark import provenance, ray_guard
 from benchmark.config import ConfigError, ExecutorSpec
 from benchmark.executor import THREAD_VARIABLES
+from benchmark.places import INSTALLED
 
 CODE_MEGABYTES = 100
 TERMINATED = 128 + signal.SIGTERM
@@ -144,10 +145,14 @@ def gather_code(folder: Path) -> None:
                         f"Package '{name}' must have at most {CODE_MEGABYTES} MB to travel to the nodes. Got "
                         f"{size:.0f} MB in {place}. Install it on every node and here."
                     )
-                unwanted = shutil.ignore_patterns("__pycache__", ".*")
-                shutil.copytree(place, folder / name, ignore=unwanted, dirs_exist_ok=True)
+                shutil.copytree(place, folder / name, ignore=_staying, dirs_exist_ok=True)
             else:
                 shutil.copy(place, folder)
+
+
+def _staying(folder: str, names: list[str]) -> list[str]:
+    """What of a package's folder no node needs: the released layer travels as cells, the configuration composed."""
+    return [n for n in names if n == "__pycache__" or n.startswith(".") or Path(folder, n).resolve() == INSTALLED]
 
 
 def _of_the_user(name: str) -> bool:

@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, Field
 
 from benchmark.config import ConfigError, did_you_mean
+from benchmark.places import shipped
 
 SCHEMA = 1
 STAGES = ("pack", "weights", "tune", "truth", "probe", "score")
@@ -115,6 +116,7 @@ class Store:
     def __init__(self, cache: Path, released: Path | None = None, lasting: bool = True):
         self.cache, self.released = Path(cache), Path(released) if released else None
         self.lasting = lasting
+        _refuse_absent(self.released)
         self._verified: set[Path] = set()
         self._zips: dict[str, tuple[zipfile.ZipFile, dict[str, dict[str, str]]] | None] = {}
         marker = self.cache / "schema.json"
@@ -326,6 +328,22 @@ class Store:
             put(marker, json.dumps({"schema": SCHEMA}))
 
 
+def is_layer(path: Path) -> bool:
+    """Whether a folder holds, or has held, cells of a released layer."""
+    return any((path / name).exists() for stage in STAGES for name in (stage, f"{stage}.zip"))
+
+
+def _refuse_absent(released: Path | None) -> None:
+    """A layer that was mistyped would be nothing but hours of work in silence."""
+    if released is None or is_layer(released):
+        return
+    got = "a folder without any" if released.is_dir() else "a file" if released.exists() else "nothing"
+    raise ConfigError(
+        f"paths.released must be a folder of released cells (weights/, truth.zip …). Got {got} at '{released}'. "
+        "Correct the path, leave it out for what comes with the project, or say null to make everything here."
+    )
+
+
 def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     files = manifest["files"]
     if absent := ALWAYS - files.keys():
@@ -363,7 +381,8 @@ def export(store: Store, keys: Mapping[str, list[str]], out: Path, drop: bool = 
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        new, layer = Path(temporary), Store(Path(temporary) / "none", out)  # alone: released cells keep their bytes
+        new = Path(temporary)
+        layer = Store(new / "none", out if is_layer(out) else None)  # alone: released cells keep their bytes
         for stage, wanted in keys.items():
             chosen = {*wanted, *(() if drop else layer.released_keys(stage))}
             cells = ((k, (layer if layer.has(stage, k) else store).files(stage, k)) for k in sorted(chosen))
@@ -411,7 +430,7 @@ class Settings(BaseModel):
 
     model_config = {"extra": "forbid"}
     cache: Path = Field(Path(".cache"), description="the cache folder")
-    released: Path | None = Field(Path("results/released"), description="the released layer, null for none")
+    released: Path | None = Field(shipped("results/released"), description="the released layer, null for none")
     prune: list[str] = Field(
         [], description="stages whose cells are removed, e.g. [probe,score]; damaged and unfinished too"
     )
@@ -420,6 +439,8 @@ class Settings(BaseModel):
 
 def report(settings: Settings) -> int:
     """Print what the store holds, stage by stage; remove what `prune` names."""
+    if "cache" in settings.model_fields_set and not settings.cache.is_dir():
+        raise ConfigError(f"cache must be a folder that exists. Got '{settings.cache}'. Correct the path.")
     store = Store(settings.cache, settings.released)
     known = (*STAGES, "damaged", "unfinished")
     for stage in settings.prune:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import correlate, stats
+from benchmark.places import shipped
 from benchmark.tables import without_vacuous
 
 METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
@@ -22,7 +23,7 @@ METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
 PROBES = ("knn", "logistic")  # those in percent of right answers: they place the level of a target's accuracies
 FACTS = ("parameters", "source_accuracy")
 EFFECTS = ("model", "architecture", "source")
-RESULTS = Path(__file__).resolve().parents[1] / "results"
+RESULTS = shipped("results")
 TABLES = {"diverse": ("diverse_all", "embedded"), "rank": ("rank", "real"), "small": ("small", "real")}
 """Table -> folder of results/ and group of data: made by programs (embedded) or photographed (real)."""
 

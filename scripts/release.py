@@ -5,7 +5,7 @@
 The first experiment's weights become folders; the rate choices and ground truth of all become one zip each under
 paths.released (default results/released). Cells come from the cache, or are released already: those keep their bytes,
 and stay though these experiments do not need them, unless `drop=true`, which says what goes. What neither place holds
-is named, and nothing is written. The reference models of rsa and dds are left out: any machine trains them in minutes.
+is named, and nothing is written. The reference models of rsa and dds are weights as any other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from benchmark import cli
 from benchmark.config import ConfigError, Experiment
 from benchmark.plan import plan
-from benchmark.store import Damaged, Store, export
+from benchmark.store import Damaged, Store, export, is_layer
 
 RELEASED_STAGES = ("weights", "tune", "truth")
 RUN = "Run the experiments with `python -m benchmark.run` first."
@@ -26,15 +26,14 @@ def release(experiments: list[Experiment], drop: bool = False) -> int:
     cache, out = experiments[0].paths.cache, experiments[0].paths.released
     if out is None:
         raise ConfigError("paths.released must be a folder. Got null. Add paths.released=results/released.")
-    store, plans = Store(cache, out), [plan(e) for e in experiments]
+    store, plans = Store(cache, out if is_layer(out) else None), [plan(e) for e in experiments]
     if reasons := [why for made in plans for why in made.unavailable.values()]:
         return _refuse(f"{len(reasons)} models or targets are unavailable: {reasons[0]}")
-    references = {t.reference for made in plans for t in made.transfers}
     cells = {
         c.key: c
         for number, made in enumerate(plans)
         for c in made.cells.values()
-        if c.stage in RELEASED_STAGES and c.key not in references and (c.stage != "weights" or number == 0)
+        if c.stage in RELEASED_STAGES and (c.stage != "weights" or number == 0)
     }
     if missing := [c.label for c in cells.values() if not store.has(c.stage, c.key)]:
         return _refuse(f"{len(missing)} cells are not in {cache} or {out}: {', '.join(missing[:5])} …\n{RUN}")

@@ -464,7 +464,8 @@ def test_the_command_shows_and_prunes(tmp_path):
 
 
 def test_the_command_shows_the_released_layer(tmp_path, released):
-    shown = command(f"cache={tmp_path / 'none'}", f"released={released}")
+    (tmp_path / "empty").mkdir()
+    shown = command(f"cache={tmp_path}/empty", f"released={released}")
     size = sum(p.stat().st_size for p in released.rglob("*") if p.is_file()) / 1e6
     assert f"released: 1 weights, 2 probe, {size:.1f} MB" in shown.stdout
     assert not (tmp_path / "none").exists()
