@@ -21,7 +21,7 @@ from benchmark.places import shipped
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
-DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_")
+DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_", "timeout")
 """The keys of an entry that are the harness's; all others are its function's parameters."""
 
 S = TypeVar("S", bound=BaseModel)
@@ -249,6 +249,8 @@ class MethodSpec(Spec):
     name: str
     function_path: str = Field(alias="_target_")
     parameters: dict[str, Any] = {}
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds that it may take on one probe draw; None: see `benchmark.isolation`. No part of a score's key."""
 
     @property
     def function(self) -> Callable[..., Any]:

@@ -17,9 +17,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from scipy import special
 
 from benchmark.config import ARRAYS
 from benchmark.score import shares
+from benchmark.wording import one_line
 from methods.capabilities import INVARIANCES, Capabilities, capabilities
 from methods.linalg import Features
 from methods.score import STATUSES
@@ -50,14 +52,14 @@ class Outcome:
     value: float = float("nan")
     status: str = "ok"
     reason: str = ""
-    error: Exception | None = None
+    error: BaseException | None = None
     changed: tuple[str, ...] = ()
 
     @property
     def complaint(self) -> str:
         """Why this is no usable answer; empty for a finite score and for a named status."""
         if self.error is not None:
-            return f"raises {type(self.error).__name__}: {str(self.error)[:90]}"
+            return f"raises {one_line(f'{type(self.error).__name__}: {self.error}', 120)}"
         if self.status not in STATUSES:
             return f"status {self.status!r} is unknown"
         if self.status == "ok" and not np.isfinite(self.value):
@@ -108,7 +110,7 @@ class Subject:
             try:
                 result = self.function(**{k: given[k] for k in self.needs}, **self.parameters)
                 value = float(result)
-            except Exception as error:  # a crash is a finding
+            except (Exception, SystemExit) as error:  # a crash is a finding
                 return Outcome(error=error, changed=_differing(own, before))
         status, reason = getattr(result, "status", "ok"), getattr(result, "reason", "") or ""
         return Outcome(value, str(status), str(reason), changed=_differing(own, before))
@@ -158,12 +160,11 @@ def probe(n: int = 96, d: int = 16, c: int = 4, separation: float = 0.5, seed: i
     scales = np.exp(rng.normal(scale=0.5, size=d))
     features = (rng.normal(size=(n, d)) + separation * rng.normal(size=(c, d))[labels]) * scales + 1.0
     logits = rng.normal(size=(n, z)) + 1.5 * separation * rng.normal(size=(c, z))[labels]
-    exp = np.exp(logits)
     return {
         "features": features,
         "labels": labels,
         "source_logits": logits,
-        "source_probs": exp / exp.sum(axis=1, keepdims=True),
+        "source_probs": special.softmax(logits, axis=1),
         "reference_features": 0.5 * rng.normal(size=(n, d + 3)) + 2.0 * rng.normal(size=(c, d + 3))[labels],
         "model": {
             "name": "checked", "arch": "resnet18", "layers": 18, "params": 11_000_000, "source": "made-up",

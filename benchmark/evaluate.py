@@ -18,7 +18,6 @@ Architecture, Source Dataset, Seed, Layers, Parameters, Source Size, Source Accu
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,12 +139,12 @@ def tables(
 def methods_named(names: Sequence[str]) -> list[MethodSpec]:
     """The methods of conf/method by name, `all` and the other lists among them, parameters checked."""
     from benchmark import cli
-    from benchmark.config import ARRAYS, ConfigError, check_parameters, validate
+    from benchmark.config import ARRAYS, METHOD, ConfigError, check_parameters, validate
 
     composed, problems = cli.compose([f"method=[{','.join(names)}]"])["method"], []
     specs = []
     for name, entry in composed.items():
-        parameters = {k: v for k, v in entry.items() if k != "_target_"}
+        parameters = {k: v for k, v in entry.items() if k not in METHOD}
         specs.append(validate(MethodSpec, {"name": name, "_target_": entry["_target_"], "parameters": parameters}))
         problems += check_parameters(specs[-1].function, parameters, f"method.{name}", ARRAYS)
     if problems:
@@ -228,13 +227,14 @@ def classes_of(labels: np.ndarray) -> int:
 def _held(
     given: Mapping[str, np.ndarray], labels: np.ndarray, reference: np.ndarray | None, rows: np.ndarray
 ) -> dict[str, Any]:
+    from scipy.special import softmax
+
     from methods.linalg import Features
 
     held: dict[str, Any] = {"features": Features(given["features"][rows]), "labels": labels[rows]}
     if "logits" in given:
         logits = given["logits"][rows].astype(np.float64)
-        exp = np.exp(logits - logits.max(1, keepdims=True))
-        held |= {"source_logits": logits, "source_probs": exp / exp.sum(1, keepdims=True)}
+        held |= {"source_logits": logits, "source_probs": softmax(logits, axis=1)}
     if "probs" in given:
         probs = given["probs"][rows].astype(np.float64)
         held["source_probs"] = probs / probs.sum(1, keepdims=True)
@@ -255,18 +255,22 @@ def _score(
 ) -> tuple[list[dict], list[dict]]:
     """Put every method's score into the row, its parts into the banks; returns what is not ok, and the times."""
     from benchmark.plan import scoring_seed
-    from benchmark.score import call
+    from benchmark.score import Lost, Result, call
 
     problems, spent = [], []
     for method in methods:
-        start = time.perf_counter()
-        value, status, reason, parts = call(method, {**held, "model": metadata, "seed": scoring_seed(row["Run"])})
-        milliseconds = round(1000 * (time.perf_counter() - start), 4)
-        row[method.name] = np.nan if value is None else value
-        banks.add(method.function, method.name, row, status, parts)
-        spent.append({"Stage": "score", "Method": method.name, "Milliseconds": milliseconds, "Seconds": None})
-        if status != "ok":
-            problems.append({"Stage": "score", "Method": method.name, "Status": status, "Reason": reason})
+        try:
+            result = call(method, {**held, "model": metadata, "seed": scoring_seed(row["Run"])})
+        except Lost as error:
+            result = Result(None, "failed", str(error))
+        row[method.name] = np.nan if result.value is None else result.value
+        banks.add(method.function, method.name, row, result.status, result.parts)
+        spent.append(
+            {"Stage": "score", "Method": method.name, "Milliseconds": round(1000 * result.seconds, 4), "Seconds": None}
+        )
+        if result.status != "ok":
+            problem = {"Status": result.status, "Reason": result.reason}
+            problems.append({"Stage": "score", "Method": method.name, **problem})
     return problems, spent
 
 

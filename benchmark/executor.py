@@ -3,7 +3,8 @@
 Here, the workers of this machine; those of a Ray cluster are in ray_executor.py, under the same schedule.
 
 Two processes of one thread each were measured faster than one process with two, so the default is a worker per core
-(or one per GPU). A worker that dies takes one cell with it, not the run. A cell that another run is computing is
+(or one per GPU). A worker that dies takes one cell with it, not the run: where it had the scores of several methods,
+each is tried again alone. A cell that another run is computing is
 left to it and taken from the store when it is there.
 """
 
@@ -20,7 +21,7 @@ import time
 import traceback
 import types
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -30,6 +31,7 @@ from typing import Any, Protocol
 from benchmark.config import ExecutorSpec
 from benchmark.plan import Cell
 from benchmark.store import STAGES, Busy, Damaged, Store, clean
+from benchmark.wording import one_line, printable
 
 POLL_SECONDS = 0.5
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -37,12 +39,19 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: `done`, `present`, `busy`, `damaged`, `lost` (with its node) or `failed`, and why."""
+    """What became of a task, and why: `done`, `present`, `busy`, `damaged`, `lost` (with its node) or `failed`.
+
+    Or `died`, where the worker's process did, and it is not known which of several cells was the cause.
+
+    damaged  stage and key of the cell that must be made again first
+    failures {key: reason} of cells that failed while the task's others were done
+    """
 
     status: str
     seconds: float = 0.0
     reason: str = ""
     damaged: tuple[str, str] | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -88,6 +97,9 @@ def drive(schedule: Schedule, workers: Iterable[Worker], report: Callable[[Cell,
             schedule.settle(task, outcome)
             if outcome.status != "busy":
                 report(task[0], outcome, schedule.progress)
+            for cell in task:
+                if cell.key in outcome.failures:
+                    report(cell, Outcome("failed", reason=outcome.failures[cell.key]), schedule.progress)
 
 
 class Worker(Protocol):
@@ -128,6 +140,7 @@ class Schedule:
         self.cells, self.store = dict(all_cells), store
         self.running: set[str] = set()
         self.failed: dict[str, str] = {}
+        self.alone: set[str] = set()
         self.wanted = {c.key: c for c in cells}
         self.dependants: dict[str, list[str]] = defaultdict(list)
         self.waiting: dict[str, set[str]] = {}
@@ -154,14 +167,14 @@ class Schedule:
             if cell.key not in self.wanted or cell.key in self.running or self.waiting[cell.key]:
                 continue
             together = (cell,)
-            if cell.stage == "score":
+            if cell.stage == "score" and cell.key not in self.alone:
                 together = tuple(
                     c
                     for c in self.wanted.values()
                     if c.stage == "score"
                     and c.work["probe"] == cell.work["probe"]
                     and not self.waiting[c.key]
-                    and c.key not in self.running
+                    and c.key not in self.running | self.alone
                 )
             self.running.update(c.key for c in together)
             return together
@@ -176,13 +189,17 @@ class Schedule:
         if outcome.status == "damaged":
             self._again(task, *outcome.damaged)
             return
-        if outcome.status == "lost":
+        if outcome.status in ("lost", "died"):
+            if outcome.status == "died":
+                self.alone.update(c.key for c in task)
             for cell in task:
                 self._push(cell)
             return
         for cell in task:
             if outcome.status == "failed":
                 self._fail(cell, outcome.reason)
+            elif cell.key in outcome.failures:
+                self._fail(cell, outcome.failures[cell.key])
             else:
                 self._done(cell, outcome.seconds / len(task) if outcome.status == "done" else None)
 
@@ -291,10 +308,17 @@ def attempt(task: Sequence[Cell], store: Store, device: str, threads: int = 1) -
                     todo.append(cell)
             if not todo:
                 return Outcome("present")
-            stages.compute(todo, store, device)
+            failures = stages.compute(todo, store, device)
     except Exception as error:  # a cell's crash becomes a row
         return outcome_of(error, time.perf_counter() - start)
-    return Outcome("done", time.perf_counter() - start)
+    return Outcome("done", time.perf_counter() - start, failures=failures or {})
+
+
+def dead(task: Sequence[Cell], reason: str) -> Outcome:
+    """What the death of a worker makes of its task: several cells are tried again, each alone."""
+    if len(task) == 1:
+        return Outcome("failed", reason=reason)
+    return Outcome("died", reason=f"{reason} at one of {len(task)} scores; each is made again alone")
 
 
 def outcome_of(error: Exception, seconds: float = 0.0) -> Outcome:
@@ -306,7 +330,7 @@ def outcome_of(error: Exception, seconds: float = 0.0) -> Outcome:
     known = type(error).__module__.startswith("benchmark.")
     if not known and os.environ.get("BENCHMARK_TRACEBACK"):
         traceback.print_exception(error)
-    return Outcome("failed", seconds, str(error) if known else f"{type(error).__name__}: {error}")
+    return Outcome("failed", seconds, printable(str(error)) if known else one_line(f"{type(error).__name__}: {error}"))
 
 
 # worker processes
@@ -355,7 +379,7 @@ class LocalWorker:
             code = self.process.exitcode
             self._spawn()
             why = "killed, perhaps for want of memory" if code == -signal.SIGKILL else f"exit code {code}"
-            return task, Outcome("failed", reason=f"the worker process died ({why})")
+            return task, dead(task, f"the worker process died ({why})")
 
     def stop(self) -> None:
         self.process.terminate()

@@ -50,7 +50,7 @@ class Display:
 
     def __call__(self, cell: Cell, outcome: Outcome, progress: Progress) -> None:
         eta = f"{duration(progress.eta_seconds)} left"
-        if outcome.status in ("failed", "damaged", "lost"):
+        if outcome.status in ("failed", "damaged", "lost", "died"):
             self.say(f"{outcome.status}: {cell.label}: {outcome.reason}")
         if self.live:
             self.bar.update(

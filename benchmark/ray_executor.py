@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmark import provenance
 from benchmark.config import ConfigError, ExecutorSpec
-from benchmark.executor import POLL_SECONDS, LocalWorker, Outcome, Progress, outcome_of, pinned
+from benchmark.executor import POLL_SECONDS, LocalWorker, Outcome, Progress, dead, outcome_of, pinned
 from benchmark.plan import Cell
 from benchmark.ray_cluster import TERMINATED, TOLD_TO_END, connected
 from benchmark.store import STAGES, Damaged, Store
@@ -136,7 +136,7 @@ class Crew:
         """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
         self.lost.update(c.key for c in task)
         if (times := max(self.lost[c.key] for c in task)) > RETRIES:
-            return Outcome("failed", reason=f"{why} on {worker.place.host}, {times} times")
+            return dead(task, f"{why} on {worker.place.host}, {times} times")
         return Outcome("lost", reason=f"{why} on {worker.place.host}; it starts again")
 
     def without(self, worker: _Abroad, task: Sequence[Cell]) -> Outcome:

@@ -86,7 +86,8 @@ class Remote:
         outcome = attempt(task, self.store, self.device, self.threads)
         if outcome.status not in ("done", "present"):
             return outcome, {}
-        return outcome, {c.key: contents(self.store.files(c.stage, c.key)) for c in task}
+        kept = [c for c in task if c.key not in outcome.failures]
+        return outcome, {c.key: contents(self.store.files(c.stage, c.key)) for c in kept}
 
     def _receive(self, parcel: Parcel) -> None:
         import ray

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from benchmark.config import MethodSpec
+from benchmark.wording import one_line, printable
+
+TRACEBACK = 6000
+"""Characters of a traceback that are kept."""
+
+
+class Lost(Exception):
+    """A method of which nothing is left to keep, not even a failure: its process died, or there was no memory."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method made of one draw.
+
+    value            higher predicts better; None where it is no number, and `status` and `reason` say why
+    parts            of a score that is put together over the models of a bank (see `methods.bank`)
+    seconds, alone   the time of the call; and as if nothing shared had been computed before (see `methods.metering`)
+    given            where it raised an exception, what the method was given, in words; and the exception's traceback
+    """
+
+    value: float | None
+    status: str
+    reason: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    alone: float = 0.0
+    given: str = ""
+    traceback: str = ""
 
 
 def score_probe(
@@ -17,64 +47,120 @@ def score_probe(
     probe: Any,
     reference: Any | None,
     seed_of_draw: Callable[[int], int],
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """(values, record) per method over all draws of a probe.
+) -> list[tuple[dict[str, Any], dict[str, Any]] | Lost]:
+    """(values, record) per method over all draws of a probe, or why there is nothing to keep of one.
 
     values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
             model's parameters and a note on the probe where it has one, so that a table needs no probe
     record  milliseconds per draw, with a shared factorisation counted for the method that first asked for it; and
-            milliseconds_alone, as if the method had been the only one: with all the factorisations that it uses
+            milliseconds_alone, as if the method had been the only one: with all the factorisations that it uses. Where
+            the method raised exceptions, the first as `failure`: the draw, what it was given, and the traceback
     """
     from threadpoolctl import threadpool_limits
 
-    from methods.linalg import Features
-    from methods.metering import metered
+    from benchmark.isolation import isolated, isolation
 
-    facts_kept = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
-    collected = [{"scores": [], "status": [], "reasons": [], "parts": [], **facts_kept} for _ in methods]
-    records: list[dict[str, Any]] = [{"milliseconds": [], "milliseconds_alone": []} for _ in methods]
+    made: list[list[Result]] = [[] for _ in methods]
+    lost: dict[int, Lost] = {}
     with threadpool_limits(1):  # as in the paper's timings: one CPU thread
         for r in range(len(probe.values["images"])):
-            arrays = _draw(probe, r, Features)
+            arrays = _draw(probe, r)
             if reference is not None:
-                arrays["reference_features"] = _draw(reference, r, Features)["features"]
-            for method, facts, values, record in zip(methods, metadata, collected, records, strict=True):
-                arrays["model"] = {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}}
-                arrays["seed"] = seed_of_draw(r)
-                arrays["n_classes"] = probe.values["classes"]  # of the data set: a draw may hold fewer
-                with metered() as times:
-                    value, status, reason, parts = call(method, arrays)
-                record["milliseconds"].append(round(1000 * times.seconds, 4))
-                record["milliseconds_alone"].append(round(1000 * times.alone, 4))
-                values["scores"].append(value)
-                values["status"].append(status)
-                values["reasons"].append(reason)
-                values["parts"].append(parts)
-    for values in collected:
-        if not any(values["parts"]):
-            del values["parts"]
-    return list(zip(collected, records, strict=True))
+                arrays["reference_features"] = _draw(reference, r)["features"]
+            for i, (method, facts) in enumerate(zip(methods, metadata, strict=True)):
+                if i in lost:
+                    continue
+                more = {
+                    "model": {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}},
+                    "seed": seed_of_draw(r),
+                    "n_classes": probe.values["classes"],  # of the data set: a draw may hold fewer
+                }
+                try:
+                    if isolated(method):
+                        made[i].append(isolation().call(method, arrays, more))
+                    else:
+                        made[i].append(call(method, arrays | more))
+                except Lost as error:
+                    lost[i] = Lost(f"{error} (probe draw {r})")
+    facts = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
+    return [lost.get(i) or (_values(results) | facts, _record(results)) for i, results in enumerate(made)]
 
 
-def call(method: MethodSpec, arrays: Mapping[str, Any]) -> tuple[float | None, str, str, dict[str, float]]:
-    """(score, status, reason, parts) of one method on one draw; a crash is a status, not an exception."""
+def _values(results: Sequence[Result]) -> dict[str, Any]:
+    parts = {"parts": [dict(r.parts) for r in results]} if any(r.parts for r in results) else {}
+    return {
+        "scores": [r.value for r in results],
+        "status": [r.status for r in results],
+        "reasons": [r.reason for r in results],
+    } | parts
+
+
+def _record(results: Sequence[Result]) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "milliseconds": [round(1000 * r.seconds, 4) for r in results],
+        "milliseconds_alone": [round(1000 * r.alone, 4) for r in results],
+    }
+    failed = next(((number, r) for number, r in enumerate(results) if r.status == "failed"), None)
+    if failed:
+        number, first = failed
+        record["failure"] = {"draw": number, "given": first.given, "traceback": first.traceback}
+    return record
+
+
+def call(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
+    """What one method makes of one draw; an exception becomes a status. Raises Lost where there is no memory for it."""
+    from methods.metering import metered
+
     absent = [n for n in method.needs if arrays.get(n) is None]
     if absent:
         reason = "the model has no source head" if absent[0].startswith("source_") else f"{absent[0]} is not given"
-        return None, "not_applicable", reason, {}
+        return Result(None, "not_applicable", reason)
+    given = {n: arrays[n] for n in method.needs}
+    if not shares(method.function):
+        given = {n: getattr(v, "given", v) for n, v in given.items()}
     try:
-        given = {n: arrays[n] for n in method.needs}
-        if not shares(method.function):
-            given = {n: getattr(v, "given", v) for n, v in given.items()}
-        result = method.function(**given, **method.parameters)
-        value = float(result)
-    except Exception as error:  # a method's crash becomes a row
-        return None, "failed", f"{type(error).__name__}: {error}", {}
-    status, reason = getattr(result, "status", "ok"), getattr(result, "reason", "") or ""
+        with metered() as times:
+            result = method.function(**given, **method.parameters)
+            value = float(result)
+    except MemoryError as error:
+        raise Lost(f"there was not enough memory for it ({one_line(error) or 'MemoryError'})") from None
+    except (Exception, SystemExit) as error:  # a method's crash becomes a row
+        reason = f"{type(error).__name__}: {error}"
+        if "read-only" in reason:
+            reason += ". What a method is given must stay as it is: let it copy first"
+        return Result(
+            None,
+            "failed",
+            one_line(reason),
+            seconds=times.seconds,
+            alone=times.alone,
+            given=described(given | method.parameters),
+            traceback=_traceback(error),
+        )
+    status, reason = str(getattr(result, "status", "ok")), one_line(getattr(result, "reason", "") or "")
     if not np.isfinite(value):
-        return None, status if status != "ok" else "degenerate", reason or f"the score is {value}", {}
+        value, status, reason = None, status if status != "ok" else "degenerate", reason or f"the score is {value}"
     parts = {name: float(part) for name, part in (getattr(result, "parts", None) or {}).items() if np.isfinite(part)}
-    return value, str(status), str(reason), parts
+    return Result(value, status, reason, {} if value is None else parts, times.seconds, times.alone)
+
+
+def described(given: Mapping[str, Any]) -> str:
+    """Arguments in words: names, shapes and types of arrays, the keys of `model`, other values as they are."""
+    return ", ".join(f"{name} {_describe(value)}" for name, value in given.items())
+
+
+def _describe(value: Any) -> str:
+    value = getattr(value, "given", value)
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    return f"{{{', '.join(value)}}}" if isinstance(value, dict) else one_line(repr(value), 60)
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback of an exception that a method raised, from the method's own line on."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+    text = printable("".join(lines))
+    return text if len(text) <= TRACEBACK else f"{text[: TRACEBACK // 2]}\n…\n{text[-TRACEBACK // 2 :]}"
 
 
 def shares(function: Callable[..., Any]) -> bool:
@@ -91,11 +177,17 @@ def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
     return known | {k: values[k] for k in ("source_accuracy", "source_size") if k in values}
 
 
-def _draw(probe: Any, r: int, features: Callable[[np.ndarray], Any]) -> dict[str, Any]:
+def _draw(probe: Any, r: int) -> dict[str, Any]:
+    """The arrays of a draw by the names that methods know, read-only; features shared between those methods."""
+    from scipy.special import softmax
+
+    from methods.linalg import Features
+
     arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
-    drawn = {"features": features(arrays["features"][rows]), "labels": arrays["labels"][rows]}
+    drawn = {"features": arrays["features"][rows], "labels": arrays["labels"][rows]}
     if "logits" in arrays:
         logits = arrays["logits"][rows].astype(np.float64)
-        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-        drawn |= {"source_logits": logits, "source_probs": exp / exp.sum(axis=1, keepdims=True)}
-    return drawn
+        drawn |= {"source_logits": logits, "source_probs": softmax(logits, axis=1)}
+    for array in drawn.values():
+        array.flags.writeable = False
+    return drawn | {"features": Features(drawn["features"])}

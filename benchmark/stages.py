@@ -6,7 +6,7 @@ Deep-learning packages are imported inside the stages that need them: a run whos
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ from benchmark.plan import Cell, draw_seeds, scoring_seed
 from benchmark.store import Store
 
 
-def compute(cells: Sequence[Cell], store: Store, device: str) -> None:
-    """Compute one cell, or several score cells of the same probe, and write them to the store."""
+def compute(cells: Sequence[Cell], store: Store, device: str) -> Mapping[str, str]:
+    """Compute one cell, or several score cells of the same probe, and write them to the store.
+
+    Returns {key: reason} of the score cells of which nothing could be kept, while the others could.
+    """
     if cells[0].stage == "score":
-        score(cells, store)
-        return
+        return score(cells, store)
     (cell,) = cells
     {"pack": pack, "weights": weights, "tune": tune, "truth": truth, "probe": probe}[cell.stage](cell, store, device)
+    return {}
 
 
 def pack(cell: Cell, store: Store, device: str) -> None:
@@ -90,10 +93,11 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     store.write("probe", cell.key, cell.identity, values, record, arrays)
 
 
-def score(cells: Sequence[Cell], store: Store) -> None:
+def score(cells: Sequence[Cell], store: Store) -> Mapping[str, str]:
     """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
-    from benchmark.score import score_probe
+    from benchmark.score import Lost, score_probe
 
+    lost = {}
     for reference in dict.fromkeys(c.work["reference"] for c in cells):
         here = [c for c in cells if c.work["reference"] == reference]
         results = score_probe(
@@ -103,8 +107,12 @@ def score(cells: Sequence[Cell], store: Store) -> None:
             store.read("probe", reference) if reference else None,
             scoring_seed,
         )
-        for cell, (values, record) in zip(here, results, strict=True):
-            store.write("score", cell.key, cell.identity, values, record)
+        for cell, result in zip(here, results, strict=True):
+            if isinstance(result, Lost):
+                lost[cell.key] = str(result)
+            else:
+                store.write("score", cell.key, cell.identity, *result)
+    return lost
 
 
 def _trainee(cell: Cell, store: Store) -> tuple[Any, Path | None, Any]:

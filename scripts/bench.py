@@ -35,6 +35,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import numpy as np  # noqa: E402
 import textbook  # noqa: E402
+from scipy import special  # noqa: E402
 
 import methods  # noqa: E402
 from methods.capabilities import estimators  # noqa: E402
@@ -54,12 +55,11 @@ def probe(n: int = 500, d: int = 2048, c: int = 200, z: int = 1000, seed: int = 
     labels = np.arange(n) % c
     logits = rng.standard_normal((n, z), dtype=np.float32)
     logits += 2 * rng.standard_normal((c, z), dtype=np.float32)[labels]
-    exp = np.exp(logits.astype(np.float64))
     return {
         "features": _rectified(rng, n, d, labels, c, 0.5),
         "labels": labels,
         "source_logits": logits,
-        "source_probs": exp / exp.sum(axis=1, keepdims=True),
+        "source_probs": special.softmax(logits.astype(np.float64), axis=1),
         "reference_features": _rectified(rng, n, d, labels, c, 1.0),
         "model": {"name": "m", "layers": 50, "params": 1, "source_size": 1, "target_size": n, "source_accuracy": 1.0},
         "seed": 0,

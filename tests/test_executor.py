@@ -140,6 +140,46 @@ def test_scores_of_one_probe_go_together_and_wait_together(tmp_path):
     assert schedule.next() is None
 
 
+def test_scores_at_one_of_which_the_worker_died_are_made_again_each_alone(tmp_path):
+    probe = cell("probe", stage="probe")
+    every = scores_of(probe, "one", "two", "three")
+    schedule = Schedule(every, {c.key: c for c in (probe, *every)}, Store(tmp_path), 2)
+    task = schedule.next()
+    assert len(task) == 3
+    died = executor.dead(task, "the worker process died (exit code -11)")
+    assert died.status == "died"
+    assert died.reason == "the worker process died (exit code -11) at one of 3 scores; each is made again alone"
+    schedule.settle(task, died)
+    for _ in range(3):
+        (alone,) = task = schedule.next()
+        last = executor.dead(task, "the worker process died (exit code -11)") if alone.label == "two" else None
+        schedule.settle(task, last or Outcome("done"))
+    assert schedule.next() is None
+    assert not schedule.unfinished
+    assert schedule.failed == {every[1].key: "the worker process died (exit code -11)"}
+
+
+def test_what_is_lost_of_a_batch_fails_and_the_rest_is_done(tmp_path, monkeypatch):
+    """In a process of the run's own; the reason is told, and the next run tries just that again."""
+    store, said = Store(tmp_path), []
+    facts = {"images": [4], "parameters": 7, "feature_dim": 3, "target_size": 9, "classes": 4}
+    arrays = {"features": np.full((4, 3), 5.0, np.float32), "labels": np.arange(4), "draw_0": np.arange(4)}
+    probe = cell("probe", stage="probe")
+    store.write("probe", probe.key, probe.identity, facts, {}, arrays)
+    paths = {"first": "tests.misbehaving.sound", "bad": "tests.misbehaving.segfaults", "last": "methods.effective_rank"}
+    cells = [
+        cell(n, probe, stage="score", probe=probe.key, reference=None, method=MethodSpec(name=n, _target_=p), model={})
+        for n, p in paths.items()
+    ]
+    schedule = Schedule(cells, {c.key: c for c in (probe, *cells)}, store, 1)
+    with executor._inline(store, "cpu", 1) as workers:
+        executor.drive(schedule, workers, lambda c, outcome, _: said.append((c.label, outcome.status)))
+    assert schedule.failed.keys() == {cells[1].key}
+    assert schedule.failed[cells[1].key].startswith("its process died (Segmentation fault)")
+    assert said == [("first", "done"), ("bad", "failed")]
+    assert [store.has("score", c.key) for c in cells] == [True, False, True]
+
+
 def test_what_another_run_computes_is_looked_at_again(tmp_path, monkeypatch):
     """A group of which another run holds one cell gives all its claims back, waits, and then does the rest."""
     probe = cell("probe", stage="probe")
@@ -183,7 +223,7 @@ def test_scores_with_different_references_in_one_task_each_use_their_own(tmp_pat
     store, keys = Store(tmp_path), {}
     for name, level in (("probe", 5.0), ("small", 1.0), ("large", 2.0)):
         arrays = {"features": np.full((4, 3), level, np.float32), "labels": np.arange(4), "draw_0": np.arange(4)}
-        facts = {"images": [4], "parameters": 7, "feature_dim": 3, "target_size": 9}
+        facts = {"images": [4], "parameters": 7, "feature_dim": 3, "target_size": 9, "classes": 4}
         keys[name] = key_of({"probe": name})
         store.write("probe", keys[name], {}, facts, {}, arrays)
     method = MethodSpec(name="m", _target_=f"{__name__}.mean_difference")

@@ -1,0 +1,222 @@
+"""A process of its own for the estimators of others: what befalls one of them befalls nothing else.
+
+One that crashes the interpreter, ends it, is killed for memory or never returns costs its own score and no other's.
+Nor can it change what others are given: it gets copies of the arrays, read-only, and one that writes to them all the
+same, through a tensor or a view, has failed. The methods of this project run where the scores are made, since they
+share their factorisations; one with a `timeout` runs here as well.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import copy
+import dataclasses
+import faulthandler
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from functools import cache
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from benchmark.config import MethodSpec
+from benchmark.score import Lost, Result, call, shares
+from benchmark.wording import one_line
+
+TIMEOUT = 600.0
+"""Seconds that a method may take on one draw where its configuration says nothing else; and its import."""
+
+GRACE = 30.0
+"""Seconds after which a process that should have been ended ends itself."""
+
+PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from benchmark.isolation import serve; serve()"
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+
+def isolated(method: MethodSpec) -> bool:
+    """Whether a method runs in a process of its own: a stranger's, or one whose time is limited."""
+    return method.timeout is not None or method.function_path.partition(".")[0] != "methods"
+
+
+def isolation() -> Isolation:
+    """This process's own, made when it is first asked for."""
+    return _isolation(os.getpid())
+
+
+@cache
+def _isolation(_process: int) -> Isolation:
+    made = Isolation()
+    atexit.register(made.close)
+    return made
+
+
+class Isolation:
+    """A process that calls one method after another; it is started again when it has come to an end."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+        self.sent: Mapping[str, Any] | None = None
+
+    def call(self, method: MethodSpec, arrays: Mapping[str, Any], more: Mapping[str, Any]) -> Result:
+        """What a method makes of a draw.
+
+        arrays  the draw's arrays, the same object for every method: it is sent once
+        more    what else the method may ask for
+        Raises Lost where the process died, or had to be ended after `method.timeout` seconds.
+        """
+        limit = method.timeout or TIMEOUT
+        try:
+            self._send(arrays, (method, more))
+            imported = self._receive(TIMEOUT, f"its import took more than {TIMEOUT:g} s")
+            advice = f"method.{method.name}.timeout sets another limit"
+            result = self._receive(limit, f"it took more than {limit:g} s ({advice})")
+        except (EOFError, OSError):
+            raise Lost(self._obituary()) from None
+        for answer in (imported, result):
+            if isinstance(answer, Lost):
+                raise answer
+        return result
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.pipe.close()
+            os.close(self.lifeline)
+            self.dump.close()
+        self.process = self.sent = None
+
+    def _send(self, arrays: Mapping[str, Any], task: tuple[MethodSpec, Mapping[str, Any]]) -> None:
+        for again in (True, False):
+            if self.process is None or self.process.poll() is not None:
+                self.close()
+                self._start()
+            try:
+                if self.sent is not arrays:
+                    self.pipe.send({name: getattr(value, "given", value) for name, value in arrays.items()})
+                    self.sent = arrays
+                self.pipe.send(task)
+                return
+            except OSError:  # it died while it had nothing to do
+                self.close()
+                if not again:
+                    raise
+
+    def _start(self) -> None:
+        self.pipe, theirs = Pipe()
+        ends, self.lifeline = os.pipe()  # whose other end closes with this process, however that ends
+        self.dump = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        handles = (theirs.fileno(), ends, self.dump.fileno())
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(sys.path), *map(str, handles)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=handles,
+            env=os.environ | ONE_THREAD,
+        )
+        theirs.close()
+        os.close(ends)
+
+    def _receive(self, seconds: float, else_: str) -> Any:
+        if self.pipe.poll(seconds):
+            return self.pipe.recv()
+        self.process.send_signal(signal.SIGABRT)  # on which it writes down where it is
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
+        where = self._where()
+        self.close()
+        raise Lost(f"{else_}{where}")
+
+    def _obituary(self) -> str:
+        """How the process ended."""
+        if self.process is None:
+            return "its process could not be started"
+        code = self.process.wait()
+        where = self._where()
+        self.close()
+        if code == -signal.SIGKILL:
+            return "its process was killed, perhaps for want of memory"
+        if code < 0:
+            return f"its process died ({signal.strsignal(-code)}){where}"
+        return f"it ended its process with exit code {code}{where}"
+
+    def _where(self) -> str:
+        """The innermost line of Python in which the process was when it was ended, if that is known."""
+        self.dump.seek(0)
+        text = self.dump.read().decode(errors="replace").partition("Current thread")[2]
+        line = next((line for line in text.splitlines() if line.startswith("  File ")), "")
+        return f" at {one_line(line[7:])}" if line else ""
+
+
+def serve() -> None:
+    """The life of the process: take a draw's arrays, or a method and what it needs besides, and say what it made."""
+    pipe, lifeline, dump = (int(handle) for handle in sys.argv[2:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those who can tidy up
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable(dump)
+    threading.Thread(target=lambda: (os.read(lifeline, 1), os._exit(1)), daemon=True).start()
+    arrays: Mapping[str, Any] = {}
+    with contextlib.suppress(EOFError, OSError), Connection(pipe) as connection:
+        while True:
+            message = connection.recv()
+            if isinstance(message, dict):
+                arrays = message
+                continue
+            method, more = message
+            connection.send(_attempt(_import, method))
+            faulthandler.dump_traceback_later((method.timeout or TIMEOUT) + GRACE, exit=True, file=dump)
+            connection.send(_attempt(guarded, method, {**arrays, **more}))
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _import(method: MethodSpec) -> None:
+    method.function  # noqa: B018
+
+
+def _attempt(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What the work returns; Lost in place of an exception that is not the method's own."""
+    try:
+        return work(*arguments)
+    except (Exception, SystemExit) as error:
+        return error if isinstance(error, Lost) else Lost(one_line(f"{type(error).__name__}: {error}"))
+
+
+def guarded(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
+    """What a method makes of read-only copies of the arrays; it has failed where it wrote to them all the same."""
+    from methods.linalg import Features
+
+    own = {name: _copy(arrays[name]) for name in method.needs if arrays.get(name) is not None}
+    given = dict(own)
+    if shares(method.function):
+        given |= {n: Features(own[n]) for n in ("features", "reference_features") if n in own}
+    result = call(method, arrays | given)
+    changed = [name for name, value in own.items() if not _same(value, arrays[name])]
+    if changed:
+        reason = f"it wrote to {', '.join(changed)}, which must stay as given. Copy them first."
+        return dataclasses.replace(result, value=None, status="failed", reason=reason, parts={})
+    return result
+
+
+def _copy(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return copy.deepcopy(value)
+    made = value.copy()
+    made.flags.writeable = False
+    return made
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two are equal to the last bit."""
+    if not isinstance(other, np.ndarray):
+        return one == other
+    return (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())
