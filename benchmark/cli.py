@@ -230,7 +230,7 @@ def _flat(overrides: list[str], schema: type[BaseModel]) -> dict[str, Any]:
     from hydra.core.override_parser.types import QuotedString
     from hydra.errors import HydraException
 
-    known = list(schema.model_fields)
+    known = [*schema.model_fields, *_inner(schema)]
 
     def plain(v: Any) -> Any:
         if isinstance(v, list):
@@ -251,8 +251,18 @@ def _flat(overrides: list[str], schema: type[BaseModel]) -> dict[str, Any]:
             )
         if override.is_sweep_override():
             raise ConfigError(f"{override.key_or_group} must be one value. Got several; write a list as [a,b].")
-        values[override.key_or_group] = plain(override.value())
+        outer, _, inner = override.key_or_group.partition(".")
+        if inner:
+            values.setdefault(outer, {})[inner] = plain(override.value())
+        else:
+            values[outer] = plain(override.value())
     return values
+
+
+def _inner(schema: type[BaseModel]) -> list[str]:
+    """`outer.inner` of the fields that are settings themselves."""
+    models = {n: f.annotation for n, f in schema.model_fields.items() if isinstance(f.annotation, type)}
+    return [f"{n}.{i}" for n, model in models.items() if issubclass(model, BaseModel) for i in model.model_fields]
 
 
 def _describe(schema: type[BaseModel], usage: str) -> str:

@@ -8,6 +8,9 @@ Rules. Rows with Oracle ≤ 0 or missing, self-transfers and excluded sources ar
 what is left. A missing score leaves that model out of that correlation, and is counted; it is never zero. A
 correlation is undefined for fewer than three models or a constant side; a mean over targets or draws is over those
 where it is defined, and `coverage` says how many were not.
+
+`random` is the name of a yardstick, whatever values its column holds: the mean over all random orders of the models,
+which every correlation has exactly (0) and every regret (a pick among all). One order alone is an accident.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ ATTRIBUTES = (
     *("Layers", "Parameters", "Family", "Licence", "Status", "Images", "Source Size", "Target Size"),
     *("Source Accuracy", "Probe Size", "Input Size", "Feature Dim"),
 )
+RANDOM = "random"
 CAPACITIES = ("none", "pooled", "per_target")
 MEASURES = (*stats.MEASURES, "pearson_specific", "kendall_specific")
 MODES = {  # the paper's Table 2: what varies inside a correlation, and the columns that are held fixed
@@ -127,6 +131,9 @@ def correlate(
             value = getattr(stats, measure)(x, y)
             plain = values.get(("none", f"{measure}_specific"), value)  # ℓ adds nothing about a target
             values[name, f"{measure}_specific"] = np.where(np.isnan(plain), np.nan, value)
+    chance = at_random(aligned.methods)
+    for measure in stats.MEASURES:
+        values["none", measure][chance] = stats.of_random_orders(aligned.truth)
     coverage = _coverage(aligned, values["none", "pearson"])
     return Correlations(_long(aligned, values), coverage, (*aligned.notes, *_gaps(coverage)), aligned, values)
 
@@ -137,6 +144,7 @@ def align(
     """Join a score table to an accuracy table and put both on common axes, with the capacity terms added."""
     scores, notes = scores.reset_index(drop=True), []
     methods = method_columns(scores)
+    scores = scores.assign(**dict.fromkeys(np.array(methods)[at_random(methods)], 0.0))  # all tied: any order
     by = model_columns(scores, oracle)
     truth = usable(oracle, exclude_sources, notes, by)
     if "Run" not in scores:
@@ -146,6 +154,8 @@ def align(
         truth[[*by, TARGET, "Oracle"]], how="left", on=[*by, TARGET], validate="many_to_one"
     )
     kept = joined["Oracle"].notna().to_numpy()
+    if "mean" in set(joined.loc[kept, TARGET]):
+        raise ValueError("a target must not be called 'mean', which stands for the mean over targets. Rename it.")
     if not kept.any():
         raise ValueError(
             f"scores must share models and targets with oracle. Got no row in common (joined by {', '.join(by)}, "
@@ -195,6 +205,7 @@ def evaluation_modes(
         x[:, run, group, member] = rows[list(aligned.methods)].to_numpy(float).T
         y[run, group, member] = rows["Oracle"]
         values = getattr(stats, measure)(x, y)
+        values[at_random(aligned.methods)] = stats.of_random_orders(y)
         mean, sd = stats.over_draws(np.moveaxis(stats.nanmean(values, -1), 1, 0))
         undefined = np.isnan(values).sum((-1, -2))
         records += [
@@ -246,6 +257,11 @@ def yardsticks(oracle: pd.DataFrame, exclude_sources: Iterable[str] = ()) -> pd.
     lists = static_list(oracle, exclude_sources)
     table["static_list"] = lists[~oracle.duplicated(keys)].to_numpy() if "Seed" in oracle else lists.to_numpy()
     return table
+
+
+def at_random(methods: Sequence[str]) -> np.ndarray:
+    """Positions of the columns that are the yardstick `random` (in a sweep there may be several)."""
+    return np.array([k for k, name in enumerate(methods) if str(name).split(" @ ")[0] == RANDOM], int)
 
 
 def method_columns(scores: pd.DataFrame) -> list[str]:
@@ -478,7 +494,7 @@ def main(argv: list[str] | None = None) -> int:
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
         write(found, modes, settings.out)
-        report.show(shown)
+        report.show(shown, where=f"{settings.out}/correlations.csv, {settings.out}/coverage.csv")
         return 0
 
     usage = "python -m benchmark.correlate scores=<csv> oracle=<csv> out=<folder>: how well scores predict accuracies"

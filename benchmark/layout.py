@@ -1,25 +1,72 @@
-"""One table as terminal output, Markdown and LaTeX. Cells are text already; `None` is a missing cell."""
+"""One table as terminal output and Markdown (LaTeX: `benchmark.latex`). Cells are text already; `None` is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 MISSING = "–"
-_TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}"}
-_TEX |= {"^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "ℓ": r"$\ell$", "×": r"$\times$"}
-_TEX |= {"τ": r"$\tau$", "ρ": r"$\rho$", "–": "--", "∣": r"$\mid$", "≤": r"$\leq$", "−": "$-$"}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A titled table; blocks of rows are set apart by a line, the first `left` columns are aligned to the left."""
+    """A titled table; blocks of rows are set apart by a line, the first `left` columns are aligned to the left.
+
+    better  per column `high`, `low` or nothing: which value is the best
+    order   positions of the columns, the most important first: what has no room goes from the end; as they stand
+    breaks  positions of the columns that may begin a new part: what has no room is continued below, beside the left
+            columns again, and nothing is left out; empty: see `order`
+    caption, label  of the LaTeX table; the title where empty
+    """
 
     title: str
     head: Sequence[str]
     blocks: Sequence[Sequence[Sequence[str | None]]]
     left: int = 1
+    better: Sequence[str] = ()
+    order: Sequence[int] = ()
+    breaks: Sequence[int] = ()
+    caption: str = ""
+    label: str = ""
+
+    def only(self, columns: Sequence[int]) -> Grid:
+        """The grid with some of its columns, in that order."""
+        new = {old: i for i, old in enumerate(columns)}
+        return replace(
+            self,
+            head=[self.head[i] for i in columns],
+            blocks=[[[row[i] for i in columns] for row in block] for block in self.blocks],
+            left=sum(i < self.left for i in columns),
+            better=[self.better[i] for i in columns] if self.better else (),
+            order=[new[i] for i in self.order if i in new],
+            breaks=[new[i] for i in self.breaks if i in new],
+        )
+
+
+def fitted(grid: Grid, room: float, width: Callable[[Grid], float]) -> tuple[Grid, list[str]]:
+    """The grid without its least important columns, as many as have no room, and their headings.
+
+    The two most important stay. `width` measures a grid in the unit of `room`.
+    """
+    keep = list(grid.order or range(len(grid.head)))
+    while len(keep) > 2 and width(grid.only(sorted(keep))) > room:
+        keep.pop()
+    gone = [name for i, name in enumerate(grid.head) if i not in keep]
+    return (grid.only(sorted(keep)) if gone else grid), gone
+
+
+def continued(grid: Grid, room: float, width: Callable[[Grid], float]) -> list[Grid]:
+    """The grid in as many parts as it takes, each with the left columns and as many of the others as have room."""
+    lead, ends = list(range(grid.left)), [*grid.breaks[1:], len(grid.head)]
+    parts: list[list[int]] = []
+    for start, end in zip(grid.breaks, ends, strict=True):
+        together = list(range(start, end))
+        if parts and width(grid.only([*lead, *parts[-1], *together])) <= room:
+            parts[-1] += together
+        else:
+            parts.append(together)
+    return [grid.only([*lead, *part]) for part in parts] if len(parts) > 1 else [grid]
 
 
 def number(value: float, digits: int = 1) -> str | None:
@@ -31,7 +78,7 @@ def number(value: float, digits: int = 1) -> str | None:
 
 
 def spread(value: float, sd: float, digits: int = 1) -> str | None:
-    """`53.0 ± 0.9`."""
+    """`53.0 ± 0.9`; the value alone where there is no sd, as of a single draw."""
     first, second = number(value, digits), number(sd, digits)
     return first if first is None or second is None else f"{first} ± {second}"
 
@@ -54,45 +101,65 @@ def markdown(grid: Grid) -> str:
     return f"**{grid.title}**\n\n" + "\n".join(lines) + "\n"
 
 
-def latex(grid: Grid) -> str:
-    """A booktabs tabular with its title as the caption."""
-    line = lambda row: "    " + " & ".join(tex(MISSING if c is None else c) for c in row) + r" \\"  # noqa: E731
-    blocks = [[line(row) for row in block] for block in grid.blocks if block]
-    body = "\n    \\midrule\n".join("\n".join(block) for block in blocks)
-    columns = "l" * grid.left + "r" * (len(grid.head) - grid.left)
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            f"  \\caption{{{tex(grid.title)}}}",
-            f"  \\begin{{tabular}}{{{columns}}}",
-            r"    \toprule",
-            line(grid.head),
-            r"    \midrule",
-            *([body] if body else []),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+def show(grid: Grid, console: Any, where: str = "") -> None:
+    """Print a grid on a rich console: no name is cut; columns without room are continued below or left out and named.
+
+    where  says in which file all columns are
+    """
+    if grid.breaks:
+        parts = continued(grid, console.width, _cells)
+        for i, part in enumerate(parts):
+            more = f" ({i + 1} of {len(parts)})" if len(parts) > 1 else ""
+            _print(replace(part, title=part.title + more), console)
+        return
+    seen, gone = fitted(grid, console.width, _cells)
+    _print(seen, console)
+    if gone:
+        place = f" All columns: {where}" if where else ""
+        console.print(f"No room for {', '.join(gone)}.{place}\n", style="dim", highlight=False, markup=False)
 
 
-def tex(text: str) -> str:
-    """Plain text with LaTeX's special characters escaped."""
-    escaped = "".join(_TEX.get(c, c) for c in str(text))
-    return escaped.replace(r"$\tau$\_b", r"$\tau_b$").replace(r"$\tau$\_w", r"$\tau_w$")
+def _print(grid: Grid, console: Any) -> None:
+    from rich.text import Text
+
+    console.print(Text(grid.title, "bold"))
+    console.print(_table(grid))
+    console.print()
 
 
-def terminal(grid: Grid) -> Any:
+def printer() -> Any:
+    """A rich console as wide as the terminal, or as `COLUMNS` says; as wide as it takes where there is no terminal."""
+    import os
+
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 10_000
+    return console
+
+
+def _cells(grid: Grid) -> int:
+    """Terminal cells that the grid takes."""
+    from rich.cells import cell_len
+
+    rows = [grid.head, *(row for block in grid.blocks for row in block)]
+    widest = [max(cell_len(MISSING if row[i] is None else str(row[i])) for row in rows) for i in range(len(grid.head))]
+    return sum(widest) + 3 * (len(widest) - 1)
+
+
+def _table(grid: Grid) -> Any:
     """A rich Table."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(grid.title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, name in enumerate(grid.head):
-        table.add_column(Text(name), justify="left" if i < grid.left else "right", no_wrap=i >= grid.left)
+        left = i < grid.left
+        table.add_column(
+            Text(name), justify="left" if left else "right", no_wrap=not left, overflow="fold" if left else "ellipsis"
+        )
     for block in grid.blocks:
         for i, row in enumerate(block):
             cells = [Text(MISSING, "dim") if c is None else Text(str(c)) for c in row]

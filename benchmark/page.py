@@ -158,16 +158,17 @@ def _data(report: Any) -> dict[str, Any]:
     scores = stats.nanmean(aligned.scores["none"], 1)  # (k, t, m)
     frame = _frame(report).set_index("method")
     order = [m for m in frame.index if m in aligned.methods]
+    targets = list(aligned.targets)
     times = frame["milliseconds"] if "milliseconds" in frame else pd.Series(np.nan, frame.index)
     return {
         "methods": order,
         "yardstick": [bool(frame.at[m, "yardstick"]) for m in order],
-        "targets": list(aligned.targets),
+        "targets": targets,
         "models": list(aligned.models),
         "groups": of_models(aligned, "Architecture"),
         "truth": _numbers(aligned.truth),
         "scores": {m: _numbers(scores[aligned.methods.index(m)]) for m in order},
-        "pearson": {m: _numbers(frame.loc[m, list(aligned.targets)].to_numpy(float)) for m in order},
+        "pearson": {m: _numbers(report.by_target["mean"].loc[m, targets].to_numpy(float)) for m in order},
         "mean": {m: _numbers(frame.at[m, "pearson"]) for m in order},
         "low": {m: _numbers(frame.at[m, "pearson_low"]) if "pearson_low" in frame else None for m in order},
         "high": {m: _numbers(frame.at[m, "pearson_high"]) if "pearson_high" in frame else None for m in order},

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchmark import bootstrap, correlate, layout, report, stats
 from benchmark.correlate import PAPER_LONGEST, Aligned, put, save
+from benchmark.latex import latex
 from benchmark.layout import Grid, number, spread
 from benchmark.tables import without_vacuous
 
@@ -63,6 +64,8 @@ class Run:
     def ms(self, method: str) -> tuple[float, float]:
         if self.times.empty or method not in self.times.index:
             return float("nan"), float("nan")
+        if "milliseconds" not in self.times:  # a run from before the method alone was timed
+            return float("nan"), float("nan")
         return tuple(float(v) for v in self.times.loc[method, ["milliseconds", "milliseconds_sd"]])
 
 
@@ -70,7 +73,7 @@ def load(folder: Path) -> Run:
     """A run from the folder that `benchmark.report.write` made."""
     tables, _ = report.read(folder)
     scores = report.with_yardsticks(without_vacuous(tables.scores, tables.status), tables.truth)
-    times = report.build(tables.scores, tables.truth, status=tables.status, timings=tables.timings).times
+    times = report.times_of(tables)
     times = pd.DataFrame() if times is None else times.set_index("method")
     return Run(scores, tables.truth, correlate.correlate(scores, tables.truth), times)
 
@@ -412,7 +415,12 @@ def _simple(rows: pd.DataFrame | None, title: str, columns: Sequence[tuple[str, 
             cells += [spread(at["ours"], at["ours_sd"], digits), spread(at["paper"], at["paper_sd"], digits)]
             cells.append(_signed(at["difference"], digits))
         body.append(cells)
-    return Grid(title, head, [body])
+    better = ["", *(way for _, shown, _ in columns for way in (_better(shown), _better(shown), ""))]
+    return Grid(title, head, [body], better=better, breaks=range(1, len(head), 3))
+
+
+def _better(heading: str) -> str:
+    return "low" if heading == "ms" or "Milliseconds" in heading else "high"
 
 
 def _per_target(rows: pd.DataFrame | None, title: str, targets: Sequence[str]) -> Grid | None:
@@ -429,7 +437,8 @@ def _per_target(rows: pd.DataFrame | None, title: str, targets: Sequence[str]) -
         at = rows.loc[(row, "mean")]
         cells += [spread(at["ours"], at["ours_sd"]), spread(at["paper"], at["paper_sd"]), _signed(at["difference"], 1)]
         body.append(cells)
-    return Grid(title, ["method", *targets, "mean", "paper", "Δ"], [body])
+    head, better = ["method", *targets, "mean", "paper", "Δ"], ["", *["high"] * (len(targets) + 2), ""]
+    return Grid(title, head, [body], better=better, breaks=range(1, len(targets) + 2))
 
 
 def _signed(value: float, digits: int) -> str | None:
@@ -503,7 +512,8 @@ def write(run: Run, out: Path, source: Path, diverse: Run | None = None, sizes: 
         about + "".join(f"\n- {line}" for line in lacking) + "\n\n" + "\n".join(map(layout.markdown, made.values())),
     )
     for name, grid in made.items():
-        put(out / f"{name}.tex", layout.latex(grid))
+        named = f"The paper's {grid.title}; Δ: ours less the paper's figure. Bold: the best."
+        put(out / f"{name}.tex", latex(replace(grid, caption=named, label=name)))
     found = claims(run, sizes)
     save(found, out / "claims.csv")
     put(out / "claims.md", claims_page(found, source.name))

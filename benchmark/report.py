@@ -7,7 +7,6 @@ target's images. Files of values are the same bytes for the same tables; times a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
@@ -24,10 +23,11 @@ from benchmark import bootstrap, correlate, layout, ranks, scatter, stats
 from benchmark import evidence as supporting
 from benchmark.correlate import MODEL, TARGET, Correlations, put, save
 from benchmark.evidence import Evidence
-from benchmark.layout import Grid, between, number, spread
+from benchmark.grids import latex_grids, legend, summary_grid, target_grid, times_grid, times_legend
+from benchmark.latex import TEXT_WIDTH, latex, width
 from benchmark.tables import KEYS, index_of, without_vacuous
 
-YARDSTICKS = ("random", "layers", "parameters", "heuristic", "source_accuracy", "source_size", "static_list")
+YARDSTICKS = (correlate.RANDOM, "layers", "parameters", "heuristic", "source_accuracy", "source_size", "static_list")
 INPUTS = {  # how a method's arrays are called in the paper's table
     "features": "f(x)",
     "labels": "y",
@@ -42,8 +42,11 @@ INPUTS = {  # how a method's arrays are called in the paper's table
 class Report:
     """What a report says, before it is laid out.
 
-    summary   a row per method: method, input, yardstick, every measure's mean and sd, scored of cells, targets
-    times     a row per method: milliseconds mean and sd, preparation in seconds per target; None without timings
+    summary   a row per method: method, input, yardstick, every measure's mean and sd, scored of cells
+    by_target  Pearson ×100 per method (rows) and (`mean` or `sd` over draws, target)
+    times     a row per method: milliseconds mean and sd, preparation in seconds per target; None without timings.
+              milliseconds: of the method alone; shared_milliseconds: what methods share is counted once, for the
+              first that asks
     targets   a row per target: models, best, median, sd over models, sd over seeds (points), noise ceiling and
               split-half reliability of the truth (×100; see `bootstrap.noise_ceiling`)
     shares    of the variance of standardised accuracy: model, specific (model × target), noise
@@ -53,6 +56,7 @@ class Report:
 
     title: str
     summary: pd.DataFrame
+    by_target: pd.DataFrame
     correlations: Correlations
     times: pd.DataFrame | None
     targets: pd.DataFrame
@@ -91,10 +95,12 @@ def build(
         *_problem_notes(problems),
         *_variance_notes(shares),
         *_ceiling_notes(targets, cube),
+        *_random_notes(found),
     ]
     return Report(
         title=title,
         summary=_summary(found, inputs or {}),
+        by_target=_by_target(found),
         correlations=found,
         times=_times(timings),
         targets=targets,
@@ -137,10 +143,7 @@ def with_yardsticks(scores: pd.DataFrame, truth: pd.DataFrame, exclude_sources: 
     found = correlate.yardsticks(facts, exclude_sources)
     lacking = [name for name in YARDSTICKS if name in found and name not in scores and found[name].notna().any()]
     scores = scores.merge(found[[*by, TARGET, *lacking]], how="left", on=[*by, TARGET])
-    if "random" not in scores:
-        columns = [c for c in ("Run", *by, TARGET) if c in scores]
-        scores["random"] = [_chance(row) for row in scores[columns].itertuples(index=False)]
-    return scores
+    return scores if correlate.RANDOM in scores else scores.assign(**{correlate.RANDOM: 0.0})
 
 
 def write(
@@ -152,11 +155,13 @@ def write(
     provenance: Mapping[str, Any] | None = None,
     quiet: bool = False,
     html: bool = False,
+    latex_columns: Sequence[str] = (),
 ) -> int:
     """Write the report on `benchmark.tables.Tables` into a folder and print it; returns 0, or 1 without a result.
 
     scores.csv, truth.csv      the paper's columns, as the official evaluator reads them; *.parquet everything
-    correlations.csv           every measure; table.{csv,md,tex} the summary; targets.csv; scatter-<method>.png
+    correlations.csv           every measure; table.{csv,md,tex} the summary; targets.csv; scatter-<method>.png;
+                               in table.tex the most important columns that fit an article, or `latex_columns`
     times.{csv,md,tex}, timings.csv, provenance.json   what differs from run to run
     intervals.csv, tests.csv, regret.csv, robustness.csv, stability.csv, cd.png   see `benchmark.evidence`
     report.html with `html`: everything on one page that needs no network (`benchmark.page`)
@@ -169,16 +174,18 @@ def write(
         print(f"error: no {which} came out, so there is nothing to correlate. See {out}/status.csv.", file=sys.stderr)
         return 1
     report = build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, inputs, title=title)
-    report = supported(report, out)
-    _write_tables(report, out, "table")
+    report = supported(replace(report, times=times_of(tables)), out)
+    _write_tables(report, out, "table", latex_columns)
     save(report.correlations.table, out / "correlations.csv")
     save(report.correlations.coverage, out / "coverage.csv")
     save(correlate.evaluation_modes(report.correlations.aligned.rows, tables.truth), out / "modes.csv")
     save(report.targets, out / "targets.csv")
     if report.times is not None:
         save(report.times, out / "times.csv")
-        put(out / "times.md", layout.markdown(times_grid(report)))
-        put(out / "times.tex", layout.latex(times_grid(report)))
+        lines = "".join(f"- {line}\n" for line in times_legend(report))
+        put(out / "times.md", f"{layout.markdown(times_grid(report))}\n{lines}")
+        named = f"{title}: milliseconds per score. Bold: the best estimator. {' '.join(times_legend(report))}"
+        put(out / "times.tex", latex(replace(times_grid(report), caption=named, label=f"{title} times")))
     _pictures(report, out)
     if html:
         from benchmark import page
@@ -194,102 +201,30 @@ def write(
         shown.append(build(**rest, inputs=inputs, title=name))
         _write_tables(shown[1], out, "table-without")
     if not quiet:
-        show(*shown)
+        show(*shown, where=f"{out}/table.md" + (f" and {out}/times.md" if report.times is not None else ""))
     return 0
 
 
-def show(report: Report, *others: Report, console: Any = None) -> None:
-    """Print a report, and of further ones the summary alone."""
-    from rich.console import Console
+def show(report: Report, *others: Report, console: Any = None, where: str = "") -> None:
+    """Print a report, and of further ones the summary alone, to the width of the terminal.
+
+    where  which file holds the columns that have no room
+    """
     from rich.text import Text
 
-    console = console or Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 160)
-    brief = console.width < 200
-    console.print(layout.terminal(summary_grid(report, times=True, brief=brief)))
-    console.print(layout.terminal(target_grid(report)))
+    console = console or layout.printer()
+    layout.show(summary_grid(report, times=True), console, where)
+    layout.show(target_grid(report), console)
     for other in others:
-        console.print(layout.terminal(summary_grid(other, brief=brief)))
-    for note in [*legend(report), *report.notes]:
+        layout.show(summary_grid(other), console, where)
+    for note in [*legend(report), *times_legend(report), *report.notes]:
         console.print(Text(note, "dim"))
 
 
-def summary_grid(report: Report, times: bool = False, brief: bool = False) -> Grid:
-    """Mean over targets: method, input, Pearson, with ℓ, rank measures, the part that is about the target.
-
-    `brief` leaves out what a narrow terminal has no room for; the files have every column.
-    """
-    summary = report.summary
-    fields = [("Mean PC", lambda r: spread(r.pearson, r.pearson_sd))]
-    if report.evidence is not None:
-        fields.append(("95 %", lambda r: between(r.pearson_low, r.pearson_high)))
-    if "pooled" in summary:
-        fields.append(("+ℓ", lambda r: None if r.yardstick else spread(r.pooled, r.pooled_sd)))
-        if not brief:
-            fields.append(("+ℓ per target", lambda r: None if r.yardstick else spread(r.per_target, r.per_target_sd)))
-    ranked = (("kendall", "τ_b"), ("weighted_kendall", "τ_w"), ("spearman", "ρ"))
-    for name, symbol in ranked[: 2 if brief else 3]:
-        fields.append((symbol, lambda r, name=name: number(getattr(r, name), 3)))
-    fields.append(("specific PC", lambda r: None if r.yardstick else number(r.pearson_specific)))
-    if not brief:
-        fields.append(("specific τ_b", lambda r: None if r.yardstick else number(r.kendall_specific, 3)))
-    if report.evidence is not None:
-        fields.append(("PC∣static", lambda r: None if r.yardstick else number(r.partial)))
-        fields.append(("regret@1", lambda r: number(r.regret1)))
-    if (summary["scored"] < summary["cells"]).any() or summary["undefined"].any():
-        fields.append(("scored", lambda r: f"{r.scored}/{r.cells}"))
-    if times and report.times is not None:
-        spent = report.times.set_index("method")
-        fields.append(("ms", lambda r: _time(spent, r.method)))
-    lead = [("method", lambda r: r.method)]
-    if summary["input"].notna().any() and not (brief and report.evidence is not None and times):
-        lead.append(("input", lambda r: r.input if isinstance(r.input, str) else None))
-    return _grid(report.title, summary, lead, fields)
-
-
-def target_grid(report: Report) -> Grid:
-    """Pearson per target, mean ± sd over draws."""
-    fields = [("mean", lambda r: spread(r.pearson, r.pearson_sd))]
-    for target in report.correlations.aligned.targets:
-        mean, sd = report.summary[target], report.summary[f"{target} sd"]
-        fields.append((target, lambda r, m=mean, s=sd: spread(m[r.Index], s[r.Index])))
-    return _grid("Pearson ×100 per target", report.summary, [("method", lambda r: r.method)], fields)
-
-
-def times_grid(report: Report) -> Grid:
-    """Accuracy of the prediction against time, as the paper's Tables 1 and 4."""
-    spent = report.times.set_index("method")
-    fields = [("Mean PC", lambda r: spread(r.pearson, r.pearson_sd))]
-    if "pooled" in report.summary:
-        fields.append(("+ℓ", lambda r: None if r.yardstick else spread(r.pooled, r.pooled_sd)))
-    fields.append(("ms", lambda r: _time(spent, r.method)))
-    if "preparation_seconds" in spent:
-        fields.append(("preparation s", lambda r: _from(spent, r.method, "preparation_seconds")))
-    return _grid("Milliseconds per score", report.summary, [("method", lambda r: r.method)], fields)
-
-
-def legend(report: Report) -> list[str]:
-    """What the columns mean, a line each."""
-    draws = len(report.correlations.aligned.runs)
-    lines = [
-        f"Mean PC: Pearson ×100 between score and accuracy over models, mean over targets; ± sd over {draws} draw"
-        f"{'s' * (draws != 1)}. τ_b, τ_w, ρ: Kendall, weighted τ, Spearman.",
-        "specific: after each model's mean over the other targets is taken out of score and accuracy. "
-        "static_list: each model's mean standardised accuracy on the other targets.",
-    ]
-    if report.evidence is not None:
-        lines.append(
-            "95 %: bootstrap over models, targets and draws. PC∣static: partial correlation given the static list. "
-            "regret@1: points lost by taking the top-scored model."
-        )
-    if "pooled" in report.summary:
-        lines.append(
-            "+ℓ: layers/50 added to the score, standardised over all rows (the paper's release) or per target."
-        )
-    if len(report.problems) or report.correlations.coverage["missing"].any():
-        lines.append("A score that is missing or not ok leaves its model out of that correlation; it is never zero.")
-    return lines
+def times_of(tables: Any) -> pd.DataFrame | None:
+    """`Report.times` of `benchmark.tables.Tables`, or as `read` found them where single timings are not kept."""
+    times = _times(tables.timings)
+    return getattr(tables, "times", None) if times is None else times
 
 
 def read(folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -300,10 +235,20 @@ def read(folder: Path) -> tuple[Any, dict[str, Any]]:
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("scores", "truth", "seeds", "status")}
     timings = folder / "timings.csv"
     tables["timings"] = pd.read_csv(timings) if timings.is_file() and timings.stat().st_size > 1 else pd.DataFrame()
+    tables["times"] = _kept_times(folder / "times.csv")
     arguments = json.loads(record.read_text())
     if (folder / "provenance.json").is_file():
         arguments["provenance"] = json.loads((folder / "provenance.json").read_text())
     return SimpleNamespace(**tables), arguments
+
+
+def _kept_times(path: Path) -> pd.DataFrame | None:
+    """times.csv, which stays where timings.csv is not kept; its milliseconds were once what is shared_milliseconds."""
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path)
+    new = {"milliseconds": "shared_milliseconds", "milliseconds_sd": "shared_milliseconds_sd"}
+    return table if "shared_milliseconds" in table else table.rename(columns=new)
 
 
 def _summary(found: Correlations, inputs: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -321,20 +266,27 @@ def _summary(found: Correlations, inputs: Mapping[str, Sequence[str]]) -> pd.Dat
         rows[f"{capacity}_sd"] = wide["sd", "mean", "pearson", capacity]
     rows["scored"], rows["cells"] = counts["cells"] - counts["missing"], counts["cells"]
     rows["undefined"] = counts["undefined"]
-    for target in found.aligned.targets:
-        rows[target] = wide["mean", target, "pearson", "none"]
-        rows[f"{target} sd"] = wide["sd", target, "pearson", "none"]
     order = rows.reset_index().sort_values(
         ["yardstick", "pearson", "method"], ascending=[True, False, True], na_position="last", kind="stable"
     )
     return order.reset_index(drop=True)
 
 
+def _by_target(found: Correlations) -> pd.DataFrame:
+    plain = found.table.query("measure == 'pearson' and capacity == 'none'")
+    plain = plain[plain["target"].isin(found.aligned.targets)]
+    return plain.pivot(index="method", columns="target", values=["mean", "sd"])
+
+
 def _times(timings: pd.DataFrame | None) -> pd.DataFrame | None:
-    if timings is None or "Milliseconds" not in timings or timings["Milliseconds"].isna().all():
+    named = {"milliseconds": "Milliseconds Alone", "shared_milliseconds": "Milliseconds"}
+    given = [] if timings is None else [(n, c) for n, c in named.items() if c in timings and timings[c].notna().any()]
+    if not given:
         return None
-    spent = timings.dropna(subset="Milliseconds").groupby("Method")["Milliseconds"]
-    table = pd.DataFrame({"milliseconds": spent.mean(), "milliseconds_sd": spent.std(ddof=0)})
+    table = pd.DataFrame()
+    for name, column in given:
+        spent = timings.dropna(subset=column).groupby("Method")[column]
+        table = table.join(pd.DataFrame({name: spent.mean(), f"{name}_sd": spent.std(ddof=0)}), how="outer")
     ahead = timings[timings["Stage"] == "preparation"]
     if len(ahead):
         each = ahead.groupby(["Method", TARGET])["Seconds"].sum()
@@ -434,6 +386,13 @@ def _ceiling_notes(targets: pd.DataFrame, cube: np.ndarray) -> list[str]:
     ]
 
 
+def _random_notes(found: Correlations) -> list[str]:
+    sd = stats.sd_of_random_orders(found.aligned.truth)
+    if not np.isfinite(sd):
+        return []
+    return [f"A single random order of the models has a Mean PC within ±{1.96 * sd:.1f} in 95 % of cases."]
+
+
 def _records(
     tables: Any,
     out: Path,
@@ -456,7 +415,8 @@ def _records(
     first = [c for c in (*MODEL, TARGET, "Oracle") if c in truth]
     save(truth[[*first, *(c for c in truth if c not in first)]], out / "truth.csv")
     save(tables.status, out / "status.csv")
-    save(tables.timings, out / "timings.csv")
+    if len(tables.timings):
+        save(tables.timings, out / "timings.csv")
     chosen = {name: list(arrays) for name, arrays in (inputs or {}).items()}
     record = {"title": title, "exclude_models": list(exclude_models), "inputs": chosen}
     put(out / "report.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
@@ -480,12 +440,15 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
     put(path, held.getvalue())
 
 
-def _write_tables(report: Report, out: Path, name: str) -> None:
+def _write_tables(report: Report, out: Path, name: str, columns: Sequence[str] = ()) -> None:
     save(report.summary, out / f"{name}.csv")
     grids = [summary_grid(report), target_grid(report)]
+    tabulars = latex_grids(report, columns)
+    if columns and (wide := width(tabulars[0])) > TEXT_WIDTH:
+        print(f"note: {out}/{name}.tex is about {wide:.0f} pt wide; an article has {TEXT_WIDTH:.0f}.", file=sys.stderr)
     notes = "".join(f"- {note}\n" for note in [*legend(report), *report.notes])
     put(out / f"{name}.md", "\n".join(layout.markdown(grid) for grid in grids) + "\n" + notes)
-    put(out / f"{name}.tex", "\n".join(layout.latex(grid) for grid in grids))
+    put(out / f"{name}.tex", "\n".join(latex(g, whole=bool(columns)) for g in tabulars))
 
 
 def _pictures(report: Report, out: Path) -> None:
@@ -499,7 +462,7 @@ def _pictures(report: Report, out: Path) -> None:
             continue
         captions = [
             "Pearson undefined" if not np.isfinite(r) else f"Pearson ×100 = {r:.0f}"
-            for r in (report.summary.at[row.Index, target] for target in aligned.targets)
+            for r in (report.by_target.at[row.method, ("mean", target)] for target in aligned.targets)
         ]
         safe = re.sub(r"[^\w.+-]+", "_", row.method)
         scatter.draw(
@@ -516,40 +479,15 @@ def _pictures(report: Report, out: Path) -> None:
 def _rank_picture(report: Report, path: Path) -> None:
     """Mean ranks by Pearson of the methods that are defined on every target, the static list among them."""
     shown = report.summary[~report.summary["yardstick"] | (report.summary["method"] == supporting.REFERENCE)]
-    values = shown[list(report.correlations.aligned.targets)].to_numpy(float)
+    values = report.by_target["mean"].loc[shown["method"], list(report.correlations.aligned.targets)].to_numpy(float)
     full = np.isfinite(values).all(1)
     if full.sum() >= 3 and values.shape[1] >= 2:
         ranks.draw(path, shown.loc[full, "method"].tolist(), values[full], "Pearson")
 
 
-def _grid(title: str, summary: pd.DataFrame, lead: list, fields: list) -> Grid:
-    columns = [*lead, *fields]
-    blocks = [
-        [[cell(row) for _, cell in columns] for row in summary.itertuples() if row.yardstick == which]
-        for which in (False, True)
-    ]
-    return Grid(title, [name for name, _ in columns], blocks, left=len(lead))
-
-
 def _input(arrays: Sequence[str] | None) -> str | None:
     named = [INPUTS[a] for a in arrays or () if a in INPUTS]
     return ", ".join(named) or None
-
-
-def _time(spent: pd.DataFrame, method: str) -> str | None:
-    if method not in spent.index:
-        return None
-    return spread(spent.at[method, "milliseconds"], spent.at[method, "milliseconds_sd"])
-
-
-def _from(spent: pd.DataFrame, method: str, column: str) -> str | None:
-    return number(spent.at[method, column]) if method in spent.index else None
-
-
-def _chance(row: tuple) -> float:
-    """A number in [0, 1) that depends on the row's names alone."""
-    text = "\0".join(("random", *map(str, row)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
 def _without(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
@@ -558,19 +496,29 @@ def _without(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m benchmark.report path=<folder>`: make a run's tables and pictures again from its records."""
-    from pydantic import Field
+    from pydantic import Field, field_validator
 
     from benchmark import cli
     from benchmark.config import ConfigError, Spec
 
+    class Latex(Spec):
+        columns: tuple[str, ...] = ()
+
+        @field_validator("columns", mode="before")
+        @classmethod
+        def _several(cls, value: object) -> object:
+            return (value,) if isinstance(value, str) else value or ()
+
     class Settings(Spec):
         path: Path = Field(Path("outputs/run"), description="folder of a run")
         html: bool = Field(False, description="write report.html as well: one page that needs no network")
+        latex: Latex = Field(Latex(), description="latex.columns=[pearson,interval,…]: what table.tex shows, in order")
 
     def run(settings: Settings) -> int:
         try:
             tables, arguments = read(settings.path)
-            return write(tables, settings.path, **arguments, html=settings.html)
+            chosen = settings.latex.columns
+            return write(tables, settings.path, **arguments, html=settings.html, latex_columns=chosen)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
 

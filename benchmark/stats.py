@@ -183,8 +183,30 @@ def variance_shares(truth: np.ndarray) -> dict[str, float]:
 
 
 def over_draws(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (ddof 0) over the first axis, of the draws where the value exists."""
-    return nanmean(values, 0), np.sqrt(nanmean((values - nanmean(values, 0)) ** 2, 0))
+    """Mean and standard deviation (ddof 0) over the first axis, of the draws where the value exists.
+
+    A single draw has no standard deviation: NaN, not 0.
+    """
+    mean = nanmean(values, 0)
+    spread = np.sqrt(nanmean((values - mean) ** 2, 0))
+    return mean, np.where(np.isfinite(values).sum(0) > 1, spread, np.nan)
+
+
+def of_random_orders(truth: np.ndarray) -> np.ndarray:
+    """(..., t): what each of MEASURES is on average over all orders of the models: 0 where it is defined, else NaN.
+
+    Exact: an order and its reverse have opposite signs in every measure and are equally likely.
+    """
+    return np.where(defined(truth, truth), 0.0, np.nan)
+
+
+def sd_of_random_orders(truth: np.ndarray) -> float:
+    """Standard deviation of a single random order's mean Pearson ×100 over targets; truth (t, m).
+
+    Over all orders of m models Pearson's r has variance 1/(m - 1) (Pitman 1937); targets are ordered independently.
+    """
+    models = np.isfinite(truth).sum(-1)[np.isfinite(of_random_orders(truth))]
+    return float(100 * np.sqrt((1 / (models - 1)).sum()) / len(models)) if len(models) else float("nan")
 
 
 def nanmean(x: np.ndarray, axis: int) -> np.ndarray:

@@ -27,7 +27,8 @@ class Tables:
     seeds    truth seed by seed, with all its measures
     status   one row per score that is not `ok`, and per cell that failed, with the reason; one per cell that ran out
              of memory once and was made with halved batches
-    timings  milliseconds per score; seconds and images/s per trained cell; not reproducible to the byte
+    timings  Milliseconds per score, what methods share counted once, and Milliseconds Alone, of the method with nothing
+             computed before; seconds and images/s per trained cell; not reproducible to the byte
     """
 
     scores: pd.DataFrame
@@ -63,7 +64,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 status.append(row | {"Stage": "score", "Method": column, "Status": "failed", "Reason": failed[key]})
                 continue
             entry = store.read("score", key)
-            spent = entry.record["milliseconds"]
+            spent, alone = entry.record["milliseconds"], entry.record.get("milliseconds_alone")
             status += _retried(row, "probe", entry.values.get("note"))
             facts = {"Layers": transfer.model.layers, "Parameters": entry.values["parameters"]}
             for run, value in enumerate(entry.values["scores"]):
@@ -73,7 +74,8 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 if "parts" in entry.values:
                     function = made.cells[key].work["method"].function
                     banks.add(function, column, at, entry.values["status"][run], entry.values["parts"][run])
-                timings.append(row | {"Stage": "score", "Method": column, "Run": run, "Milliseconds": spent[run]})
+                times = {"Milliseconds": spent[run], "Milliseconds Alone": alone[run] if alone else None}
+                timings.append(row | {"Stage": "score", "Method": column, "Run": run, **times})
                 if entry.values["status"][run] != "ok":
                     problem = {"Status": entry.values["status"][run], "Reason": entry.values["reasons"][run]}
                     status.append(row | {"Stage": "score", "Method": column, "Run": run} | problem)
@@ -84,7 +86,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
         truth=_mean_over_seeds(per_seed),
         seeds=per_seed,
         status=_ordered(status, [*KEYS, "Stage", "Method", "Run", "Status", "Reason"]),
-        timings=_ordered(timings, [*KEYS, "Stage", "Method", "Run", "Milliseconds", "Seconds"]),
+        timings=_ordered(timings, [*KEYS, "Stage", "Method", "Run", "Milliseconds", "Milliseconds Alone", "Seconds"]),
     )
 
 

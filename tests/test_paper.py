@@ -31,7 +31,9 @@ def folder(tmp_path_factory):
     truth = whole[whole["Run"] == 0][["Architecture", "Source Dataset", TARGET, "Oracle"]]
     scores = whole.drop(columns="Oracle")
     keys = ["Run", "Architecture", "Source Dataset", TARGET]
-    timings = scores[keys].assign(Stage="score", Method="parc", Milliseconds=2.0 + scores["Run"], Seconds=None)
+    timings = scores[keys].assign(
+        Stage="score", Method="parc", Seconds=None, **{"Milliseconds Alone": 2.0 + scores["Run"]}
+    )
     out = tmp_path_factory.mktemp("paper")
     tables = {"scores": scores, "truth": truth, "seeds": truth.assign(Seed=0), "status": pd.DataFrame()}
     report.write(SimpleNamespace(**tables, timings=timings), out / "run", quiet=True)

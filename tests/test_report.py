@@ -1,6 +1,7 @@
 """The report: numbers that the tables state, bytes that repeat, gaps that are named."""
 
 import hashlib
+import io
 import re
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
-from benchmark import correlate, layout, report, scatter
+from benchmark import correlate, grids, latex, layout, report, scatter
 
 KEYS = ["Model", "Architecture", "Source Dataset", "Target Dataset"]
 
@@ -44,9 +45,8 @@ def tables():
                         {**at, "Stage": "score", "Method": "noise", "Status": "degenerate", "Reason": "n ≤ d"}
                     )
                 scores.append(at | facts | score)
-                timings.append(
-                    at | {"Stage": "score", "Method": "good", "Milliseconds": 4.0 + 2 * run, "Seconds": None}
-                )
+                spent = {"Milliseconds": 4.0 + 2 * run, "Milliseconds Alone": 9.0 + 2 * run}
+                timings.append(at | {"Stage": "score", "Method": "good", "Seconds": None} | spent)
             timings.append(row | {"Stage": "preparation", "Method": "good", "Milliseconds": None, "Seconds": 1.5})
     per_seed = pd.DataFrame(seeds)
     truth = per_seed.groupby([*KEYS, "Layers"], sort=False)["Oracle"].agg(Oracle="mean", Seeds="count").reset_index()
@@ -63,12 +63,20 @@ def made(tables, **more):
     return report.build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, **more)
 
 
+def printed(found, width, **more):
+    """The lines of a report on a terminal of that width, without colours."""
+    console = Console(width=width, force_terminal=True, no_color=True, file=io.StringIO(), legacy_windows=False)
+    report.show(found, console=console, where="out/table.md", **more)
+    return re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue()).splitlines()
+
+
 def hashes(folder):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 
 def test_summary_states_the_correlations(tables):
-    summary = made(tables).summary.set_index("method")
+    report_made = made(tables)
+    summary = report_made.summary.set_index("method")
     joined = tables.scores.merge(tables.truth[[*KEYS, "Oracle"]])
     cells = [
         [100 * scipy.stats.pearsonr(g["good"], g["Oracle"])[0] for _, g in run.groupby("Target Dataset")]
@@ -76,7 +84,7 @@ def test_summary_states_the_correlations(tables):
     ]
     assert summary.loc["good", "pearson"] == pytest.approx(np.mean(cells))
     assert summary.loc["good", "pearson_sd"] == pytest.approx(np.std(np.mean(cells, axis=1)))
-    assert summary.loc["good", "leaves"] == pytest.approx(np.mean([c[0] for c in cells]))
+    assert report_made.by_target.at["good", ("mean", "leaves")] == pytest.approx(np.mean([c[0] for c in cells]))
     layers = tables.truth.groupby("Target Dataset").apply(lambda g: 100 * g["Layers"].corr(g["Oracle"]))
     assert summary.loc["layers", "pearson"] == pytest.approx(layers.mean())
 
@@ -112,9 +120,16 @@ def test_scores_that_are_not_ok_are_left_out_counted_and_named(tables):
 
 
 def test_times_are_per_score_and_preparation_per_target(tables):
-    times = made(tables).times.set_index("method").loc["good"]
-    assert times["milliseconds"] == pytest.approx(5) and times["milliseconds_sd"] == pytest.approx(1)  # noqa: PT018
+    found = made(tables)
+    times = found.times.set_index("method").loc["good"]
+    assert times[["milliseconds", "milliseconds_sd"]].tolist() == pytest.approx([10, 1])  # of the method alone
+    assert times[["shared_milliseconds", "shared_milliseconds_sd"]].tolist() == pytest.approx([5, 1])
     assert times["preparation_seconds"] == pytest.approx(12 * 1.5)
+    grid = grids.times_grid(found)
+    row = dict(zip(grid.head, next(r for r in grid.blocks[0] if r[0] == "good"), strict=True))
+    assert (row["ms"], row["ms shared"], row["preparation s"]) == ("10.0 ± 1.0", "5.0 ± 1.0", "18.0")
+    old = tables.timings.drop(columns="Milliseconds Alone")  # of a run from before the method alone was timed
+    assert "ms" not in grids.times_grid(made(SimpleNamespace(**{**vars(tables), "timings": old}))).head
 
 
 def test_targets_state_spread_over_models_beside_spread_over_seeds(tables):
@@ -141,7 +156,8 @@ def test_files_repeat_to_the_byte_and_hold_no_time(tables, tmp_path):
 def test_intervals_ceiling_and_what_is_supported_stand_in_the_table(tables, tmp_path):
     report.write(tables, tmp_path, quiet=True)
     table = pd.read_csv(tmp_path / "table.csv").set_index("method")
-    assert (table["pearson_low"] <= table["pearson"]).drop("vacuous").all()
+    assert (table["pearson_low"] <= table["pearson"]).drop(["vacuous", "random"]).all()
+    assert np.isnan(table.loc["random", "pearson_low"])
     assert np.isnan(table.loc["vacuous", "pearson_low"])
     text = (tmp_path / "table.md").read_text()
     assert layout.between(table.loc["good", "pearson_low"], table.loc["good", "pearson_high"]) in text
@@ -184,6 +200,10 @@ def test_report_is_made_again_from_its_folder(tables, tmp_path, capsys):
     assert hashes(tmp_path) == before
     assert capsys.readouterr().out == shown
     assert "f(x), y" in shown and "trial, without m3" in shown  # noqa: PT018
+    assert report.main([f"path={tmp_path}", "latex.columns=[kendall,pearson]"]) == 0
+    head = next(line for line in (tmp_path / "table.tex").read_text().splitlines() if "Mean PC" in line)
+    assert head.split(" & ") == ["    method", r"$\tau_b$", r"Mean PC \\"]
+    assert report.main([f"path={tmp_path}", "latex.colums=[kendall]"]) == 2
     assert report.main([f"path={tmp_path}/nowhere"]) == 2
 
 
@@ -201,23 +221,23 @@ def test_table_without_named_models(tables, tmp_path):
 
 def test_markdown_latex_and_terminal_say_the_same(tables):
     found = made(tables)
-    grid = report.summary_grid(found)
-    value = layout.spread(found.summary["pearson"][0], found.summary["pearson_sd"][0])
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    report.show(found, console=console)
+    grid = grids.summary_grid(found)
+    mean, sd = (layout.number(found.summary[c][0]) for c in ("pearson", "pearson_sd"))
+    value = f"{mean} ± {sd}"
     assert value in layout.markdown(grid)
-    assert value in console.export_text()
-    assert value.replace("±", r"$\pm$") in layout.latex(grid)
+    assert value in "\n".join(printed(found, 200))
+    assert rf"\textbf{{{mean}}} $\pm$ {sd}" in latex.latex(grid)
     assert len({line.count("|") for line in layout.markdown(grid).splitlines() if line.startswith("|")}) == 1
 
 
 def test_latex_escapes_and_separates_blocks(tables):
-    text = layout.latex(report.target_grid(made(tables)))
+    text = latex.latex(grids.target_grid(made(tables)))
     assert r"photos\_b" in text and r"static\_list" in text  # noqa: PT018
     assert text.count(r"\midrule") == 2 and r"\toprule" in text and r"\bottomrule" in text  # noqa: PT018
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {4}
-    assert layout.tex("τ_b 5% {x}") == r"$\tau_b$ 5\% \{x\}"
+    assert latex.tex("τ_b 5% {x}") == r"$\tau_b$ 5\% \{x\}"
+    assert latex.tex("−4 and -14 to 5, a-1: résumé ∂ 中") == r"$-$4 and $-$14 to 5, a-1: r\'{e}sum\'{e} U+2202 U+4E2D"
 
 
 def test_numbers_are_shown_without_a_negative_zero():

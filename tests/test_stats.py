@@ -138,4 +138,4 @@ def test_variance_shares_recover_a_simulated_design():
 def test_over_draws_is_the_population_standard_deviation():
     mean, sd = stats.over_draws(np.array([[1.0, np.nan], [3.0, 4.0]]))
     np.testing.assert_allclose(mean, [2, 4])
-    np.testing.assert_allclose(sd, [1, 0])
+    np.testing.assert_array_equal(sd, [1, np.nan])  # a single draw has none
