@@ -265,9 +265,9 @@ def _score(
             result = Result(None, "failed", str(error))
         row[method.name] = np.nan if result.value is None else result.value
         banks.add(method.function, method.name, row, result.status, result.parts)
-        spent.append(
-            {"Stage": "score", "Method": method.name, "Milliseconds": round(1000 * result.seconds, 4), "Seconds": None}
-        )
+        taken = {"Milliseconds": 1000 * result.seconds, "Milliseconds Alone": 1000 * result.alone}
+        taken = {name: round(value, 4) for name, value in taken.items()}
+        spent.append({"Stage": "score", "Method": method.name, **taken, "Seconds": None})
         if result.status != "ok":
             problem = {"Status": result.status, "Reason": result.reason}
             problems.append({"Stage": "score", "Method": method.name, **problem})
