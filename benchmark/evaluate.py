@@ -302,7 +302,7 @@ def main(argv: list[str] | None = None) -> int:
             made = tables(read(settings.features), truth, specs, settings.size, settings.draws)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
-        return report.write(
+        code = report.write(
             made,
             settings.out,
             title=settings.title,
@@ -313,6 +313,15 @@ def main(argv: list[str] | None = None) -> int:
             },
             html=settings.html,
         )
+        raised = made.status[made.status["Status"] == "failed"]
+        for method, rows in raised.groupby("Method", sort=False):
+            first = rows.iloc[0]
+            where = f"{first['Model']} → {first[TARGET]}, probe set {first['Run']}"
+            print(
+                f"{method} failed in {len(rows)} of {len(made.scores)} scores, first on {where}: {first['Reason']}.",
+                file=sys.stderr,
+            )
+        return code or int(not raised.empty)
 
     return cli.settings(run, Settings, __doc__.strip(), argv)
 

@@ -15,6 +15,7 @@ import dataclasses
 import faulthandler
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,8 +156,8 @@ class Isolation:
         """The innermost line of Python in which the process was when it was ended, if that is known."""
         self.dump.seek(0)
         text = self.dump.read().decode(errors="replace").partition("Current thread")[2]
-        line = next((line for line in text.splitlines() if line.startswith("  File ")), "")
-        return f" at {one_line(line[7:])}" if line else ""
+        found = re.search(r'File "([^"]*)", line (\d+) in (.*)', text)
+        return f" at {one_line(Path(found[1]).name)}, line {found[2]}, in {one_line(found[3])}" if found else ""
 
 
 def serve() -> None:

@@ -14,6 +14,7 @@ from benchmark.config import ConfigError, Experiment
 from benchmark.cost import describe
 from benchmark.executor import resolve_devices, worker_count
 from benchmark.executor import run as execute
+from benchmark.failures import failures
 from benchmark.plan import Cell, Plan, draw_seeds, merge, plan, scoring_seed
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
@@ -36,7 +37,10 @@ scores predict the accuracies. Finished work is kept: the same command again onl
 
 
 def run(experiments: Sequence[Experiment]) -> int:
-    """Run one experiment, or the points of a sweep as one plan. Returns the exit code: 1 where a cell failed."""
+    """Run one experiment, or the points of a sweep as one plan.
+
+    Returns the exit code: 1 where a cell failed, or a method raised an exception on one.
+    """
     start, first = time.monotonic(), experiments[0]
     _agree(experiments)
     released = None if first.truth.mode == "recompute" else first.paths.released
@@ -64,8 +68,11 @@ def run(experiments: Sequence[Experiment]) -> int:
         code |= not verify(first, made, store)
     if failed:
         _tell_failures(made, failed)
+    raised = failures(made, store, failed, by_transfer, tables)
+    for method in raised:
+        print(method, file=sys.stderr)
     print(f"{duration(time.monotonic() - start)}, results in {first.paths.out}")
-    return 1 if failed or made.unavailable else int(code)
+    return 1 if failed or raised or made.unavailable else int(code)
 
 
 def _refuse_unknown_architectures(missing: Sequence[Cell]) -> None:
@@ -184,7 +191,8 @@ def _flatten(tree: object, prefix: str = "") -> dict[str, object]:
 
 def _tell_failures(made: Plan, failed: Mapping[str, str]) -> None:
     causes = {k: r for k, r in failed.items() if not r.startswith("needs ")}
-    print(f"{len(failed)} cells failed ({len(causes)} of their own, the rest for want of these):", file=sys.stderr)
+    rest = f" ({len(causes)} of their own, the rest for want of these)" if len(causes) < len(failed) else ""
+    print(f"{len(failed)} cells failed{rest}:", file=sys.stderr)
     for key, reason in list(causes.items())[:20]:
         print(f"  {made.cells[key].label}: {reason}", file=sys.stderr)
     print("Run the same command again to try them once more; what is finished is kept.", file=sys.stderr)

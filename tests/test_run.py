@@ -87,12 +87,34 @@ def test_a_strangers_method_needs_no_change_here(finished, copied):
         def size(features, labels, factor=1.0):
             return factor * len(labels)
 
-        def broken(features):
+        def broken(features, model):
             raise ArithmeticError("no such thing")
+
+        def rarely(features, seed):
+            if seed == 1010:
+                raise ArithmeticError("not \\x1b[1mhere")
+            return 1.0
+
+        def dies(features):
+            import os
+            os.abort()
     """
-    mine = ("+method.mine._target_=stranger.size", "+method.mine.factor=0.5", "+method.bad._target_=stranger.broken")
-    done = run(copied, *mine, PYTHONPATH=module(copied / "theirs", "stranger", code))
-    assert done.returncode == 0, done.stderr
+    mine = ("+method.mine._target_=stranger.size", "+method.mine.factor=0.5", "+method.mine.timeout=60")
+    theirs = [
+        f"+method.{n}._target_=stranger.{f}" for n, f in (("bad", "broken"), ("rare", "rarely"), ("dead", "dies"))
+    ]
+    done = run(copied, *mine, *theirs, PYTHONPATH=module(copied / "theirs", "stranger", code))
+    assert done.returncode == 1, done.stderr
+    told = done.stderr
+    assert told.count("Traceback") == 1
+    assert "\nbad failed in 6 of 6 scores, first on trained → tiny, probe draw 0. It was given features (20, " in told
+    assert ", model {params, feature_dim, target_size, " in told
+    assert "\nArithmeticError: no such thing\n" in told
+    assert "\nrare failed in 3 of 6 scores, first on trained → tiny, probe draw 0: ArithmeticError: not " in told
+    assert "\x1b" not in told
+    assert "dead trained → tiny: its process died (Aborted) at stranger.py, line 15, in dies (probe draw 0)" in told
+    (kept,) = {line.rpartition(" in ")[2].rstrip(".") for line in told.splitlines() if line.startswith("rare ")}
+    assert "in rarely" in json.loads(Path(kept).read_text())["failure"]["traceback"]
     table = scores(copied)
     assert (table["mine"] == 10.0).all()  # half of probe.size=20
     np.testing.assert_array_equal(table["parc"], scores(finished)["parc"])
