@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from methods.capabilities import EVERY, capabilities
 from methods.checks import choice
-from methods.linalg import average_ranks
+from methods.linalg import SAME, average_ranks
 
 Normalisation = Literal["minmax", "z", "rank"]
 
@@ -26,7 +26,7 @@ def minmax(values: ArrayLike) -> np.ndarray:
     if known.size == 0:
         return v
     low, spread = known.min(), np.ptp(known)
-    return (v - low) / spread if spread > 0 else v - low
+    return (v - low) / spread if spread > _rounding(known) else np.where(np.isfinite(v), 0.0, v)
 
 
 def zscore(values: ArrayLike) -> np.ndarray:
@@ -35,8 +35,8 @@ def zscore(values: ArrayLike) -> np.ndarray:
     known = v[np.isfinite(v)]
     if known.size == 0:
         return v
-    if np.ptp(known) == 0:
-        return v - known[0]
+    if np.ptp(known) <= _rounding(known):
+        return np.where(np.isfinite(v), 0.0, v)
     return (v - known.mean()) / known.std()
 
 
@@ -45,7 +45,8 @@ def ranked(values: ArrayLike) -> np.ndarray:
     v = _column(values)
     known = np.isfinite(v)
     out = np.full(len(v), np.nan)
-    out[known] = average_ranks(v[known], tie=0.0).values / max(known.sum(), 1)
+    if known.any():
+        out[known] = average_ranks(v[known], tie=_rounding(v[known])).values / known.sum()
     return out
 
 
@@ -118,6 +119,11 @@ def finished(function: Callable[..., Any], scores: Sequence[Any]) -> np.ndarray:
 
 def _parts(score: Any) -> Mapping[str, float]:
     return getattr(score, "parts", {}) if getattr(score, "status", "ok") == "ok" else {}
+
+
+def _rounding(known: np.ndarray) -> float:
+    """What scores of a bank may differ by and be the same: a range of that size is not to be stretched to one."""
+    return SAME * float(np.abs(known).max())
 
 
 def _column(values: ArrayLike) -> np.ndarray:

@@ -7,7 +7,7 @@ from methods.capabilities import estimator
 from methods.checks import choice, same_length
 from methods.classes import read_classes, read_targets
 from methods.lda import lda
-from methods.linalg import Features, as_features
+from methods.linalg import SAME, Features, as_features
 from methods.ncc import ncc
 from methods.score import Score, degenerate, insufficient, not_applicable
 
@@ -74,7 +74,8 @@ def least_squares(features: ArrayLike | Features, labels: ArrayLike) -> Score:
     t = read_targets(labels, features.n)
     own = features.uncentred
     residuals = t - own.U @ (own.U.T @ t)
-    value = -float((residuals**2).mean())
+    loss = float((residuals**2).mean())
+    value = -loss if loss > SAME**2 * float((t**2).mean()) else 0.0  # targets that the features reach leave rounding
     if own.rank == 0:
         return degenerate("features are all zero", value)
     if not features.sd.any():

@@ -57,7 +57,7 @@ def hscore(
     value = float((np.einsum("cr,cr->c", sums, sums) / counts).sum())
     value = min(value, float(min(len(counts) - 1, features.centred.rank)))  # above by rounding only
     # Repeated rows lower the rank, yet distinct rows in general position still fit whatever labels they have.
-    if features.n <= features.d + 1 and features.centred.rank >= len(np.unique(features.x, axis=0)) - 1:
+    if features.n <= features.d + 1 and features.centred.rank >= len(np.unique(features.first_equal)) - 1:
         return degenerate(vacuous, value)
     return Score(value)
 

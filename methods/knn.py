@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike
 from methods.capabilities import estimator
 from methods.checks import choice, whole
 from methods.labels import class_index, multi_hot, multilabel
-from methods.linalg import PCA, TIE, Features, reduced
+from methods.linalg import PCA, TIE, Features, measured, reduced
 from methods.score import Score, degenerate, insufficient, not_applicable
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 ROWS = 1024  # queries at a time: what is held beside the Gram matrix is ROWS · n
-NOISE = 1e-13  # of a squared distance out of a float64 Gram, relative to the squared norms
+NOISE = 1e-12  # of a squared distance out of a float64 Gram, relative to the squared norms
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,16 @@ def knn(
     n_dims, pca  principal components kept first
     metric       euclidean, cosine or correlation
     vote         majority, or soft: the mean share of the votes that the true label gets, a finer scale
-    split        neighbours from the first half of the images, accuracy on the second (the paper's split)
+    split        neighbours from the first half of the images (the larger one, where n is odd), accuracy on the
+                 second: the paper's split
     compat       "parc": the released rule for k > 1. Where all k votes differ, the mean over the k
                  neighbours is scored, else the commonest label, the smallest id where two are as common
     returns      percentage in [0, 100]; higher predicts better
 
-    Ties do not depend on the order of images or ids: neighbours at the same distance as the k-th share its
-    votes; among labels with as many votes the one with the nearest voter wins; labels that still tie share
-    the credit. An image is never its own neighbour, duplicates may be.
+    Ties do not depend on the order of images or ids, nor on rounding (distances are equal within 1e-12 of
+    themselves and 16 eps of the row's length): neighbours at the same distance as the k-th share its votes;
+    among labels with as many votes the one with the nearest voter wins; labels that still tie share the
+    credit. An image is never its own neighbour, duplicates may be.
     Cost O(n² d), about 20 n² bytes. Deterministic. Needs two classes and more than k images.
     Degenerate where features are constant.
     Source: Bolya et al., NeurIPS 2021, section 3 ("k-NN CV"); the release drops the first neighbour in
@@ -82,7 +84,7 @@ def knn(
     codes, counts = (None, None) if several else class_index(labels, features.n)
     if counts is not None and len(counts) < 2:
         return insufficient("needs at least two classes; got one")
-    half = features.n // 2 if split else 0
+    half = first_half(features.n) if split else 0
     candidates = half if split else features.n - 1
     if k > candidates:
         return insufficient(f"k = {k} neighbours of {candidates} candidates")
@@ -101,60 +103,80 @@ def knn(
 
 def _neighbours(features: Features, metric: Metric, k: int, split: bool) -> Neighbours:
     """For every image (of the second half, for a split) its k nearest and what ties with the k-th."""
-    if metric == "euclidean":
-        gram = features.centred_gram
-    else:
-        x = features.x
-        x = x - x.mean(axis=1, keepdims=True) if metric == "correlation" else x
-        norms = np.linalg.norm(x, axis=1, keepdims=True)
-        directions = x / np.where(norms > 0, norms, 1.0)
-        gram = directions @ directions.T
-    half = features.n // 2
+    x, gram, rounding = metric_space(features, metric)
+    half = first_half(features.n)
     candidates = np.arange(half if split else features.n)
     queries = np.arange(half if split else 0, features.n)
     parts = [
-        _nearest(features, metric, gram, queries[start : start + ROWS], candidates, k)
+        _nearest(x, gram, rounding, queries[start : start + ROWS], candidates, k)
         for start in range(0, len(queries), ROWS)
     ]
     return Neighbours(*(np.concatenate(part) for part in zip(*parts, strict=True)), first=queries[0])
 
 
+def first_half(n: int) -> int:
+    """Images of the first half of n, the larger one where n is odd."""
+    return n - n // 2
+
+
+def metric_space(features: Features, metric: Metric) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows whose Euclidean distances the metric goes by, their inner products up to a shift, and their rounding (n,).
+
+    Of two directions u, v half of ||u - v||² is 1 - cos(u, v). A row without a direction gets one of its own, at a
+    right angle to all others.
+    """
+    x, eps = features.x, np.finfo(float).eps
+    lengths = np.linalg.norm(x, axis=1)
+    if metric == "euclidean":
+        return x, features.centred_gram, 16 * eps * np.maximum(lengths, np.sqrt((lengths**2).mean()))
+    x = x - x.mean(axis=1, keepdims=True) if metric == "correlation" else x
+    norms = np.linalg.norm(x, axis=1)
+    lost = norms <= 16 * eps * lengths
+    norms[lost] = 1.0
+    directions = np.c_[np.where(lost[:, None], 0.0, x / norms[:, None]), np.eye(len(x))[:, lost]]
+    return directions, directions @ directions.T, 16 * eps * np.maximum(lengths / norms, 1.0)
+
+
 def _nearest(
-    features: Features, metric: Metric, gram: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: int
+    x: np.ndarray, gram: np.ndarray, rounding: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Queries, neighbours, distances (squared where Euclidean) and weights, which add up to k a query."""
-    block = gram[queries[0] : queries[-1] + 1, : len(candidates)]
-    if metric == "euclidean":
-        norms = gram.diagonal()
-        sizes = norms[queries, None] + norms[candidates]
-        distances = sizes - 2.0 * block
-    else:
-        sizes, distances = 2.0, np.rint((1.0 - block) / TIE) * TIE
-    distances[queries[:, None] == candidates] = np.inf
-    kth = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
-    if metric == "euclidean":
-        # A Gram leaves rounding of the size of the norms: rows where that decides are measured directly.
-        near = distances <= kth + NOISE * sizes
-        near &= np.count_nonzero(near, axis=1)[:, None] > k
-        _measure(distances, features, queries, np.nonzero(near))
-        kth = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
-    slack = TIE * kth
-    rows, columns = np.nonzero(distances <= kth + slack)
-    reached = distances[rows, columns]
-    at_edge = reached >= (kth - slack)[rows, 0]
+    """Queries in order, neighbours, squared distances, equal ones to the bit, and weights: k in all for a query."""
+    first, last, c = queries[0], queries[-1] + 1, len(candidates)
+    norms = gram.diagonal()
+    # Less the query's own norm, which every distance of a row holds: ||x_j||² - 2 x_i · x_j.
+    distances = gram[first:last, :c] * -2.0
+    distances += norms[:c]
+    mine = np.flatnonzero(queries < c)
+    distances[mine, queries[mine]] = np.inf
+    kth = np.partition(distances, k - 1, axis=1)[:, k - 1] if k > 1 else distances.min(axis=1)
+    # A Gram leaves rounding of the size of the norms: whatever is within that of the k-th may be it.
+    noise = NOISE * (2.0 * norms[queries] + np.maximum(kth, 0.0))
+    rows, columns = np.nonzero(distances <= (kth + noise)[:, None])
+    if k == 1 and len(rows) == len(queries):
+        return queries, columns, np.zeros(len(rows)), np.ones(len(rows))
+    reached = measured(x, queries[rows], columns)
+    order = np.lexsort((reached, rows))
+    rows, columns, reached = rows[order], columns[order], _evened(reached[order], rows[order], rounding[queries])
+    counts = np.bincount(rows, minlength=len(queries))
+    kth = reached[np.cumsum(counts) - counts + k - 1]
+    kept = reached <= kth[rows]
+    rows, columns, reached = rows[kept], columns[kept], reached[kept]
+    at_edge = reached == kth[rows]
     closer = np.bincount(rows, ~at_edge, minlength=len(queries))
     edge = np.bincount(rows, at_edge, minlength=len(queries))
     return queries[rows], columns, reached, np.where(at_edge, ((k - closer) / edge)[rows], 1.0)
 
 
-def _measure(
-    distances: np.ndarray, features: Features, queries: np.ndarray, where: tuple[np.ndarray, np.ndarray]
-) -> None:
-    """Write squared distances by direct difference into distances[where]."""
-    for start in range(0, len(where[0]), ROWS):
-        a, b = where[0][start : start + ROWS], where[1][start : start + ROWS]
-        gap = features.x[queries[a]] - features.x[b]
-        distances[a, b] = np.einsum("nd,nd->n", gap, gap)
+def _evened(squares: np.ndarray, rows: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Squared distances in order within each row, with those that rounding alone tells apart made equal.
+
+    rounding  of each row's image, as a distance: equal images that went through a projection are not equal to the
+              last bit any more
+    """
+    moved = rounding[rows]
+    apart = TIE * squares + 2.0 * np.sqrt(squares) * moved + moved**2
+    opens = np.r_[True, (np.diff(rows) > 0) | (np.diff(squares) > apart[1:])]
+    return squares[opens][np.cumsum(opens) - 1]
 
 
 def _accuracy(found: Neighbours, truth: np.ndarray, codes: np.ndarray, k: int, vote: str) -> float:
@@ -172,7 +194,7 @@ def _accuracy(found: Neighbours, truth: np.ndarray, codes: np.ndarray, k: int, v
     wins = votes >= np.maximum.reduceat(votes, starts)[row] - 1e-9
     nearest = np.where(wins, nearest, np.inf)
     least = np.minimum.reduceat(nearest, starts)[row]
-    wins &= nearest <= least + TIE * least
+    wins &= nearest <= least
     winners = np.bincount(row, wins)
     right = wins & (label == truth[row])
     return float((right / winners[row]).sum() / len(truth))

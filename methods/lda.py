@@ -54,8 +54,8 @@ class Within:
 
         M^-1 = (1-a) S_W + a tr(S_W)/d I. Raises LinAlgError where that is singular to rounding.
         """
-        if intensity == 0.0 and len(self.covariance) > self.classes.n - self.classes.c:
-            raise linalg.LinAlgError("fewer residuals than dimensions")
+        if intensity == 0.0 and np.linalg.matrix_rank(self.residuals) < len(self.covariance):
+            raise linalg.LinAlgError("the residuals do not span all dimensions")
         shrunk = (1.0 - intensity) * self.covariance
         shrunk[np.diag_indices_from(shrunk)] += intensity * self.trace / self.d
         largest = shrunk.diagonal().max()

@@ -4,6 +4,7 @@ Shape letters: n images, d features, c target classes, r numerical rank.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,16 +12,19 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.linalg import blas
 
+from methods.checks import choice
 from methods.labels import class_index, multi_hot, multilabel
 from methods.metering import once, shared
 
 __all__ = [
     "KEEP",
     "PCA",
+    "SAME",
     "TIE",
     "Factorisation",
     "Features",
     "Ranks",
+    "Signs",
     "as_features",
     "average_ranks",
     "class_index",
@@ -28,15 +32,32 @@ __all__ = [
     "condensed",
     "from_gram",
     "inverse_norms",
+    "largest_first",
+    "measured",
     "multi_hot",
     "multilabel",
     "reduced",
+    "sq_distances",
 ]
 
 PCA = Literal["randomised", "exact"]
+Signs = Literal["loadings", "scores"]
 
 # Correlations of a float64 Gram are good to about 1e-14: what differs by less than this is a tie.
 TIE = 1e-12
+
+# Numbers at the end of a computation that differ by less than this share of their size are the same number: what is
+# decided by comparing them (a best class, a best penalty, a range over models) must not go by rounding.
+SAME = 1e-9
+
+# Eigenvalues of a Gram below this share of the largest are good to fewer than seven digits: rows are decomposed then.
+TRUSTED = 1e-8
+
+# A row's variance below this share of its squares has lost digits to the subtraction of its mean: it comes first then.
+CANCELLED = 1e-3
+
+# A Gram's squared distance below this share of the squared norms has lost half of its digits: measured again.
+CLOSE = 1e-6
 
 # Above so many images, an (n, n) matrix that few methods need is not kept: 10,000 fit in 4 GB.
 KEEP = 4096
@@ -94,6 +115,12 @@ class Features:
         return np.asarray(self.given, dtype=np.float64).view()
 
     @shared
+    def first_equal(self) -> np.ndarray:
+        """Index (n,) of the first row that equals each: its own where none before it does."""
+        seen: dict[bytes, int] = {}
+        return np.array([seen.setdefault(row.tobytes(), i) for i, row in enumerate(self.given)])
+
+    @shared
     def mean(self) -> np.ndarray:
         """Mean feature vector (d,); exactly the value of a column that is constant."""
         return self.x[0] + (self.x - self.x[0]).mean(axis=0)
@@ -122,31 +149,34 @@ class Features:
 
     @property
     def sq_distances(self) -> np.ndarray:
-        """Squared Euclidean distances (n, n), clipped at 0, the diagonal 0; made afresh from the centred Gram."""
-        norms = self.centred_gram.diagonal()
-        out = self.centred_gram * -2.0
-        out += norms[:, None]
-        out += norms
-        np.maximum(out, 0.0, out=out)
-        np.fill_diagonal(out, 0.0)
-        return out
+        """Squared Euclidean distances (n, n), exactly 0 between equal rows; made afresh from the centred Gram."""
+        return sq_distances(self.x, self.centred_gram)
 
     @shared
     def centred(self) -> Factorisation:
         """Of the centred features; rank is at most n - 1."""
         # Subtracting a mean leaves its rounding behind, which is not a direction of the features.
         floor = 8 * np.finfo(float).eps * np.sqrt(self.n) * float(np.linalg.norm(self.mean))
-        found = (
-            from_gram(self.centred_gram, self.d, floor) if self.n <= self.d else _from_rows(self.x - self.mean, floor)
-        )
+        found = from_gram(self.centred_gram, self.d, floor) if self.n <= self.d else None
+        # The mean takes one direction, whose eigenvalue is rounding.
+        if found is None or not _trusted(found, self.n - 1):
+            found = _from_rows(self.x - self.mean, floor)
         # The mean takes one direction: what the decomposition finds there is rounding.
         keep = min(found.rank, self.n - 1)
-        return Factorisation(found.U[:, :keep], found.s[:keep])
+        return Factorisation(self._alike(found.U[:, :keep]), found.s[:keep])
 
     @shared
     def uncentred(self) -> Factorisation:
         """Of the features as they are."""
-        return from_gram(self.gram, self.d) if self.n <= self.d else _from_rows(self.x)
+        found = from_gram(self.gram, self.d) if self.n <= self.d else None
+        if found is None or not _trusted(found, self.n):
+            found = _from_rows(self.x)
+        return Factorisation(self._alike(found.U), found.s)
+
+    def _alike(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (n, m) computed from the features, equal to the bit where the features are: products leave rounding."""
+        first = self.first_equal
+        return rows if (first == np.arange(self.n)).all() else rows[first]
 
     @property
     def interpolates(self) -> bool:
@@ -168,9 +198,7 @@ class Features:
         return once(self, "_standardised", self._standardise) if self.n <= KEEP else self._standardise()
 
     def _standardise(self) -> tuple[np.ndarray, np.ndarray]:
-        z = self.x - self.mean
-        z /= np.where(self.sd > 0, self.sd, 1.0)
-        z[:, self.sd == 0] = 0.0
+        z = self._z_scored
         gram, sums = z @ z.T, z.sum(axis=1)
         # A row at the mean keeps the rounding of the subtraction, which is no direction.
         moved = self.sd > 0
@@ -178,6 +206,13 @@ class Features:
         lost = gram.diagonal() <= rounding @ rounding
         gram[lost], gram[:, lost], sums[lost] = 0.0, 0.0, 0.0
         return gram, sums
+
+    @property
+    def _z_scored(self) -> np.ndarray:
+        z = self.x - self.mean
+        z /= np.where(self.sd > 0, self.sd, 1.0)
+        z[:, self.sd == 0] = 0.0
+        return z
 
     @shared
     def correlation_ranks(self) -> Ranks:
@@ -187,44 +222,65 @@ class Features:
         covariance = gram.copy() if self.n <= KEEP else gram
         # In place: covariance -= sums sums^T / d (symmetric, so that its transpose is the same matrix).
         blas.dger(-1.0 / self.d, sums, sums, a=covariance.T, overwrite_a=1)
-        scale, undefined = inverse_norms(covariance.diagonal().copy(), squares)
+        own = covariance.diagonal().copy()
+        scale, undefined = inverse_norms(own, squares)
+        if (own[scale > 0] < CANCELLED * squares[scale > 0]).any():
+            rows = self._z_scored
+            rows[scale == 0] = 0.0
+            rows -= rows.mean(axis=1, keepdims=True)
+            covariance = rows @ rows.T
+            scale = np.where(scale > 0, 1.0 / np.sqrt(np.where(scale > 0, covariance.diagonal(), 1.0)), 0.0)
         covariance *= -scale[:, None]
         covariance *= scale
         distances = condensed(covariance)
         del gram, covariance
         return average_ranks(distances, undefined=undefined)
 
-    def pca(self, n_dims: int, kind: PCA = "randomised") -> "Features":
+    def pca(self, n_dims: int, kind: PCA = "randomised", signs: Signs = "loadings") -> "Features":
         """The first min(n_dims, n, d) principal components, as Features of their own, kept per n_dims.
 
-        kind  randomised  scikit-learn's PCA on the features as given (their dtype included), randomised
-                          solver, iterated_power=1, random_state=1919: the paper's
-              exact       the shared factorisation truncated, each column with a positive third moment; at
-                          most `centred.rank` columns
+        kind   randomised  the paper's solver in float64: a random projection (scikit-learn's, ten dimensions more
+                           than asked for, random_state=1919) after one power iteration; what is rounding is 0
+               exact       the shared factorisation truncated, each column with a positive third moment; at
+                           most `centred.rank` columns
+        signs  of the randomised solver's components, which are arbitrary, yet PARC and RSA see them.
+               loadings    the largest entry of a component over the d features is positive (scikit-learn since 1.5);
+                           of equally large ones the first
+               scores      the largest entry over the n images is positive (scikit-learn up to 1.4, the paper's time)
         """
         if isinstance(n_dims, bool) or int(n_dims) != n_dims or n_dims < 1:
             raise ValueError(f"n_dims must be a whole number of at least 1, or null. Got {n_dims!r}.")
-        if kind not in ("randomised", "exact"):
-            raise ValueError(f"pca must be 'randomised' or 'exact'. Got {kind!r}.")
+        choice("pca", kind, ("randomised", "exact"))
+        choice("signs", signs, ("loadings", "scores"))
         dims = min(int(n_dims), self.n, self.d)
-        project = self._exact if kind == "exact" else self._randomised
-        return once(self, f"pca {kind} {dims}", lambda: Features(project(dims)))
+        project = self._exact if kind == "exact" else partial(self._randomised, signs=signs)
+        return once(self, f"pca {kind} {dims} {signs}", lambda: Features(project(dims)))
 
     def _exact(self, dims: int) -> np.ndarray:
         if not self.centred.rank:  # constant features have no component at all: one column of zeros stands for them
             return np.zeros((self.n, 1))
+        s = self.centred.s
+        dims = min(dims, np.count_nonzero(s > s[0] * np.sqrt(max(self.n, self.d) * np.finfo(float).eps)))
         rows = self.centred.R[:, :dims]
-        # A component's sign is arbitrary, yet PARC's correlation of rows sees it: the longer tail points up.
-        return np.where((rows**3).sum(axis=0) < 0, -rows, rows)
+        # A component's sign is arbitrary, yet PARC's correlation of rows sees it: the longer tail points up, and
+        # where neither is longer by more than rounding, the first of the largest entries.
+        cubes = rows**3
+        skew = cubes.sum(axis=0)
+        even = np.abs(skew) <= SAME * np.abs(cubes).sum(axis=0)
+        return rows * np.where(even, largest_first(rows), np.sign(skew))
 
-    def _randomised(self, dims: int) -> np.ndarray:
+    def _randomised(self, dims: int, signs: Signs) -> np.ndarray:
         if not self.sd.any() or self.n == 1:
             return np.zeros((self.n, dims))
-        from sklearn import decomposition
+        from sklearn.utils.extmath import randomized_svd
 
-        given = self.given if self.given.dtype in (np.float32, np.float64) else self.x
-        solver = decomposition.PCA(dims, svd_solver="randomized", iterated_power=1, random_state=1919)
-        return solver.fit_transform(given)
+        # Orthonormal between the steps: the same subspace, of which float64 then holds every direction.
+        u, s, vt = randomized_svd(
+            self.x - self.mean, dims, n_iter=1, power_iteration_normalizer="QR", flip_sign=False, random_state=1919
+        )
+        # Directions that the features do not have come out as rounding, which z-scoring would blow up.
+        s = np.where(s > s[0] * np.sqrt(max(self.n, self.d) * np.finfo(float).eps), s, 0.0)
+        return self._alike(u * (s * largest_first(vt.T if signs == "loadings" else u)))
 
     def class_sums(self, codes: np.ndarray, n_classes: int) -> np.ndarray:
         """Sum of the feature rows of each class (n_classes, d); zeros for a class without a row."""
@@ -236,10 +292,44 @@ def as_features(x: "ArrayLike | Features") -> Features:
     return x if isinstance(x, Features) else Features(x)
 
 
-def reduced(x: "ArrayLike | Features", n_dims: int | None, pca: PCA = "randomised") -> Features:
+def reduced(
+    x: "ArrayLike | Features", n_dims: int | None, pca: PCA = "randomised", signs: Signs = "loadings"
+) -> Features:
     """x as Features, projected to n_dims principal components unless that is None."""
     features = as_features(x)
-    return features if n_dims is None else features.pca(n_dims, pca)
+    return features if n_dims is None else features.pca(n_dims, pca, signs)
+
+
+def largest_first(columns: np.ndarray) -> np.ndarray:
+    """Sign (k,) of each column's entry of largest size; of those that are as large but for rounding, the first."""
+    sizes = np.abs(columns)
+    at = np.argmax(sizes >= (1.0 - SAME) * sizes.max(axis=0), axis=0)
+    return np.where(columns[at, np.arange(columns.shape[1])] < 0, -1.0, 1.0)
+
+
+def sq_distances(rows: np.ndarray, gram: np.ndarray, at: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Squared Euclidean distances (m, n) from the rows `at` to all rows (n, d), exactly 0 between equal ones.
+
+    gram  inner products (n, n) of the rows, better of the centred ones: what it leaves as the difference of two
+          nearly equal numbers is measured again, pair by pair
+    """
+    norms, which = gram.diagonal(), np.arange(len(gram))[at]
+    out = gram[at] * -2.0
+    out += norms[at, None]
+    out += norms
+    a, b = np.nonzero(out <= CLOSE * (norms[at, None] + norms))
+    out[a, b] = measured(rows, which[a], b)
+    return out
+
+
+def measured(rows: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances (m,) between rows[a] and rows[b] by their differences, some at a time."""
+    out = np.empty(len(a))
+    step = max(1, 2**21 // rows.shape[1])
+    for start in range(0, len(a), step):
+        gap = rows[a[start : start + step]] - rows[b[start : start + step]]
+        out[start : start + step] = np.einsum("nd,nd->n", gap, gap)
+    return out
 
 
 def class_sums(rows: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarray:
@@ -301,7 +391,15 @@ def from_gram(gram: np.ndarray, d: int, floor: float = 0.0) -> Factorisation:
     return Factorisation(np.ascontiguousarray(vectors[:, :keep]), np.sqrt(values[:keep]))
 
 
+def _trusted(found: Factorisation, rank: int) -> bool:
+    """Whether a Gram's factorisation has the rank of rows in general position, and holds every direction well."""
+    return found.rank >= rank and (rank == 0 or found.s[rank - 1] ** 2 > TRUSTED * found.s[0] ** 2)
+
+
 def _from_rows(x: np.ndarray, floor: float = 0.0) -> Factorisation:
+    n, d = x.shape
+    if n <= d:  # the triangle of its transpose has the same left vectors and values
+        x = linalg.qr(x.T, mode="r", check_finite=False)[0][:n].T
     u, s, _ = linalg.svd(x, full_matrices=False, check_finite=False)
-    keep = int(np.count_nonzero(s > max(s[0] * max(x.shape) * np.finfo(float).eps, floor)))
+    keep = int(np.count_nonzero(s > max(s[0] * max(n, d) * np.finfo(float).eps, floor)))
     return Factorisation(np.ascontiguousarray(u[:, :keep]), s[:keep])

@@ -7,7 +7,7 @@ from scipy import special
 from methods.capabilities import estimator
 from methods.checks import choice
 from methods.labels import class_index, multilabel
-from methods.linalg import PCA, Features, from_gram, reduced
+from methods.linalg import PCA, SAME, Features, from_gram, reduced
 from methods.score import Score, degenerate, insufficient, not_applicable
 
 
@@ -35,7 +35,8 @@ def logistic(
     n_dims, pca  principal components kept first, of the whole probe
     compat       "scikit-learn": the tolerance as scikit-learn 1.4 and later read it, of the mean loss, not the
                  summed one: with many classes the first gradient is below it, and nothing is learnt
-    returns      accuracy on the second half in [0, 100]; higher predicts better
+    returns      accuracy on the second half in [0, 100], classes that tie share it (compat: the
+                 first has it); higher predicts better
 
     The penalised fit of scikit-learn's lbfgs with C = 1, at most 20 iterations, stopped where no entry of the
     summed loss's gradient exceeds 0.1, as the paper's version did; in the row space of the first half, where
@@ -58,7 +59,9 @@ def logistic(
         train, test, basis = features.x[:half], features.x[half:], None
     classes, y = np.unique(codes[:half], return_inverse=True)
     weights, offsets = _fitted(train, y, len(classes), tolerance, basis)
-    value = 100.0 * float((classes[_decided(test @ weights + offsets)] == codes[half:]).mean())
+    own = np.full(int(codes.max()) + 1, -1)
+    own[classes] = np.arange(len(classes))
+    value = 100.0 * _credit(test @ weights + offsets, own[codes[half:]], shared=compat is None)
     return Score(value) if features.sd.any() else degenerate("features are constant", value)
 
 
@@ -130,5 +133,15 @@ def _fitted(
     return w[:-1], w[-1]
 
 
-def _decided(z: np.ndarray) -> np.ndarray:
-    return (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else z.argmax(axis=1)
+def _credit(z: np.ndarray, own: np.ndarray, shared: bool) -> float:
+    """Share of the images (m,) whose own column has the largest logit of (m, k).
+
+    own     the column of the image's class; -1 for a class unseen in training
+    shared  columns that tie share the image; else the first has it
+    """
+    z = np.c_[np.zeros(len(z)), z] if z.shape[1] == 1 else z
+    top = z >= z.max(axis=1, keepdims=True) - SAME * np.maximum(np.abs(z).max(axis=1, keepdims=True), 1.0)
+    if not shared:
+        return float((top.argmax(axis=1) == own).mean())
+    hit = top[np.arange(len(z)), own] & (own >= 0)
+    return float((hit / top.sum(axis=1)).mean())

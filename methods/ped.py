@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from methods.capabilities import applied, estimator, named
 from methods.checks import whole
 from methods.classes import Classes, read_classes
-from methods.linalg import Features, as_features
+from methods.linalg import Features, as_features, sq_distances
 from methods.score import Score, degenerate
 
 LEAST_SD = 1e-3  # of a column that features are standardised by
@@ -103,13 +103,9 @@ def apart(means: np.ndarray, by: np.ndarray, gaps: np.ndarray) -> np.ndarray:
 
 
 def distances(means: np.ndarray) -> np.ndarray:
-    """Euclidean distances between means (c, c), from the Gram of the centred means."""
+    """Euclidean distances between means (c, c)."""
     centred = means - means.mean(axis=0)
-    gram = centred @ centred.T
-    norms = gram.diagonal()
-    out = np.sqrt(np.maximum(norms[:, None] + norms - 2.0 * gram, 0.0))
-    np.fill_diagonal(out, 0.0)
-    return out
+    return np.sqrt(sq_distances(centred, centred @ centred.T))
 
 
 def _vector(name: str, value: ArrayLike, d: int) -> np.ndarray:

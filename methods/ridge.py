@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from methods.capabilities import estimator
 from methods.classes import read_classes, read_targets
 from methods.labels import multi_hot, multilabel
-from methods.linalg import PCA, TIE, Features, reduced
+from methods.linalg import PCA, SAME, Features, average_ranks, reduced
 from methods.score import Score, degenerate, insufficient
 
 LAMBDAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -35,7 +35,7 @@ def ridge(
     labels       class ids (n,), multi-hot (n, c), or, with regression, real targets (n,) or (n, t)
     n_dims, pca  principal components kept first, of the whole probe
     lambdas      penalties, each above 0, in units of the mean square of the singular values; the one with
-                 the least leave-one-out squared error is taken, smallest first where equal
+                 the least leave-one-out squared error is taken, smallest first where R² is equal to 1e-9
     returns      classes: accuracy in percent (classes that tie share it). Multi-hot: mean average precision
                  in percent over the labels that some but not all images hold. Regression: R², at most 1,
                  mean over targets. Higher predicts better
@@ -91,7 +91,7 @@ def best(features: Features, t: np.ndarray, penalties: np.ndarray) -> tuple[np.n
         leverage = 1.0 / n + own.U**2 @ kept
         residuals = (tc - own.U @ (kept[:, None] * z)) / (1.0 - leverage)[:, None]
         r2 = float((1.0 - np.einsum("nt,nt->t", residuals, residuals) / spread).mean())
-        if found is None or r2 > found[0]:
+        if found is None or r2 > found[0] + SAME:
             found = r2, residuals, float(penalty)
     assert found is not None
     return t - found[1], found[0], found[2]
@@ -99,7 +99,7 @@ def best(features: Features, t: np.ndarray, penalties: np.ndarray) -> tuple[np.n
 
 def shared_accuracy(predictions: np.ndarray, hot: np.ndarray) -> float:
     """Share of rows whose largest prediction is the true class; classes that tie share it."""
-    top = predictions >= predictions.max(axis=1, keepdims=True) - TIE
+    top = predictions >= predictions.max(axis=1, keepdims=True) - SAME
     return float(((top * hot).sum(axis=1) / top.sum(axis=1)).mean())
 
 
@@ -107,4 +107,5 @@ def average_precision(predictions: np.ndarray, hot: np.ndarray) -> float:
     """Mean over labels of the average precision, in [0, 1]; images with equal predictions enter together."""
     from sklearn.metrics import average_precision_score
 
-    return float(average_precision_score(hot, predictions, average="macro"))
+    ranks = np.stack([average_ranks(column, tie=SAME).values for column in predictions.T], axis=1)
+    return float(average_precision_score(hot, ranks, average="macro"))

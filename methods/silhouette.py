@@ -6,9 +6,9 @@ from numpy.typing import ArrayLike
 from methods.capabilities import estimator
 from methods.checks import choice
 from methods.classes import Classes, read_classes
-from methods.knn import Metric
+from methods.knn import Metric, metric_space
 from methods.labels import multi_hot
-from methods.linalg import PCA, Features, reduced
+from methods.linalg import PCA, Features, reduced, sq_distances
 from methods.score import Score, degenerate, insufficient
 
 ROWS = 1024  # images at a time: what is held beside the Gram matrix is ROWS · n
@@ -52,15 +52,15 @@ def silhouette(
         return insufficient("needs a class with two images; every image has its own")
     if not features.sd.any():
         return degenerate("features are constant", 0.0)
-    if metric == "euclidean":
-        blocks = (_euclidean(features.centred_gram, at) for at in _blocks(features.n))
-    else:
-        x = features.x - features.x.mean(axis=1, keepdims=True) if metric == "correlation" else features.x
-        norms = np.linalg.norm(x, axis=1, keepdims=True)
-        directions = x / np.where(norms > 0, norms, 1.0)
-        blocks = (np.maximum(1.0 - directions[at] @ directions.T, 0.0) for at in _blocks(features.n))
+    x, gram, rounding = metric_space(features, metric)
+    squares = (sq_distances(x, gram, at) for at in _blocks(features.n))
+    # Of directions half the squared distance is 1 - cosine.
+    blocks = (np.sqrt(block) if metric == "euclidean" else 0.5 * block for block in squares)
+    least = rounding if metric == "euclidean" else rounding**2
     hot = multi_hot(classes.codes)
-    values = [_silhouettes(block, at, classes, hot) for block, at in zip(blocks, _blocks(features.n), strict=True)]
+    values = [
+        _silhouettes(block, at, classes, hot, least[at]) for block, at in zip(blocks, _blocks(features.n), strict=True)
+    ]
     return Score(float(np.concatenate(values).mean()))
 
 
@@ -68,13 +68,10 @@ def _blocks(n: int) -> list[np.ndarray]:
     return np.split(np.arange(n), range(ROWS, n, ROWS))
 
 
-def _euclidean(gram: np.ndarray, at: np.ndarray) -> np.ndarray:
-    norms = gram.diagonal()
-    return np.sqrt(np.maximum(norms[at, None] + norms - 2.0 * gram[at], 0.0))
-
-
-def _silhouettes(distances: np.ndarray, at: np.ndarray, classes: Classes, hot: np.ndarray) -> np.ndarray:
-    """Silhouettes of the images `at` from their distances (m, n) to all."""
+def _silhouettes(
+    distances: np.ndarray, at: np.ndarray, classes: Classes, hot: np.ndarray, least: np.ndarray
+) -> np.ndarray:
+    """Silhouettes of the images `at` from their distances (m, n) to all; below `least` (m,) these are rounding."""
     distances[np.arange(len(at)), at] = 0.0
     sums = distances @ hot  # (m, c)
     mine = np.arange(len(at)), classes.codes[at]
@@ -84,5 +81,5 @@ def _silhouettes(distances: np.ndarray, at: np.ndarray, classes: Classes, hot: n
     means[mine] = np.inf
     b = means.min(axis=1)
     larger = np.maximum(a, b)
-    defined = (counts > 1) & (larger > 0)
-    return np.where(defined, (b - a) / np.where(larger > 0, larger, 1.0), 0.0)
+    defined = (counts > 1) & (larger > least)
+    return np.where(defined, (b - a) / np.where(defined, larger, 1.0), 0.0)

@@ -105,12 +105,37 @@ def test_class_sums_leave_absent_classes_zero():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_randomised_pca_is_scikit_learns(dtype):
+def test_randomised_pca_is_scikit_learns_in_float64(dtype):
     from sklearn.decomposition import PCA
 
     x = drawn(60, 40).astype(dtype)
     solver = PCA(n_components=8, svd_solver="randomized", iterated_power=1, random_state=1919)
-    np.testing.assert_array_equal(Features(x).pca(8).given, solver.fit_transform(x))
+    expected, found = solver.fit_transform(x.astype(np.float64)), Features(x).pca(8).x
+    # Up to signs, in which versions of scikit-learn differ: the largest loading, over the columns of x, is positive.
+    np.testing.assert_allclose(found * np.sign((found * expected).sum(axis=0)), expected, atol=1e-11)
+    loadings = (x - x.mean(axis=0)).T @ found
+    assert (loadings[np.abs(loadings).argmax(axis=0), np.arange(8)] > 0).all()
+    scores = Features(x).pca(8, signs="scores").x
+    np.testing.assert_array_equal(np.abs(scores), np.abs(found))
+    assert (scores[np.abs(scores).argmax(axis=0), np.arange(8)] > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["randomised", "exact"])
+def test_components_that_features_do_not_have_are_no_rounding(kind):
+    """Rank 4, and the last two images equal: z-scoring would blow rounding up to the size of a component."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 4)) @ rng.normal(size=(4, 50))
+    x[-1] = x[-2]
+    found = Features(x).pca(8, kind).x
+    assert np.count_nonzero(found.any(axis=0)) == 4
+    np.testing.assert_array_equal(found[-1], found[-2])
+
+
+def test_of_two_equally_large_loadings_the_first_decides_the_sign():
+    """Columns 1 and 3 are each other's negative: which has the larger loading is rounding."""
+    x = np.random.default_rng(1).normal(size=(20, 1)) * [[0.5, 2.0, 0.1, -2.0]]
+    found = Features(x).pca(1).x[:, 0]
+    assert np.sign(found @ x[:, 1]) == 1
 
 
 @pytest.mark.parametrize(("n", "d"), SHAPES[:5])
