@@ -236,6 +236,17 @@ class Features:
         del gram, covariance
         return average_ranks(distances, undefined=undefined)
 
+    @shared
+    def cosine_ranks(self) -> Ranks:
+        """Ranks of 1 - cosine between the rows of the z-scored features.
+
+        The correlations with numerators and variances averaged over every choice of the columns' signs: over those, the
+        product of two rows' means is sum_k z_ik z_jk / d², which leaves (1 - 1/d) of the inner product.
+        """
+        gram, _ = self.standardised_gram
+        scale, undefined = inverse_norms(gram.diagonal(), gram.diagonal())
+        return average_ranks(condensed(gram * -scale[:, None] * scale), undefined=undefined)
+
     def pca(self, n_dims: int, kind: PCA = "randomised", signs: Signs = "loadings") -> "Features":
         """The first min(n_dims, n, d) principal components, as Features of their own, kept per n_dims.
 

@@ -22,6 +22,7 @@ def parc(
     labels: ArrayLike,
     n_dims: int | None = None,
     pca: PCA = "randomised",
+    average_signs: bool = False,
     compat: str | None = None,
     n_classes: int | None = None,
 ) -> Score:
@@ -32,7 +33,13 @@ def parc(
               and are left out (the reason says how many)
     n_dims    principal components kept first; the paper recommends 32; null keeps the features
     pca       randomised (the paper's solver) or exact
-    compat    "parc": label distances through floating-point correlation, as released. For some class
+    average_signs
+              of components: they are arbitrary, yet correlations of rows see them. By default the largest
+              loading of a component is positive. True: each covariance and variance of rows is averaged
+              over all 2^n_dims choices, which makes the correlation a cosine, and needs no choice
+    compat    "scikit-learn-1.2": of each component the largest entry over the images is positive, as in the
+              paper's time (randomised only).
+              "parc": label distances through floating-point correlation, as released. For some class
               counts (37, say) equal distances then differ in the last bit and are ranked, by what the
               BLAS happens to return: the value depends on the machine and can be several times too small
     n_classes classes of the data set, of which a probe may hold fewer: the released label rows are so long,
@@ -48,8 +55,9 @@ def parc(
     (its correlations are then taken as 0).
     Source: Bolya et al., NeurIPS 2021, arXiv 2111.06977, section 4.
     """
-    choice("compat", compat, (None, "parc"))
-    features = reduced(features, n_dims, pca)
+    choice("compat", compat, (None, "parc", "scikit-learn-1.2"))
+    features = reduced(features, n_dims, pca, "scores" if compat == "scikit-learn-1.2" else "loadings")
+    released = compat == "parc"
     if multilabel(labels):
         hot = multi_hot(labels, features.n)
         held = hot.sum(axis=1)
@@ -57,8 +65,8 @@ def parc(
         left_out = features.n - len(rows)
         if len(rows) < 3:
             return insufficient("needs three images with some but not all labels")
-        ranks = features.correlation_ranks if left_out == 0 else Features(features.x[rows]).correlation_ranks
-        other = _released_ranks(multi_hot(hot, n_classes=n_classes)[rows]) if compat else multi_hot_ranks(hot[rows])
+        ranks = row_ranks(features if left_out == 0 else Features(features.x[rows]), n_dims, average_signs)
+        other = _released_ranks(multi_hot(hot, n_classes=n_classes)[rows]) if released else multi_hot_ranks(hot[rows])
         remark = f"{left_out} images with no label or all labels left out" if left_out else ""
         return spearman(ranks, other, "all pairs of images have equally similar labels", remark)
     codes, counts = class_index(labels, features.n)
@@ -66,11 +74,19 @@ def parc(
         return insufficient("needs at least two classes; got one")
     if counts.max() == 1:
         return insufficient("needs a class with two images; every image has its own")
-    if compat:
-        return spearman(
-            features.correlation_ranks, _released_ranks(multi_hot(labels, n_classes=n_classes)), "labels do not vary"
-        )
-    return _mann_whitney(features.correlation_ranks, codes)
+    ranks = row_ranks(features, n_dims, average_signs)
+    if released:
+        return spearman(ranks, _released_ranks(multi_hot(labels, n_classes=n_classes)), "labels do not vary")
+    return _mann_whitney(ranks, codes)
+
+
+def row_ranks(features: Features, n_dims: int | None, average_signs: bool) -> Ranks:
+    """Ranks of the distances between rows; ValueError for averaged signs of columns that are no components."""
+    if not average_signs:
+        return features.correlation_ranks
+    if n_dims is None:
+        raise ValueError("average_signs must be false without n_dims. Got true. Features have signs of their own.")
+    return features.cosine_ranks
 
 
 def spearman(a: Ranks, b: Ranks, constant: str, remark: str = "") -> Score:

@@ -136,5 +136,44 @@ def test_released_label_distances_are_of_rows_as_long_as_the_data_set_has_classe
 
 def test_unknown_compat_is_refused_with_a_hint():
     x, labels = probe()
-    with pytest.raises(ValueError, match=r"compat must be one of None, 'parc'. Got 'park'. Did you mean 'parc'"):
+    with pytest.raises(
+        ValueError, match=r"compat must be one of None, 'parc', 'scikit-learn-1.2'. Got 'park'. Did you mean 'parc'"
+    ):
         parc(x, labels, compat="park")
+
+
+def test_averaged_signs_are_the_mean_over_all_choices():
+    """Covariances of rows, averaged over 2^6 choices of signs, give the distances; a flip changes nothing."""
+    x, labels = probe(30, 12)
+    rows = Features(x).pca(6).x
+    z = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    total = np.zeros((30, 30))
+    for bits in range(2**6):
+        flipped = z * np.where([bits >> k & 1 for k in range(6)], -1.0, 1.0)
+        total += np.cov(flipped)
+    sd = np.sqrt(total.diagonal())
+    distances = (1 - total / sd / sd[:, None])[np.triu_indices(30, 1)]
+    unlike = np.array([labels[i] != labels[j] for i, j in combinations(range(30), 2)], dtype=float)
+    averaged = parc(x, labels, n_dims=6, average_signs=True)
+    assert averaged == pytest.approx(100 * spearmanr(distances, unlike).statistic, rel=1e-9)
+    assert averaged == pytest.approx(parc(-x, labels, n_dims=6, average_signs=True), rel=1e-9)
+    # One choice is off by more than rounding, and which it is depends on the version of scikit-learn.
+    kinds = [parc(x, labels, n_dims=6, compat=compat) for compat in (None, "scikit-learn-1.2")]
+    assert all(abs(kind - averaged) > 0.1 for kind in kinds)
+    assert abs(kinds[0] - kinds[1]) > 0.1
+
+
+def test_signs_of_scikit_learn_1_2():
+    """Of each component the entry of largest size over the images is positive: the left vectors decided it then."""
+    from sklearn.decomposition import PCA
+
+    x, labels = probe(50, 20)
+    rows = PCA(8, svd_solver="randomized", iterated_power=1, random_state=1919).fit_transform(x)
+    rows *= np.sign(rows[np.abs(rows).argmax(axis=0), np.arange(8)])
+    assert parc(x, labels, n_dims=8, compat="scikit-learn-1.2") == pytest.approx(parc(rows, labels), rel=1e-9)
+
+
+def test_features_themselves_have_signs():
+    x, labels = probe()
+    with pytest.raises(ValueError, match="average_signs must be false without n_dims"):
+        parc(x, labels, average_signs=True)
