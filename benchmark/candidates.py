@@ -6,14 +6,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark.config import ConfigError, Experiment, ModelSpec
+from benchmark.files import put
 from benchmark.findings import constant_accuracy
 from benchmark.plan import Transfer
-from benchmark.store import Store, key_of, put
+from benchmark.store import Store, key_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,13 +122,23 @@ def sizes(model: ModelSpec, store: Store) -> dict[str, int]:
     Worked out once on tensors without contents, and kept in the cache.
     """
     path = store.cache / "sizes.json"
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = _known(path)
     key = key_of({"arch": model.arch, "args": model.args, "edits": model.edits, "input": model.input_size})
     if key not in known:
         known[key] = _measured(model)
         path.parent.mkdir(parents=True, exist_ok=True)
         put(path, json.dumps(known, indent=1, sort_keys=True))
     return known[key]
+
+
+def _known(path: Path) -> dict[str, dict[str, int]]:
+    """What was worked out before; nothing where the file is not there or damaged: it is worked out again."""
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    whole = known.items() if isinstance(known, dict) else ()
+    return {k: v for k, v in whole if isinstance(v, dict) and all(isinstance(n, int) for n in v.values())}
 
 
 def _measured(model: ModelSpec) -> dict[str, int]:

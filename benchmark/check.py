@@ -16,6 +16,7 @@ from pydantic import Field
 
 from benchmark.cli import settings
 from benchmark.config import ARRAYS, ConfigError, Spec, check_parameters, did_you_mean, resolve
+from benchmark.files import put
 
 USAGE = """python -m benchmark.check <estimator> … [key=value …]
 
@@ -70,7 +71,7 @@ def run(chosen: Settings) -> int:
         _print(console, name, found)
     if chosen.out:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(markdown(verdicts, chosen.methods))
+        put(chosen.out, markdown(verdicts, chosen.methods))
     counts = [overall(found) for found in verdicts.values()]
     summary = ", ".join(f"{counts.count(v)} {v}" for v in COLOURS if v in counts)
     console.print(f"{len(counts)} estimators: {summary}" if len(counts) > 1 else f"verdict: {summary[2:]}")

@@ -6,7 +6,6 @@ errors as sentences and exits with 2 for bad input. `-m` sweeps over comma-separ
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +15,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
+from benchmark.files import no_room
+from benchmark.files import writable as writable
 from benchmark.places import shipped
 
 CONF = shipped("conf")
@@ -68,31 +69,26 @@ def _verbatim(override: str, schema: type[BaseModel]) -> str:
     return f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
 
 
-def writable(path: Path, folder: bool) -> None:
-    """ConfigError where `out` cannot become a folder (or a file) that is written to; nothing is made."""
-    kind, other = ("folder", "file") if folder else ("file", "folder")
-    if path.exists() and path.is_dir() != folder:
-        raise ConfigError(f"out must be a {kind}. Got the {other} '{path}'. Give another path.")
-    place = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-    if not (place.is_dir() or place == path.absolute()):
-        raise ConfigError(f"out must lie in a folder. Got '{path}' below the file '{place}'. Give another path.")
-    if not os.access(place, os.W_OK):
-        raise ConfigError(f"out must be where files may be written. Got '{path}'. Give another path.")
-
-
 def _guard(body: Callable[[], int]) -> int:
     try:
-        return body()
+        code = body()
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `… | head`
+            sys.stderr.close()
+            return 0
+        if not (said := no_room(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted: nothing that was finished is lost; the same command goes on from there.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `… | head`
-        sys.stderr.close()
-        return 0
 
 
 def _experiments(run: Callable[[list[Experiment]], int], usage: str, argv: list[str]) -> int:

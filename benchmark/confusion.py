@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from benchmark.files import put
 
 WRITTEN = 25
 """Classes up to which the picture names them and writes the counts."""
@@ -39,10 +42,11 @@ def write(
 ) -> None:
     """The counts as CSV and PNG; colours show shares of a row."""
     columns = OUTCOMES if multilabel else class_names
-    with table.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["label" if multilabel else "true \\ predicted", *columns])
-        out.writerows([name, *map(int, row)] for name, row in zip(class_names, counts, strict=True))
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["label" if multilabel else "true \\ predicted", *columns])
+    out.writerows([name, *map(int, row)] for name, row in zip(class_names, counts, strict=True))
+    put(table, text.getvalue().encode(errors="backslashreplace"))
     _draw(counts, class_names, columns, picture, title)
 
 
@@ -67,4 +71,6 @@ def _draw(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], pictu
             axes.text(j, i, str(int(counts[i, j])), ha="center", va="center", fontsize=7, color=colour)
     else:
         axes.set_xlabel("predicted class, by number")
-    figure.savefig(picture, metadata={"Software": None})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    put(picture, drawn.getvalue())

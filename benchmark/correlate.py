@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import stats
-from benchmark.store import put
+from benchmark.files import put
 
 MODEL = ["Architecture", "Source Dataset"]
 TARGET = "Target Dataset"

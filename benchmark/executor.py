@@ -28,7 +28,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.config import ExecutorSpec
+from benchmark.config import ConfigError, ExecutorSpec
+from benchmark.files import as_system_error, no_room, writable
 from benchmark.plan import Cell
 from benchmark.store import STAGES, Busy, Damaged, Store, clean
 from benchmark.wording import one_line, printable
@@ -41,7 +42,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class Outcome:
     """What became of a task, and why: `done`, `present`, `busy`, `damaged`, `lost` (with its node) or `failed`.
 
-    Or `died`, where the worker's process did, and it is not known which of several cells was the cause.
+    Or `died`, where the worker's process did, and it is not known which of several cells was the cause; or `stopped`,
+    where nothing more can be written.
 
     damaged  stage and key of the cell that must be made again first
     failures {key: reason} of cells that failed while the task's others were done
@@ -64,6 +66,7 @@ def run(
     """Compute cells. Returns {key: reason} of those that failed, with what depends on them."""
     if not cells:
         return {}
+    writable(store.cache, folder=True, name="paths.cache")
     clean(store)
     device, devices = resolve_devices(spec)
     count = worker_count(spec, devices)
@@ -94,6 +97,8 @@ def drive(schedule: Schedule, workers: Iterable[Worker], report: Callable[[Cell,
                 worker.start(task)
         for worker in ready():
             task, outcome = worker.finish()
+            if outcome.status == "stopped":  # what is finished is kept; another cell would fare no better
+                raise ConfigError(outcome.reason)
             schedule.settle(task, outcome)
             if outcome.status != "busy":
                 report(task[0], outcome, schedule.progress)
@@ -310,7 +315,7 @@ def attempt(task: Sequence[Cell], store: Store, device: str, threads: int = 1) -
                 return Outcome("present")
             failures = stages.compute(todo, store, device)
     except Exception as error:  # a cell's crash becomes a row
-        return outcome_of(error, time.perf_counter() - start)
+        return outcome_of(error, time.perf_counter() - start, store.cache)
     return Outcome("done", time.perf_counter() - start, failures=failures or {})
 
 
@@ -321,8 +326,10 @@ def dead(task: Sequence[Cell], reason: str) -> Outcome:
     return Outcome("died", reason=f"{reason} at one of {len(task)} scores; each is made again alone")
 
 
-def outcome_of(error: Exception, seconds: float = 0.0) -> Outcome:
-    """What an exception makes of a task; an unforeseen one is told by its kind."""
+def outcome_of(error: Exception, seconds: float = 0.0, cache: Path | None = None) -> Outcome:
+    """What an exception makes of a task; an unforeseen one is told by its kind. `cache` is where cells are written."""
+    if cache and (full := no_room(as_system_error(error), cache)):
+        return Outcome("stopped", reason=f"paths.cache: {full}")
     if isinstance(error, Busy):
         return Outcome("busy")
     if isinstance(error, Damaged):

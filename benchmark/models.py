@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark import checkpoints
 from benchmark.checkpoints import LAYOUTS, ORIGINS, Misfit
 from benchmark.config import TRAINED
+from benchmark.files import put_tensors
 from benchmark.places import shipped
 from benchmark.provenance import seed_of
 
@@ -550,7 +551,6 @@ def save(module: nn.Module, folder: Path) -> None:
     Raises ValueError for a weight that half precision cannot hold.
     """
     import torch
-    from safetensors.torch import save_file
 
     state = {}
     for name, value in module.state_dict().items():
@@ -561,6 +561,6 @@ def save(module: nn.Module, folder: Path) -> None:
                 raise ValueError(f"weights must be finite in half precision. Got an overflow in '{name}'.")
         state[name] = value
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, folder / WEIGHTS)
+    put_tensors(folder / WEIGHTS, state)
     facts = {"classes": int(module.num_classes), "tensors": len(state), "format": "float16 matrices"}
     (folder / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")

@@ -7,7 +7,7 @@ and cut as in training. What cannot be read is named, the rest is predicted, and
 from __future__ import annotations
 
 import csv
-import os
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from pydantic import Field
 from benchmark import packs
 from benchmark.cli import settings, writable
 from benchmark.config import ConfigError, ModelSpec, RecipeSpec, Spec
+from benchmark.files import put
 from benchmark.userdata import ENOUGH
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
@@ -182,16 +183,15 @@ def _readable(path: Path) -> str:
 def write(out: Path, files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
     """The predictions as CSV, whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.part") if out.is_file() or not out.exists() else out  # or a pipe
-    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["image", "class", "probability", *(f"p({name})" for name in about.class_names)])
-        for path, of, named in zip(files, shares, answers(shares, about), strict=True):
-            words = "; ".join(about.class_names[c] for c in named)
-            chances = "; ".join(f"{of[c]:.6f}" for c in named)
-            rows.writerow([path, words, chances, *(f"{p:.6f}" for p in of)])
-    if part != out:
-        os.replace(part, out)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["image", "class", "probability", *(f"p({name})" for name in about.class_names)])
+    for path, of, named in zip(files, shares, answers(shares, about), strict=True):
+        words = "; ".join(about.class_names[c] for c in named)
+        chances = "; ".join(f"{of[c]:.6f}" for c in named)
+        rows.writerow([path, words, chances, *(f"{p:.6f}" for p in of)])
+    content = text.getvalue().encode(errors="backslashreplace")
+    put(out, content) if out.is_file() or not out.exists() else out.write_bytes(content)  # or a pipe
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from benchmark import candidates, cli, userdata
+from benchmark import candidates, cli, files, userdata
 from benchmark.candidates import Limits
 from benchmark.config import ConfigError, DataSpec, Experiment, Spec, experiment
 from benchmark.executor import Outcome, Progress
@@ -211,7 +211,7 @@ def compute(
                 here = spec.executor.model_copy(update={"name": "local", "workers": 0, "device": "cpu"})
                 display.expect(f"reading the images of {data.name}")
                 if reason := execute(ours, made.cells, store, here, display).get(pack.key):
-                    raise ConfigError(_readable(reason, store))
+                    raise ConfigError(reason)
             found = [Finding(**note) for note in store.read("pack", pack.key).values.get("notes", [])]
             for one in found:
                 say(one.sentence, display)
@@ -223,7 +223,7 @@ def compute(
     for transfer in made.transfers:
         for key in (transfer.probe, *transfer.scores.values()):
             if key in failed:
-                left_out.setdefault(transfer.model.name, _readable(failed[key], store))
+                left_out.setdefault(transfer.model.name, failed[key])
     return found
 
 
@@ -249,12 +249,6 @@ def _damaged(made: Plan, store: Store) -> Iterable[Damaged]:
 
 def scored(transfer: Transfer) -> list[tuple[str, str]]:
     return [("score", key) for key in transfer.scores.values()]
-
-
-def _readable(reason: str, store: Store) -> str:
-    if "No space left" in reason:
-        return f"paths.cache must have room. Got a full disk at {store.cache}. Free some, or set paths.cache=<folder>."
-    return reason
 
 
 def check_space(made: Plan, store: Store, spec: Experiment, images: int) -> None:
@@ -352,9 +346,10 @@ def write(answer: Answer, asked: Settings) -> None:
     from benchmark import rank_page, rank_show
 
     asked.out.mkdir(parents=True, exist_ok=True)
-    rank_show.write_json(answer, asked.out / "ranking.json", asked.model_dump(mode="json"))
-    if asked.html:
-        rank_page.write(answer, asked.out / "ranking.html")
+    with files.together():
+        rank_show.write_json(answer, asked.out / "ranking.json", asked.model_dump(mode="json"))
+        if asked.html:
+            rank_page.write(answer, asked.out / "ranking.html")
 
 
 def seconds_of(budget: str | float) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark import loading, provenance
+from benchmark.files import put
 from benchmark.packs import LEFT_OUT, Pack
 from benchmark.packs import load as load_pack
 from benchmark.page import HEAD
@@ -36,7 +37,7 @@ BEYOND = 20  # points that the plot shows above and below the predictions; longe
 
 def write(answer: Answer, path: Path) -> Path:
     """Write the page; returns its path."""
-    path.write_text(page(answer), encoding="utf-8", errors="backslashreplace")  # a file's name need not be UTF-8
+    put(path, page(answer).encode(errors="backslashreplace"))  # a file's name need not be UTF-8
     return path
 
 

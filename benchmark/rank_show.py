@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import provenance
+from benchmark.files import put
 
 if TYPE_CHECKING:
     from benchmark.race import Result
@@ -77,7 +78,7 @@ def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
 def write_json(answer: Answer, path: Path, asked: dict[str, Any]) -> None:
     """Write ranking.json: `models` best first, and everything else that was found."""
     text = json.dumps(as_data(answer, asked), indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name need not be UTF-8
+    put(path, text.encode(errors="backslashreplace"))  # a file's name need not be UTF-8
 
 
 def outcome(result: Result) -> str:

@@ -245,7 +245,7 @@ class _Abroad:
             else:
                 self.outcome = Outcome("present")
         except Exception as error:  # as in a worker of this machine
-            self.outcome = outcome_of(error)
+            self.outcome = outcome_of(error, cache=self.crew.store.cache)
 
     def unload(self) -> _Delivery:
         """What became of the task; the worker is free for another while the cells are being written."""
@@ -258,7 +258,7 @@ class _Abroad:
         writing = [
             self.crew.clerks.submit(self.crew.store.adopt, c.stage, c.key, made[c.key]) for c in task if c.key in made
         ]
-        return _Delivery(task, outcome, claims, writing)
+        return _Delivery(task, outcome, claims, writing, self.crew.store.cache)
 
     def dismiss(self) -> None:
         self.crew.ray.kill(self.actor, no_restart=True)
@@ -277,6 +277,8 @@ class _Abroad:
         except RayError:
             return crew.without(self, task), {}
         crew.post.arrived(node, self.sent, made)
+        if outcome.status == "stopped":  # that node has no room; others may
+            return Outcome("failed", reason=f"on {self.place.host}: {outcome.reason}"), {}
         if outcome.status == "damaged":  # the copy on the node: it is sent once more
             crew.post.has[node].pop(outcome.damaged[1], None)
             return crew.again(self, task, outcome.reason), {}
@@ -291,6 +293,7 @@ class _Delivery:
     outcome: Outcome
     claims: contextlib.ExitStack
     writing: list[Future]
+    cache: Path
 
     @property
     def written(self) -> bool:
@@ -304,7 +307,7 @@ class _Delivery:
             except Damaged as error:
                 return self.task, Outcome("failed", reason=f"what came back is damaged ({error.why})")
             except Exception as error:  # a full disk, for instance
-                return self.task, outcome_of(error)
+                return self.task, outcome_of(error, cache=self.cache)
             return self.task, self.outcome
 
 

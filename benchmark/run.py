@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmark import cli
+from benchmark import cli, files
 from benchmark.config import ConfigError, Experiment
 from benchmark.cost import describe
 from benchmark.executor import resolve_devices, worker_count
@@ -52,12 +52,14 @@ def run(experiments: Sequence[Experiment]) -> int:
     if first.dry_run:
         print(describe(made, store, workers))
         return 0
+    cli.writable(first.paths.out, folder=True, name="paths.out")
     for reason in made.unavailable.values():
         print(f"unavailable: {reason}", file=sys.stderr)
     columns = _columns(experiments)
     by_transfer = [names for names, one in zip(columns, plans, strict=True) for _ in one.transfers]
     failed, tables = _complete(made, store, first, by_transfer)
-    code = _report(experiments, tables, columns)
+    with files.together():
+        code = _report(experiments, tables, columns)
     if first.logger:
         from benchmark.tracking import log
 

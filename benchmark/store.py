@@ -16,8 +16,8 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-import threading
 import time
 import zipfile
 import zlib
@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, Field
 
 from benchmark.config import ConfigError, did_you_mean
+from benchmark.files import put, sync
 from benchmark.places import shipped
 
 SCHEMA = 1
@@ -38,6 +39,8 @@ STAGES = ("pack", "weights", "tune", "truth", "probe", "score")
 RESTORE = "Restore it from git, or set paths.released=null."
 
 
+MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+"""What reading a damaged JSON or zip file may end in; RuntimeError: it nests too deep, or is encrypted."""
 ALWAYS = frozenset({"spec.json", "values.json", "record.json"})
 """Files that every cell has."""
 
@@ -58,20 +61,14 @@ class Busy(Exception):
 
 
 def canonical(data: Any) -> str:
-    """JSON that is the same for the same data: sorted keys, no spaces."""
+    """JSON that is the same for the same data, also once it has been a file: keys are text, sorted; no spaces."""
+    data = json.loads(json.dumps(data, allow_nan=False))
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
     """SHA-256 of canonical JSON."""
     return hashlib.sha256(canonical(identity).encode()).hexdigest()
-
-
-def put(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all. It starts beside its place, not in unfinished/: nobody's `clean` takes it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    part.replace(path)
 
 
 def digest(path: Path) -> str:
@@ -119,11 +116,7 @@ class Store:
         _refuse_absent(self.released)
         self._verified: set[Path] = set()
         self._zips: dict[str, tuple[zipfile.ZipFile, dict[str, dict[str, str]]] | None] = {}
-        marker = self.cache / "schema.json"
-        if marker.exists() and json.loads(marker.read_text())["schema"] > SCHEMA:
-            raise ConfigError(
-                f"paths.cache must be of schema {SCHEMA} or older. Got a newer one. Update, or take another folder."
-            )
+        self._check_schema()
 
     # reading
 
@@ -189,8 +182,8 @@ class Store:
     def adopt(self, stage: str, key: str, files: Mapping[str, Any]) -> None:
         """Add a finished cell from the `files` of another store (buffers); raises Damaged where they are not intact."""
         try:
-            names = _intact(files)
-        except (ValueError, KeyError, TypeError) as error:
+            names = _intact(key, files)
+        except MALFORMED as error:
             raise Damaged(stage, key, f"on its way here: {error}") from None
         with self._staged(stage, key) as staged:
             for name in (*names, "manifest.json"):
@@ -245,30 +238,27 @@ class Store:
             if self.released and (path := self.released / f"{stage}.zip").exists():
                 try:
                     archive = zipfile.ZipFile(path)
-                except zipfile.BadZipFile as error:
+                except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
                     raise ConfigError(f"The released {path.name} is damaged ({error}). {RESTORE}") from None
-                members: dict[str, dict[str, str]] = {}
-                for name in archive.namelist():
-                    key, _, file = name.partition("/")
-                    members.setdefault(key, {})[file] = name
-                self._zips[stage] = archive, members
+                self._zips[stage] = archive, _members(archive, path)
         return self._zips[stage][1] if self._zips[stage] else {}
 
     def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
         try:
             files = _files_of(json.loads((folder / "manifest.json").read_text()))
-            for name, expected in files.items():
-                path = folder / name
-                if path in self._verified:
-                    continue
+            unread = [name for name in files if folder / name not in self._verified]
+            for name in unread:
+                path, expected = folder / name, files[name]
                 if path.stat().st_size != expected["bytes"]:
                     raise ValueError(f"{name} has {path.stat().st_size} bytes, not {expected['bytes']}")
                 if digest(path) != expected["sha256"]:
                     raise ValueError(f"{name} has another checksum")
-                self._verified.add(path)
+            if "spec.json" in unread:
+                _refuse_another(key, (folder / "spec.json").read_bytes())
+            self._verified.update(folder / name for name in unread)
         except FileNotFoundError as error:
             self._set_aside(stage, key, folder, f"{Path(error.filename).name} is missing")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except MALFORMED as error:
             self._set_aside(stage, key, folder, str(error))
         return {name: folder / name for name in files}
 
@@ -276,8 +266,8 @@ class Store:
         archive, members = self._zips[stage]
         try:
             contents = {file: archive.read(name) for file, name in members[key].items()}
-            _intact(contents)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            _intact(key, contents)
+        except (*MALFORMED, zipfile.BadZipFile, zlib.error) as error:
             raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]} ({error}). {RESTORE}") from None
         return contents
 
@@ -307,13 +297,16 @@ class Store:
             made.rename(staged)
         else:
             staged.mkdir()
-        yield staged
-        self._mark_schema()
-        for path in (
-            staged.iterdir() if self.lasting else ()
-        ):  # the rename must not overtake the bytes when the power fails
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+        try:
+            yield staged
+            self._mark_schema()
+            for path in staged.iterdir() if self.lasting else ():  # no rename before the bytes, if the power fails
+                sync(path)
+        except OSError as error:
+            shutil.rmtree(staged, ignore_errors=True)  # half a cell would keep others from what room is left
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, str(home)) from error
         home.parent.mkdir(parents=True, exist_ok=True)
         if home.exists() and not (home / "manifest.json").exists():
             self._move_away(stage, key)
@@ -321,6 +314,28 @@ class Store:
             shutil.rmtree(staged)
         else:
             staged.rename(home)
+            if self.lasting:
+                sync(home.parent)
+
+    def _check_schema(self) -> None:
+        """ConfigError for a cache of a newer version, and for one that does not say of which it is."""
+        marker = self.cache / "schema.json"
+        try:
+            schema = json.loads(marker.read_text())["schema"]
+            if type(schema) is not int:
+                raise ValueError(f"schema is {schema!r}")
+        except (FileNotFoundError, NotADirectoryError):  # a new cache, or no folder, which is said on writing
+            return
+        except MALFORMED as error:
+            said = str(error) or type(error).__name__
+            raise ConfigError(
+                f'{marker} must be {{"schema": <number>}}. Got a damaged file ({said}). Delete it: every cell says of '
+                "which schema it is. Or take another folder as paths.cache."
+            ) from None
+        if schema > SCHEMA:
+            raise ConfigError(
+                f"paths.cache must be of schema {SCHEMA} or older. Got a newer one. Update, or take another folder."
+            )
 
     def _mark_schema(self) -> None:
         marker = self.cache / "schema.json"
@@ -345,19 +360,55 @@ def _refuse_absent(released: Path | None) -> None:
 
 
 def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    files = manifest["files"]
+    """What a manifest lists; raises ValueError for one of a newer schema, or that names files outside its folder."""
+    files, schema = manifest["files"], manifest.get("schema")
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise ValueError(f"it is of schema {schema!r}, not of {SCHEMA} or older")
     if absent := ALWAYS - files.keys():
         raise ValueError(f"its manifest lacks {', '.join(sorted(absent))}")
+    if strange := [name for name in files if not _plain(name)]:
+        raise ValueError(f"its manifest names {strange[0]!r}")
     return files
 
 
-def _intact(contents: Mapping[str, Any]) -> list[str]:
-    """The names in a manifest; raises ValueError or KeyError where the contents are not what it says."""
+def _plain(name: str) -> bool:
+    """Whether this is the name of a file or folder and no way to another place."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0", ":"}
+
+
+def _refuse_another(key: str, spec: bytes) -> None:
+    """ValueError for a whole cell that is another than its name says: the key is the hash of the specification."""
+    if key_of(json.loads(spec)) != key:
+        raise ValueError("its specification is that of another cell")
+
+
+def _intact(key: str, contents: Mapping[str, Any]) -> list[str]:
+    """The names in a manifest; raises ValueError or KeyError where the contents are not what it and the key say."""
     files = _files_of(json.loads(bytes(contents["manifest.json"])))
+    if contents.keys() != {*files, "manifest.json"}:
+        raise ValueError("it has other files than its manifest")
     for name, expected in files.items():
         if hashlib.sha256(contents[name]).hexdigest() != expected["sha256"]:
             raise ValueError(f"{name} has another checksum")
+    _refuse_another(key, bytes(contents["spec.json"]))
     return list(files)
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, str]]:
+    """{key: {file: member}} of a zip file; ConfigError where one could be written elsewhere than into its cell."""
+    members: dict[str, dict[str, str]] = {}
+    for info in archive.infolist():
+        key, _, file = info.filename.partition("/")
+        if info.is_dir() and _plain(key) and not file:
+            continue
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        if link or not (_plain(key) and _plain(file)) or file in members.get(key, {}):
+            why = "a link" if link else "a second one" if file in members.get(key, {}) else "not <key>/<file>"
+            raise ConfigError(
+                f"The released {path.name} must hold files <key>/<file> alone. Got {info.filename!r}, {why}. {RESTORE}"
+            )
+        members.setdefault(key, {})[file] = info.filename
+    return members
 
 
 def clean(store: Store) -> None:
@@ -367,7 +418,7 @@ def clean(store: Store) -> None:
         try:
             with store.claim(key):
                 shutil.rmtree(folder, ignore_errors=True) if folder.is_dir() else folder.unlink(missing_ok=True)
-        except Busy:
+        except (Busy, OSError):  # in use; or not ours to remove
             continue
 
 

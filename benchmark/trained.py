@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmark.config import ConfigError, ModelSpec, explain
+from benchmark.files import put_tensors
 from benchmark.filetypes import something_else
 
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
 
     data  facts of the training data: its name, licence and origin
     """
-    import os
-
     import torch
-    from safetensors.torch import save_file
 
     state = {
         name: (value.float() if value.is_floating_point() else value).detach().to("cpu", copy=True).contiguous()
@@ -67,11 +65,7 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
     }
     text = {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in metadata.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    save_file(state, part, metadata=text)
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(file)
+    put_tensors(file, state, text)
 
 
 def code(spec: ModelSpec, n_classes: int, file: str = "model.safetensors") -> str:

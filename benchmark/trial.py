@@ -8,7 +8,7 @@ are imported inside the functions: the process that searches needs none.
 from __future__ import annotations
 
 import json
-import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.config import ModelSpec, RecipeSpec
+from benchmark.files import no_room, put, put_tensors
 from benchmark.provenance import seed_of
 from benchmark.rungs import CHECKS, held_out, hopeless
 
@@ -73,9 +74,7 @@ class Job:
 
 def write(file: Path, facts: Mapping[str, Any]) -> None:
     """JSON that is there whole or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    part.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
-    part.replace(file)
+    put(file, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
 def work(job: Job, device: str) -> None:
@@ -92,7 +91,12 @@ def work(job: Job, device: str) -> None:
     except Exception as error:  # a model that cannot be trained is out of the race, not its end
         known = type(error).__module__.startswith("benchmark.")
         facts = {"status": "failed", "reason": str(error) if known else f"{type(error).__name__}: {error}"}
-    write(job.result, facts)
+    try:
+        write(job.result, facts)
+    except OSError as error:  # the search finds no result, and no room itself
+        if not (said := no_room(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr, flush=True)
 
 
 # --- the three kinds of work ------------------------------------------------------------------------------------
@@ -234,7 +238,6 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     """
     import torch
     from safetensors.numpy import save_file as save_arrays
-    from safetensors.torch import load_file, save_file
 
     from benchmark import finetune, packs, provenance, trained
 
@@ -243,8 +246,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     examples, test = finetune.splits(job.model, pack, pack.indices("train"), tested)
     module = _trainee(job, pack.n_classes, device)
     where, gone, before = provenance.record(str(device)), 0.0, 0  # before the time that is kept for the end
-    if job.snapshot.exists():
-        state = load_file(job.snapshot)
+    if state := _kept(job.snapshot):
         gone, before = float(state.pop("place")), int(state.pop("steps", 0))
         module.load_state_dict(state)
     few = pack.indices("train")[: job.recipe.batch]
@@ -273,9 +275,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
             return 1.0
         if now - kept > max(10.0, (end - begun) / CHECKUPS):
             state = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in module.state_dict().items()}
-            part = job.snapshot.with_suffix(".part")
-            save_file(state | {"place": torch.tensor(place), "steps": torch.tensor(before + step)}, part)
-            part.replace(job.snapshot)
+            put_tensors(job.snapshot, state | {"place": torch.tensor(place), "steps": torch.tensor(before + step)})
             kept = now
         stepped = time.monotonic()
         return place
@@ -313,6 +313,20 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         "resumed_at": gone,
         "late": course.images == 0,
     }
+
+
+def _kept(snapshot: Path) -> dict[str, Any]:
+    """The weights that a killed training kept and how far it was; nothing where there are none that can be read."""
+    from benchmark import checkpoints
+
+    if not snapshot.exists():
+        return {}
+    try:
+        return checkpoints.state_dict(snapshot)
+    except checkpoints.Misfit as error:
+        print(f"the final training begins anew: {error}", file=sys.stderr, flush=True)
+        snapshot.unlink()
+        return {}
 
 
 class _Pace:

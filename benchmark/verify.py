@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmark.config import Experiment
 from benchmark.executor import run as execute
+from benchmark.files import put
 from benchmark.plan import Plan
 from benchmark.progress import Display
 from benchmark.provenance import seed_of
@@ -55,7 +56,7 @@ def verify(experiment: Experiment, made: Plan, store: Store) -> bool:
     )
     table["Difference"] = table["Again"] - table["Stored"]
     experiment.paths.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(experiment.paths.out / "verify.csv", index=False)
+    put(experiment.paths.out / "verify.csv", table.to_csv(index=False))
     near = int((table["Difference"].abs() <= spec.tolerance).sum())
     print(table.round(2).to_string(index=False))
     print(

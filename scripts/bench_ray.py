@@ -51,7 +51,7 @@ def cells_of(store: Store, names: Sequence[str]) -> list[Cell]:
     for name in names:
         probe, arrays = key_of({"probe": name}), {"features": np.ones((4, 2), np.float32), "labels": np.arange(4)}
         facts = {"images": [4], "parameters": 1, "feature_dim": 2, "target_size": 4}
-        store.write("probe", probe, {}, facts, {}, arrays | {"draw_0": np.arange(4)})
+        store.write("probe", probe, {"probe": name}, facts, {}, arrays | {"draw_0": np.arange(4)})
         work = {"method": method, "probe": probe, "reference": None, "model": {}}
         found.append(Cell("score", key_of({"score": name}), {"score": name}, (("probe", probe),), work, name))
     return found

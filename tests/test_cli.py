@@ -152,6 +152,62 @@ def test_a_newer_store_is_an_error(call, tmp_path):
     assert errors[0].startswith("error: paths.cache must be of schema 1 or older.")
 
 
+def test_a_damaged_schema_is_an_error_in_every_command(tmp_path, monkeypatch, capsys):
+    from benchmark import store
+    from scripts import import_results, release
+
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "cells-1.zip").write_bytes(b"")
+    (tmp_path / "released" / "weights").mkdir(parents=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "schema.json").write_text("")
+    here, of_run = f"cache={tmp_path}/cache", [*TINY, f"paths.cache={tmp_path}/cache"]
+    commands = [
+        lambda: cli.experiments(running_module.run, USAGE, of_run),
+        lambda: cli.settings(store.report, store.Settings, USAGE, [here, "released=null"]),
+        lambda: release.main([*of_run, f"paths.released={tmp_path}/released"]),
+        lambda: import_results.main([str(tmp_path), here]),
+    ]
+    for command in commands:
+        assert command() == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f'error: {tmp_path}/cache/schema.json must be {{"schema": <number>}}. Got a damaged')
+        assert len(said.splitlines()) == 1
+
+
+FULL = OSError(28, "No space left on device")
+
+
+def test_a_full_disk_under_out_is_one_sentence(call, tmp_path, monkeypatch):
+    """What is new goes again; a file that stood there before is whole."""
+    from benchmark import files
+
+    monkeypatch.setattr(running_module, "_complete", lambda *a: (_ for _ in ()).throw(AssertionError("not reached")))
+    code, errors, _ = call("paths.out=/proc/self/mem/out")
+    assert (code, len(errors)) == (2, 1)
+    assert errors[0].startswith("error: paths.out must lie in a folder. Got '/proc/self/mem/out' below the file")
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "table.csv").write_text("old")
+
+    def full(*given: object) -> int:
+        with monkeypatch.context() as patched, files.together():
+            (tmp_path / "given" / "out").mkdir()
+            files.put(tmp_path / "given" / "out" / "truth.csv", "1")
+            files.put(tmp_path / "given" / "table.csv", "new")
+            patched.setattr(Path, "write_bytes", lambda *a: (_ for _ in ()).throw(FULL))
+            files.put(tmp_path / "given" / "scores.csv", "1")
+        return 0
+
+    monkeypatch.setattr(running_module, "_complete", full)
+    code, errors, _ = call()
+    assert code == 2
+    assert errors == [
+        f"error: files must have a place where they can be written. Got a full disk at '{tmp_path}/given/scores.csv'. "
+        "Make room, or give another folder."
+    ]
+    assert [p.name for p in (tmp_path / "given").iterdir()] == ["table.csv"]
+
+
 # what is not an error
 
 

@@ -225,7 +225,7 @@ def test_scores_with_different_references_in_one_task_each_use_their_own(tmp_pat
         arrays = {"features": np.full((4, 3), level, np.float32), "labels": np.arange(4), "draw_0": np.arange(4)}
         facts = {"images": [4], "parameters": 7, "feature_dim": 3, "target_size": 9, "classes": 4}
         keys[name] = key_of({"probe": name})
-        store.write("probe", keys[name], {}, facts, {}, arrays)
+        store.write("probe", keys[name], {"probe": name}, facts, {}, arrays)
     method = MethodSpec(name="m", _target_=f"{__name__}.mean_difference")
     cells = [
         cell(r, stage="score", probe=keys["probe"], reference=keys[r], method=method, model={})

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.store import Store, clean
+from benchmark.store import Store, clean, key_of
 from scripts import gpu, import_results
 from tests.running import ROOT, TINY, environment
 
-KEYS = ("ab" * 32, "cd" * 32)
+KEYS = tuple(key_of({"stage": stage}) for stage in ("tune", "truth"))
 
 
 @pytest.fixture

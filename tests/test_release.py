@@ -8,9 +8,12 @@ import pytest
 from benchmark.cli import compose
 from benchmark.config import experiment
 from benchmark.plan import plan
-from benchmark.store import Store
+from benchmark.store import Store, key_of
 from scripts import release
 from tests.running import TINY, run
+
+ANOTHERS = {stage: key_of({"stage": stage}) for stage in ("weights", "tune", "truth")}
+"""Keys of another experiment's cells."""
 
 
 def spec(folder, *more):
@@ -43,9 +46,9 @@ def folder(copied):
     """The finished run's cells, and a released layer of them with another experiment's cell in each stage."""
     assert release.release([spec(copied)]) == 0
     store = Store(copied / "cache")
-    for stage, key in (("weights", "ab" * 32), ("tune", "cd" * 32), ("truth", "ef" * 32)):
+    for stage, key in ANOTHERS.items():
         store.write(stage, key, {"stage": stage}, {}, {})
-    release.export(store, {"weights": ["ab" * 32], "tune": ["cd" * 32], "truth": ["ef" * 32]}, copied / "released")
+    release.export(store, {stage: [key] for stage, key in ANOTHERS.items()}, copied / "released")
     return copied
 
 

@@ -1,12 +1,15 @@
 """The store keeps what it was given, notices what is no longer that, and belongs to one writer a cell."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -15,15 +18,18 @@ import pytest
 
 from benchmark import candidates
 from benchmark.config import ConfigError, ModelSpec
+from benchmark.files import as_system_error, no_room
+from benchmark.files import put as files_put
 from benchmark.store import Busy, Damaged, Store, canonical, clean, digest, export, key_of
 
 ROOT = Path(__file__).resolve().parents[1]
 ARRAYS = {"features": np.arange(12, dtype=np.float32).reshape(3, 4), "ids": np.array([3, 1, 2])}
-KEY = "ab" * 32
+SPECS = {key_of(spec): spec for spec in ({"cell": number} for number in range(3))}
+KEY, SECOND, THIRD = SPECS
 
 
 def put(store: Store, stage: str = "probe", key: str = KEY, oracle: float = 1.5) -> Path:
-    store.write(stage, key, {"stage": stage}, {"oracle": oracle}, {"seconds": 2.0}, ARRAYS)
+    store.write(stage, key, SPECS.get(key, {}), {"oracle": oracle}, {"seconds": 2.0}, ARRAYS)
     return store.cache / stage / key
 
 
@@ -66,7 +72,7 @@ def test_a_cell_reads_back_as_it_was_written(tmp_path):
     for name, expected in ARRAYS.items():
         np.testing.assert_array_equal(entry.arrays[name], expected)
         assert entry.arrays[name].dtype == expected.dtype
-    assert json.loads((tmp_path / "probe" / KEY / "spec.json").read_text()) == {"stage": "probe"}
+    assert json.loads((tmp_path / "probe" / KEY / "spec.json").read_text()) == SPECS[KEY]
     assert not list((tmp_path / "unfinished").iterdir())
 
 
@@ -90,7 +96,7 @@ def test_a_workspace_becomes_the_cell(tmp_path):
     store = Store(tmp_path)
     made = store.workspace(KEY)
     (made / "images.bin").write_bytes(b"12345")
-    store.write("pack", KEY, {}, {}, {}, made=made)
+    store.write("pack", KEY, SPECS[KEY], {}, {}, made=made)
     assert (store.folder("pack", KEY) / "images.bin").read_bytes() == b"12345"
     assert not made.exists()
 
@@ -106,6 +112,19 @@ def _flip_one_bit(folder: Path) -> None:
     (folder / "arrays.safetensors").write_bytes(content)
 
 
+def _change(folder: Path, change) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _exchange(folder: Path, key: str) -> None:
+    """Put another whole cell in a cell's place."""
+    other = put(Store(folder.parents[1]), folder.parent.name, key, oracle=2.5)
+    shutil.rmtree(folder)
+    other.rename(folder)
+
+
 DAMAGE = {
     "truncated": (_truncate, "bytes, not"),
     "altered": (_flip_one_bit, "another checksum"),
@@ -114,9 +133,22 @@ DAMAGE = {
     "manifest empty": (lambda f: (f / "manifest.json").write_text('{"schema": 1, "files": {}}'), "manifest lacks"),
     "manifest a list": (lambda f: (f / "manifest.json").write_text("[]"), "list indices"),
     "manifest odd": (
-        lambda f: (f / "manifest.json").write_text('{"files": {"spec.json": 1, "values.json": 1, "record.json": 1}}'),
+        lambda f: (f / "manifest.json").write_text(
+            '{"schema": 1, "files": {"spec.json": 1, "values.json": 1, "record.json": 1}}'
+        ),
         "not subscriptable",
     ),
+    "manifest deep": (lambda f: (f / "manifest.json").write_text("[" * 100_000), "recursion"),
+    "files a list": (lambda f: (f / "manifest.json").write_text('{"schema": 1, "files": [1]}'), "no attribute 'keys'"),
+    "newer": (lambda f: _change(f, lambda m: m.update(schema=2)), r"it is of schema 2, not of 1 or older"),
+    "no schema": (lambda f: _change(f, lambda m: m.pop("schema")), r"it is of schema None"),
+    "schema true": (lambda f: _change(f, lambda m: m.update(schema=True)), r"it is of schema True"),
+    "schema text": (lambda f: _change(f, lambda m: m.update(schema="1")), r"it is of schema '1'"),
+    "way out": (
+        lambda f: _change(f, lambda m: m["files"].update({"../../x": {}})),
+        r"its manifest names '\.\./\.\./x'",
+    ),
+    "another cell": (lambda f: _exchange(f, SECOND), "its specification is that of another cell"),
     "manifest binary": (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe\x00"), "decode"),
 }
 
@@ -185,9 +217,9 @@ def test_a_finished_cell_is_not_overwritten(tmp_path):
 def released(tmp_path) -> Path:
     """A released layer: a weights folder and a zip file of two probes."""
     store = Store(tmp_path / "origin")
-    for stage, key in (("weights", KEY), ("probe", KEY), ("probe", "cd" * 32)):
+    for stage, key in (("weights", KEY), ("probe", KEY), ("probe", SECOND)):
         put(store, stage, key)
-    export(store, {"weights": [KEY], "probe": ["cd" * 32, KEY]}, tmp_path / "released")
+    export(store, {"weights": [KEY], "probe": [SECOND, KEY]}, tmp_path / "released")
     return tmp_path / "released"
 
 
@@ -241,7 +273,7 @@ def test_a_damaged_release_is_an_error_that_says_what_to_do(tmp_path, released):
 
 
 def test_export_is_the_same_bytes_each_time_and_from_the_release_itself(tmp_path, released):
-    keys = {"weights": [KEY], "probe": [KEY, "cd" * 32]}
+    keys = {"weights": [KEY], "probe": [KEY, SECOND]}
     time.sleep(0.01)
     size = export(Store(tmp_path / "origin"), keys, tmp_path / "second")
     export(Store(tmp_path / "elsewhere", released), keys, tmp_path / "third")
@@ -260,40 +292,40 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_export_adds_to_a_layer_and_what_is_released_keeps_its_bytes(tmp_path, released):
     before, store = files(released), Store(tmp_path / "cache", released)
     put(store, "probe", KEY, oracle=7.0)  # made again here, with another result
-    put(store, "weights", "ef" * 32)
+    put(store, "weights", THIRD)
     put(store, "truth", KEY)
-    assert store.released_keys("probe") == {KEY, "cd" * 32}
-    size = export(store, {"weights": ["ef" * 32], "probe": [KEY], "truth": [KEY]}, released)
+    assert store.released_keys("probe") == {KEY, SECOND}
+    size = export(store, {"weights": [THIRD], "probe": [KEY], "truth": [KEY]}, released)
     after = files(released)
     assert size == sum(map(len, after.values()))
     assert before.items() <= after.items()
     layer = Store(tmp_path / "none", released)
     assert {s: layer.released_keys(s) for s in ("weights", "probe", "truth")} == {
-        "weights": {KEY, "ef" * 32},
-        "probe": {KEY, "cd" * 32},
+        "weights": {KEY, THIRD},
+        "probe": {KEY, SECOND},
         "truth": {KEY},
     }
-    put(Store(tmp_path / "origin"), "weights", "ef" * 32)  # the same cells at once, from where they were made
+    put(Store(tmp_path / "origin"), "weights", THIRD)  # the same cells at once, from where they were made
     put(Store(tmp_path / "origin"), "truth", KEY)
-    keys = {"truth": [KEY], "probe": [KEY, "cd" * 32], "weights": ["ef" * 32, KEY]}
+    keys = {"truth": [KEY], "probe": [KEY, SECOND], "weights": [THIRD, KEY]}
     export(Store(tmp_path / "origin"), keys, tmp_path / "once")
     assert files(tmp_path / "once") == after
-    export(Store(tmp_path / "none", released), {"weights": [], "probe": ["cd" * 32]}, released, drop=True)
+    export(Store(tmp_path / "none", released), {"weights": [], "probe": [SECOND]}, released, drop=True)
     layer = Store(tmp_path / "none", released)
-    assert [layer.released_keys(s) for s in ("weights", "probe", "truth")] == [set(), {"cd" * 32}, {KEY}]
+    assert [layer.released_keys(s) for s in ("weights", "probe", "truth")] == [set(), {SECOND}, {KEY}]
 
 
 def test_an_export_that_ends_midway_loses_nothing(tmp_path, released, monkeypatch):
     before, store = files(released), Store(tmp_path / "cache", released)
     for stage in ("weights", "probe", "truth"):
-        put(store, stage, "ef" * 32)
-    keys = {stage: ["ef" * 32] for stage in ("weights", "probe", "truth")}
-    _truncate(tmp_path / "cache" / "truth" / ("ef" * 32))
+        put(store, stage, THIRD)
+    keys = {stage: [THIRD] for stage in ("weights", "probe", "truth")}
+    _truncate(tmp_path / "cache" / "truth" / THIRD)
     for drop in (False, True):
         with pytest.raises(Damaged):  # the third stage, when two are made
             export(store, keys, released, drop)
         assert files(released) == before
-    put(store, "truth", "ef" * 32)
+    put(store, "truth", THIRD)
 
     def interrupted(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
@@ -315,7 +347,7 @@ def test_a_claim_excludes_other_processes_and_ends_with_its_process(tmp_path):
         store = Store(tmp_path)
         with pytest.raises(Busy), store.claim(KEY):
             pass
-        with store.claim("cd" * 32):  # another cell is free
+        with store.claim(SECOND):  # another cell is free
             pass
         holder.kill()
         holder.wait()
@@ -474,3 +506,156 @@ def test_the_command_shows_the_released_layer(tmp_path, released):
 def test_digest_is_sha256(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     assert digest(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+# what is not what it says
+
+
+def test_a_cell_under_anothers_name_is_made_again_everywhere(tmp_path, released):
+    store = Store(tmp_path / "cache")
+    one, two = put(store), put(store, key=SECOND, oracle=2.5)
+    one.rename(tmp_path / "x")
+    two.rename(one)
+    (tmp_path / "x").rename(two)
+    for key in (KEY, SECOND):
+        with pytest.raises(Damaged, match="its specification is that of another cell"):
+            Store(tmp_path / "cache").read("probe", key)
+    (released / "weights" / KEY).rename(released / "weights" / SECOND)
+    with pytest.raises(ConfigError, match=rf"weights cell {SECOND[:12]} is damaged \(its specification is that"):
+        Store(tmp_path / "none", released).read("weights", SECOND)
+    files = Store(tmp_path / "origin").files("probe", KEY)
+    content = {name: part if isinstance(part, bytes) else part.read_bytes() for name, part in files.items()}
+    with pytest.raises(Damaged, match="that of another cell"):
+        store.adopt("probe", THIRD, content)
+    with pytest.raises(Damaged, match="it has other files than its manifest"):
+        store.adopt("probe", KEY, content | {"../../stray": b"x"})
+    assert not store.has("probe", KEY)
+    assert not list(tmp_path.rglob("stray"))
+
+
+def test_specifications_are_the_same_once_they_have_been_a_file():
+    """JSON has text for keys, and sorts `10` before `9`."""
+    spec = {"parameters": {9: 1.0, 10: (1, 2), None: 0}}
+    assert key_of(spec) == key_of(json.loads(json.dumps(spec, indent=1)))
+    assert key_of(spec) == key_of({"parameters": {"10": [1, 2], "9": 1.0, "null": 0}})
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "why"),
+    [
+        ("{key}/../../stray", False, "not <key>/<file>"),
+        ("../{key}/values.json", False, "not <key>/<file>"),
+        ("/{key}/values.json", False, "not <key>/<file>"),
+        ("{key}//etc/stray", False, "not <key>/<file>"),
+        ("{key}/..", False, "not <key>/<file>"),
+        ("{key}/a\\stray", False, "not <key>/<file>"),
+        ("stray", False, "not <key>/<file>"),
+        ("{key}/link", True, "a link"),
+        ("{key}/values.json", False, "a second one"),
+    ],
+)
+def test_a_release_that_would_write_elsewhere_is_refused(tmp_path, released, name, link, why):
+    with zipfile.ZipFile(released / "probe.zip", "a") as archive, warnings.catch_warnings(action="ignore"):
+        info = zipfile.ZipInfo(name.format(key=KEY))
+        info.external_attr = (0o120777 if link else 0o644) << 16
+        archive.writestr(info, "/etc/passwd")
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    for act in (lambda s: s.has("probe", KEY), lambda s: s.folder("probe", KEY), lambda s: s.released_keys("probe")):
+        with pytest.raises(ConfigError, match=rf"released probe\.zip must hold files <key>/<file> alone\. .*{why}\."):
+            act(Store(tmp_path / "cache", released))
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_a_released_cell_has_no_file_beside_its_manifest(tmp_path, released):
+    with zipfile.ZipFile(released / "probe.zip", "a") as archive:
+        archive.writestr(f"{KEY}/more", "x")
+    with pytest.raises(ConfigError, match="it has other files than its manifest"):
+        Store(tmp_path / "cache", released).folder("probe", KEY)
+    assert not (tmp_path / "cache" / "probe").exists()
+
+
+def test_folders_and_a_password_in_a_released_zip_file(tmp_path, released):
+    with zipfile.ZipFile(released / "probe.zip", "a") as archive:
+        archive.writestr(f"{KEY}/", "")
+    assert Store(tmp_path / "cache", released).read("probe", KEY).values == {"oracle": 1.5}
+    content = bytearray((released / "probe.zip").read_bytes())
+    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # every member says that it is encrypted
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 1)
+    (released / "probe.zip").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"released probe\.zip is damaged .*encrypted"):
+        Store(tmp_path / "cache", released).read("probe", KEY)
+
+
+SCHEMAS = {
+    "empty": "",
+    "cut": '{"sch',
+    "list": "[1]",
+    "number": "1",
+    "text": '{"schema": "1"}',
+    "null": '{"schema": null}',
+}
+
+
+@pytest.mark.parametrize("content", SCHEMAS.values(), ids=SCHEMAS)
+def test_a_damaged_schema_is_a_sentence(tmp_path, content):
+    (tmp_path / "schema.json").write_text(content)
+    with pytest.raises(ConfigError, match=r'schema\.json must be \{"schema": <number>\}\. Got a damaged file \(.+\)\.'):
+        Store(tmp_path)
+
+
+# no room
+
+
+def test_a_file_is_synced_before_it_is_in_its_place_and_its_folder_after(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append(os.readlink(f"/proc/self/fd/{handle}")))
+    replaced = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda p, to: done.append(f"replace {to}") or replaced(p, to))
+    files_put(tmp_path / "a.json", "{}")
+    assert [Path(d).name.partition("-")[0].rpartition(".")[0] for d in done[:1]] == [".a.json"]
+    assert done[1:] == [f"replace {tmp_path}/a.json", str(tmp_path)]
+    done.clear()
+    put(Store(tmp_path / "cache"))
+    home = f"{tmp_path}/cache/probe"
+    assert {Path(d).name for d in done} >= {"spec.json", "values.json", "record.json", "manifest.json", "probe"}
+    assert done[-1] == home, "the cell's name is on the disk, too"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_nothing_is_left_where_there_is_no_room(tmp_path, monkeypatch, number):
+    """The disk is full when half of the third file is written: of a cell, and of a file beside the cells."""
+    store, count = Store(tmp_path), []
+    put(store, key=SECOND)
+
+    def half(path: Path, content: bytes | str) -> None:
+        count.append(path)
+        with path.open("w") as file:
+            file.write("half")
+        if len(count) >= 3:
+            raise OSError(number, os.strerror(number))
+
+    before = files(tmp_path)
+    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match=f"probe/{KEY}") as caught:
+        put(store)
+    assert caught.value.errno == number
+    said = no_room(caught.value)
+    assert said.startswith("files must have a place where they can be written. Got a ")
+    assert f"at '{tmp_path}/probe/{KEY}'" in said
+    with pytest.raises(OSError, match=r"sizes\.json"):
+        files_put(tmp_path / "sizes.json", "{}")
+    assert files(tmp_path) == before
+    assert not list((tmp_path / "unfinished").iterdir())
+
+
+def test_errors_that_are_not_about_room_are_told_apart(tmp_path):
+    assert no_room(ValueError("No space left on device")) is None
+    assert no_room(FileNotFoundError(errno.ENOENT, "none", "x")) is None
+    assert no_room(PermissionError(errno.EACCES, "no", str(tmp_path / "a")), tmp_path).startswith("files must have")
+    assert no_room(PermissionError(errno.EACCES, "no", "/elsewhere/a"), tmp_path) is None, "an input's, perhaps"
+    theirs = as_system_error(RuntimeError("I/O error: No space left on device (os error 28)"))
+    assert (type(theirs), theirs.errno) == (OSError, errno.ENOSPC)
