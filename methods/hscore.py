@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import linalg
 
 from methods.capabilities import estimator
 from methods.checks import choice
@@ -9,6 +10,7 @@ from methods.labels import class_index, multilabel
 from methods.linalg import PCA, Features, class_sums, reduced
 from methods.score import Score, degenerate, insufficient, not_applicable
 
+FULL = 1e-6  # reciprocal condition number above which columns are independent beyond doubt
 RCOND = 1e-5  # of the released pseudo-inverse: variances below this share of the largest are dropped
 
 
@@ -34,8 +36,8 @@ def hscore(
                  of the largest; exceeds the bound and depends on the basis
     returns      sum_c ||sum of U over class c||² / n_c, U the left singular vectors of the centred
                  features; in [0, min(c - 1, rank)], higher predicts better
-    Cost of the shared factorisation, then O(n r). Deterministic. Needs two classes.
-    Degenerate for features in general position with n <= d + 1: the value is c - 1 for every model (the
+    Cost of the shared factorisation, or of one QR where n > d + 1, then O(n r). Deterministic. Needs two
+    classes. Degenerate for features in general position with n <= d + 1: the value is c - 1 for every model (the
     release returns rounding noise there), and for constant features (0).
     Source: Bao et al., ICIP 2019, arXiv 2212.10082.
     """
@@ -51,13 +53,14 @@ def hscore(
     vacuous = f"n = {features.n} images in general position in d = {features.d} dimensions: any labels fit"
     if features.interpolates:
         return degenerate(vacuous, float(len(counts) - 1))
-    if features.centred.rank == 0:
+    sums = whitened_sums(features, codes, len(counts))
+    rank = sums.shape[1]
+    if rank == 0:
         return degenerate("features are constant", 0.0)
-    sums = class_sums(features.centred.U, codes, len(counts))
     value = float((np.einsum("cr,cr->c", sums, sums) / counts).sum())
-    value = min(value, float(min(len(counts) - 1, features.centred.rank)))  # above by rounding only
+    value = min(value, float(min(len(counts) - 1, rank)))  # above by rounding only
     # Repeated rows lower the rank, yet distinct rows in general position still fit whatever labels they have.
-    if features.n <= features.d + 1 and features.centred.rank >= len(np.unique(features.first_equal)) - 1:
+    if features.n <= features.d + 1 and rank >= len(np.unique(features.first_equal)) - 1:
         return degenerate(vacuous, value)
     return Score(value)
 
@@ -96,6 +99,19 @@ def shrunk_hscore(
     between = np.einsum("cr,cr,c->r", sums, sums, 1.0 / counts) / (n - 1)
     shrunk = (1 - intensity) * spectrum + intensity * spectrum.sum() / features.d
     return Score(float((1 - intensity) * (between / shrunk).sum()))
+
+
+def whitened_sums(features: Features, codes: np.ndarray, n_classes: int) -> np.ndarray:
+    """Class sums (n_classes, rank) of U, or of another orthonormal basis of the centred features' columns.
+
+    Columns that are far from dependent need no decomposition: with X = Q R, the sums of Q are those of X times R^-1.
+    """
+    if features.n > features.d + 1 and features.sd.any():
+        x = (features.x - features.mean)[:, features.sd > 0]
+        triangle = np.linalg.qr(x, mode="r")
+        if linalg.lapack.dtrcon(triangle)[0] > FULL:
+            return linalg.solve_triangular(triangle, class_sums(x, codes, n_classes).T, trans="T", check_finite=False).T
+    return class_sums(features.centred.U, codes, n_classes)
 
 
 def ledoit_wolf(features: Features) -> float:

@@ -25,10 +25,11 @@ def lfc(features: ArrayLike | Features, labels: ArrayLike, n_dims: int | None = 
     returns      correlation of K = X X^T with L (+1 where labels agree, -1 elsewhere), the diagonal
                  included, each less its grand mean; in [-1, 1], higher predicts better
 
-    Linear in n after the factorisation. With centred rows x_i, mean mu, b_i = x_i · mu, class sums s_c, B_c:
-    <K - mean, L> = 2 sum_c (||s_c||² + 2 n_c B_c), ||K - mean||² = sum s⁴ + 2 n ||b||², and
+    Without a decomposition. With centred rows x_i, mean mu, b_i = x_i · mu, class sums s_c, B_c, and G the
+    Gram matrix of the centred rows (or of the columns, where they are fewer):
+    <K - mean, L> = 2 sum_c (||s_c||² + 2 n_c B_c), ||K - mean||² = ||G||² + 2 n ||b||², and
     ||L - mean||² = n² (1 - m²), m = 2 sum n_c²/n² - 1.
-    Cost O(n d). Deterministic. Needs two classes. Degenerate where features are constant.
+    Cost O(n d) after that Gram matrix. Deterministic. Needs two classes. Degenerate where features are constant.
     Source: Deshpande et al., arXiv 2102.00084. Released copies cap n by a random subsample.
     """
     features = reduced(features, n_dims, pca)
@@ -41,13 +42,19 @@ def lfc(features: ArrayLike | Features, labels: ArrayLike, n_dims: int | None = 
         classes = read_classes("lfc", labels, features.n)
     if isinstance(classes, Score):
         return classes
-    if features.centred.rank == 0:
+    n = features.n
+    if n <= features.d:
+        gram = features.centred_gram
+        within = float(classes.own(classes.sums(gram).T).sum())
+    else:
+        centred = features.x - features.mean
+        gram, sums = centred.T @ centred, classes.sums(centred)
+        within = float(np.vdot(sums, sums))
+    if np.trace(gram) <= features.rounding**2:
         return degenerate("features are constant")
-    n, sums = features.n, classes.sums(features.centred.R)
     b = features.x @ features.mean - features.mean @ features.mean
     along = np.bincount(classes.codes, b, minlength=classes.c)
-    inner = 2.0 * float(np.vdot(sums, sums) + 2.0 * classes.counts @ along)
-    squares = features.centred.s**2
-    kernel = float(squares @ squares + 2.0 * n * (b @ b))
+    inner = 2.0 * (within + 2.0 * float(classes.counts @ along))
+    kernel = float(np.vdot(gram, gram) + 2.0 * n * (b @ b))
     m = 2.0 * float(classes.counts @ classes.counts) / n**2 - 1.0
     return Score(inner / (np.sqrt(kernel) * n * np.sqrt((1.0 - m) * (1.0 + m))))

@@ -155,15 +155,29 @@ class Features:
     @shared
     def centred(self) -> Factorisation:
         """Of the centred features; rank is at most n - 1."""
-        # Subtracting a mean leaves its rounding behind, which is not a direction of the features.
-        floor = 8 * np.finfo(float).eps * np.sqrt(self.n) * float(np.linalg.norm(self.mean))
-        found = from_gram(self.centred_gram, self.d, floor) if self.n <= self.d else None
+        found = from_gram(self.centred_gram, self.d, self.rounding) if self.n <= self.d else None
         # The mean takes one direction, whose eigenvalue is rounding.
         if found is None or not _trusted(found, self.n - 1):
-            found = _from_rows(self.x - self.mean, floor)
+            found = _from_rows(self.x - self.mean, self.rounding)
         # The mean takes one direction: what the decomposition finds there is rounding.
         keep = min(found.rank, self.n - 1)
         return Factorisation(self._alike(found.U[:, :keep]), found.s[:keep])
+
+    @property
+    def rounding(self) -> float:
+        """Largest singular value that subtracting the mean may leave behind, without any direction in the features."""
+        return 8 * np.finfo(float).eps * np.sqrt(self.n) * float(np.linalg.norm(self.mean))
+
+    def leading(self, k: int) -> Factorisation:
+        """The first min(k, rank) vectors and values of `centred`, without the others where that is less work.
+
+        Whether `centred` is there already does not matter: its last bits are others, and a score must not depend on
+        what was computed before it.
+        """
+        found = from_gram(self.centred_gram, self.d, self.rounding, k) if self.n <= self.d and 3 * k <= self.n else None
+        if found is None or not _trusted(found, k):
+            return Factorisation(self.centred.U[:, :k], self.centred.s[:k])
+        return Factorisation(self._alike(found.U), found.s)
 
     @shared
     def uncentred(self) -> Factorisation:
@@ -392,9 +406,15 @@ def inverse_norms(own: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, int
     return np.where(defined, 1.0 / np.sqrt(np.where(defined, own, 1.0)), 0.0), int((~defined).sum())
 
 
-def from_gram(gram: np.ndarray, d: int, floor: float = 0.0) -> Factorisation:
-    """The factorisation of rows in d dimensions from their inner products (n, n); floor: least singular value."""
-    values, vectors = linalg.eigh(gram, driver="evd", check_finite=False)
+def from_gram(gram: np.ndarray, d: int, floor: float = 0.0, most: int | None = None) -> Factorisation:
+    """The factorisation of rows in d dimensions from their inner products (n, n).
+
+    floor  least singular value; most: only so many of the largest
+    """
+    if most is None:
+        values, vectors = linalg.eigh(gram, driver="evd", check_finite=False)
+    else:
+        values, vectors = _largest(gram, most)
     values, vectors = values[::-1], vectors[:, ::-1]
     # Squared singular values: the relative threshold on s becomes the one that a Gram can resolve.
     least = max(max(values[0], 0.0) * max(len(gram), d) * np.finfo(float).eps, floor**2)
@@ -405,6 +425,22 @@ def from_gram(gram: np.ndarray, d: int, floor: float = 0.0) -> Factorisation:
 def _trusted(found: Factorisation, rank: int) -> bool:
     """Whether a Gram's factorisation has the rank of rows in general position, and holds every direction well."""
     return found.rank >= rank and (rank == 0 or found.s[rank - 1] ** 2 > TRUSTED * found.s[0] ** 2)
+
+
+def _largest(square: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest eigenvalues, ascending, of a symmetric matrix (n, n), and their vectors (n, k).
+
+    By its tridiagonal form, whose reflections are undone on k vectors alone; eigh's own choice of k eigenvalues
+    bisects, which takes as long as all of them.
+    """
+    n, lapack = len(square), linalg.lapack
+    reduced, diagonal, beside, tau, _ = lapack.dsytrd(square, lower=1, lwork=int(lapack.dsytrd_lwork(n, lower=1)[0]))
+    values, vectors = linalg.eigh_tridiagonal(
+        diagonal, beside, select="i", select_range=(n - k, n - 1), lapack_driver="stemr", check_finite=False
+    )
+    reflections = np.asfortranarray(reduced[1:, :-1])
+    vectors[1:] = lapack.dormqr("L", "N", reflections, tau, vectors[1:], lwork=64 * k)[0]
+    return values, vectors
 
 
 def _from_rows(x: np.ndarray, floor: float = 0.0) -> Factorisation:

@@ -1,8 +1,12 @@
 """Logistic probe: train a linear classifier on half of the probe, test it on the other half."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import linalg, special
 
 from methods.capabilities import estimator
 from methods.checks import choice
@@ -26,8 +30,6 @@ def logistic(
 ) -> Score:
     """Accuracy, in percent, of multinomial logistic regression trained on the first half of the images.
 
-    Of an odd number the image in the middle is trained on, as in the paper's release.
-
     features     (n, d), as they are; the order of rows matters: the paper's probe deals its classes out in
                  rounds, so that both halves hold every class
     labels       class ids (n,); classes unseen in the first half count as errors; multi-label is not
@@ -38,9 +40,12 @@ def logistic(
     returns      accuracy on the second half in [0, 100], classes that tie share it (compat: the
                  first has it); higher predicts better
 
-    The penalised fit of scikit-learn's lbfgs with C = 1, at most 20 iterations, stopped where no entry of the
-    summed loss's gradient exceeds 0.1, as the paper's version did; in the row space of the first half, where
-    its steps are the same. Deterministic. Cost O(20 n min(n, d) c). Needs two classes in the first half.
+    The first half of an odd number holds the image in the middle. The fit is the penalised one of
+    scikit-learn's lbfgs with C = 1, at most 20 iterations, stopped where no entry of the summed loss's
+    gradient exceeds 0.1, as the paper's version did, in the row space of the first half, where its steps are
+    the same. That is still far from the minimum where each class has few images; the release under later
+    versions stops earlier yet, after no step or one (compat).
+    Deterministic. Cost O(20 n min(n, d) c). Needs two classes in the first half.
     Degenerate where features are constant.
     Source: Bolya et al., NeurIPS 2021, section 3 ("Logistic").
     """
@@ -53,71 +58,96 @@ def logistic(
     if len(np.unique(codes[:half])) < 2:
         return insufficient("needs at least two classes in the first half of the images")
     tolerance = 0.1 if compat else 0.1 / half
-    if features.n <= features.d:
-        train, test, basis = _row_space(features, half)
-    else:
-        train, test, basis = features.x[:half], features.x[half:], None
     classes, y = np.unique(codes[:half], return_inverse=True)
-    weights, offsets = _fitted(train, y, len(classes), tolerance, basis)
+    space = _RowSpace.of(features.x[:half]) if features.n <= features.d else None
+    rows = features.x[:half] if space is None else space.rows
+    weights, offsets = _fitted(rows, y, len(classes), tolerance, space)
+    logits = features.x[half:] @ (weights if space is None else space.lifted(weights)) + offsets
     own = np.full(int(codes.max()) + 1, -1)
     own[classes] = np.arange(len(classes))
-    value = 100.0 * _credit(test @ weights + offsets, own[codes[half:]], shared=compat is None)
+    value = 100.0 * _credit(logits, own[codes[half:]], shared=compat is None)
     return Score(value) if features.sd.any() else degenerate("features are constant", value)
 
 
-def _row_space(features: Features, half: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both halves in an orthonormal basis of the first half's rows, and that basis (d, r).
+@dataclass(frozen=True)
+class _RowSpace:
+    """The rows that are trained on, in an orthonormal basis X^T D of their own row space: D D^T = (X X^T)^-1.
 
-    The penalised weights never leave that space, and L-BFGS turns with the basis: the same fit in r dimensions.
+    The penalised weights never leave that space, and L-BFGS turns with the basis, whichever it is: the same steps in
+    r dimensions. Where the rows are far from dependent their Gram matrix has a Cholesky factor, and D is its inverse,
+    transposed, which takes no decomposition.
     """
-    own = from_gram(features.gram[:half, :half], features.d)
-    dual = own.U / own.s
-    return own.R, features.gram[half:, :half] @ dual, features.x[:half].T @ dual
+
+    x: np.ndarray  # (half, d), the rows as they are
+    rows: np.ndarray  # (half, r)
+    dual: Callable[[np.ndarray], np.ndarray]  # D times a matrix (r, k)
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> "_RowSpace":
+        gram = x @ x.T
+        try:
+            lower = linalg.cholesky(gram, lower=True, check_finite=False)
+        except linalg.LinAlgError:
+            lower = np.zeros((1, 1))
+        if lower.diagonal().min() ** 2 > 1e-9 * gram.diagonal().max():
+            solve = partial(linalg.solve_triangular, lower, lower=True, trans="T", check_finite=False)
+            return cls(x, lower, solve)
+        own = from_gram(gram, x.shape[1])
+        return cls(x, own.R, partial(np.matmul, own.U / own.s))
+
+    def lifted(self, weights: np.ndarray) -> np.ndarray:
+        """Weights (r, k) as those of the original columns (d, k)."""
+        return self.x.T @ self.dual(weights)
 
 
 def _fitted(
-    x: np.ndarray, y: np.ndarray, c: int, tolerance: float, basis: np.ndarray | None
+    x: np.ndarray, y: np.ndarray, c: int, tolerance: float, space: _RowSpace | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (r, k) and offsets (k,) of the penalised mean log-loss; k = 1 for two classes, else c.
 
-    basis  (d, r) orthonormal: the stopping rule looks at the gradient's largest entry in the original columns
+    space  that the rows are in: the stopping rule looks at the gradient's largest entry in the original columns
     """
     from scipy import optimize
 
     n, r = x.shape
     k = 1 if c == 2 else c
-    hot = y[:, None].astype(np.float64) if c == 2 else np.eye(c)[y]
+    own = np.arange(n), y
     last: dict[str, np.ndarray] = {}
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         w = flat.reshape(r + 1, k)
-        z = x @ w[:-1] + w[-1]
+        p = x @ w[:-1]
+        p += w[-1]
         if c == 2:
-            p = special.expit(z)
-            total = float((np.logaddexp(0.0, z) - hot * z).sum())
+            total = float((np.logaddexp(0.0, p) - y[:, None] * p).sum())
+            p = special.expit(p) - y[:, None]
         else:
-            top = z.max(axis=1, keepdims=True)
-            p = np.exp(z - top)
+            top = p.max(axis=1, keepdims=True)
+            total = float(top.sum() - p[own].sum())
+            p -= top
+            np.exp(p, out=p)
             mass = p.sum(axis=1, keepdims=True)
-            total = float((np.log(mass) + top).sum() - np.vdot(hot, z))
+            total += float(np.log(mass).sum())
             p /= mass
-        p -= hot
+            p[own] -= 1.0
         gradient = np.empty((r + 1, k))
-        gradient[:-1] = (x.T @ p + w[:-1]) / n
-        gradient[-1] = p.sum(axis=0) / n
+        np.matmul(x.T, p, out=gradient[:-1])
+        gradient[:-1] += w[:-1]
+        p.sum(axis=0, out=gradient[-1])
+        gradient /= n
         last.update(at=flat.copy(), gradient=gradient)
-        return (total + 0.5 * float(np.vdot(w[:-1], w[:-1]))) / n, gradient.ravel()
+        return total / n + 0.5 * float(np.vdot(w[:-1], w[:-1])) / n, gradient.ravel()
 
     def small(gradient: np.ndarray) -> bool:
         if np.abs(gradient[-1]).max() > tolerance:
             return False
-        if basis is None:
+        if space is None:
             return bool(np.abs(gradient[:-1]).max() <= tolerance)
         # An entry lies between a column's length over sqrt(d) and that length: seldom need all be formed.
         length = float(np.sqrt(np.einsum("rk,rk->k", gradient[:-1], gradient[:-1]).max()))
-        if length <= tolerance or length > tolerance * np.sqrt(len(basis)):
+        if length <= tolerance or length > tolerance * np.sqrt(space.x.shape[1]):
             return length <= tolerance
-        return bool(np.abs(basis @ gradient[:-1]).max() <= tolerance)
+        return bool(np.abs(space.lifted(gradient[:-1])).max() <= tolerance)
 
     def stop(at: np.ndarray) -> None:
         gradient = last["gradient"] if np.array_equal(at, last["at"]) else loss(at)[1].reshape(r + 1, k)

@@ -6,7 +6,7 @@ from scipy import linalg, special
 
 from methods.capabilities import estimator
 from methods.checks import whole
-from methods.classes import read_classes
+from methods.classes import Classes, read_classes
 from methods.lda import Within
 from methods.linalg import Features, as_features
 from methods.score import Score, degenerate, insufficient
@@ -53,12 +53,13 @@ def ncti(features: ArrayLike | Features, labels: ArrayLike, n_dims: int = 64) ->
         return classes
     if features.n <= classes.c:
         return insufficient(f"needs more images than classes; got {features.n} images of {classes.c} classes")
-    if features.centred.rank == 0:
+    found = features.leading(n_dims)
+    if found.rank == 0:
         return degenerate("features are constant")
-    rows = features.centred.R[:, :n_dims]
-    shrinkage = max(float(np.exp(-(features.centred.s[: min(32, n_dims)] ** 2).sum() / (features.n - 1))), FLOOR)
+    rows = found.R
+    shrinkage = max(float(np.exp(-(found.s[:32] ** 2).sum() / (features.n - 1))), FLOOR)
     own = Within(rows, classes, rows.shape[1])
-    if own.trace <= 1e-24 * float(features.centred.s @ features.centred.s) / features.n:
+    if own.trace <= 1e-24 * float(found.s @ found.s) / features.n:
         return degenerate("the images of each class have the same features")
     fitted = whitened(own) if shrinkage == FLOOR else shrunk(own, shrinkage)
     if fitted is None:
@@ -69,7 +70,7 @@ def ncti(features: ArrayLike | Features, labels: ArrayLike, n_dims: int = 64) ->
     parts = {
         "ncc": float(classes.own(posteriors).mean()),
         "seli": _nuclear(projection),
-        "vc": float(np.log(sum(_nuclear(posteriors[members]) for members in classes.members()))),
+        "vc": float(np.log(_nuclear_by_class(posteriors, classes))),
     }
     value = sum(weight * parts[name] for name, weight in WEIGHTS.items())
     return Score(value, reason="parts not yet normalised over a bank", parts=parts)
@@ -107,6 +108,15 @@ def whitened(own: Within) -> tuple[np.ndarray, np.ndarray] | None:
     rows, means = own.rows @ scaling @ turn, means @ turn
     logits = rows @ means.T - 0.5 * np.einsum("ck,ck->c", means, means) + np.log(classes.priors)
     return rows[:, : classes.c - 1], logits
+
+
+def _nuclear_by_class(rows: np.ndarray, classes: Classes) -> float:
+    """Sum over classes of the nuclear norm of their rows of a matrix (n, m), classes of one size at once."""
+    total, members = 0.0, classes.members()
+    for size in np.unique(classes.counts):
+        alike = np.stack([rows[own] for own in members if len(own) == size])
+        total += float(np.linalg.svd(alike, compute_uv=False).sum())
+    return total
 
 
 def _nuclear(matrix: np.ndarray) -> float:
