@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from benchmark import searchpath
 from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
 from benchmark.files import no_room
 from benchmark.files import writable as writable
+from benchmark.overrides import GROUPS, keys, known, look, read, unknown
 from benchmark.places import shipped
 
 CONF = shipped("conf")
-GROUPS = ("bank", "target", "method", "recipe", "executor", "experiment", "logger")
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -46,16 +47,13 @@ def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str
     """A command with flat settings of its own; its other overrides are the experiment's, for `compose`."""
 
     def body() -> int:
-        overrides = sys.argv[1:] if argv is None else argv
-        if set(overrides) & {"-h", "--help"}:
-            print(f"{_describe(schema, usage)}\n\n{_groups()}")
+        given = read(sys.argv[1:] if argv is None else argv, several=False)
+        if given.help:
+            print(f"{_describe(schema, usage)}\n\n{_groups(given.overrides)}")
             return 0
-        own = [o for o in overrides if o.partition("=")[0] in schema.model_fields]
-        rest = [o for o in overrides if o not in own]
-        theirs = {*GROUPS, *Experiment.model_fields, "hydra"}
-        for override in rest:
-            if (key := re.split(r"[.=@]", override.lstrip("+~"))[0]) not in theirs:
-                raise ConfigError(f"{key} must be a known key. {did_you_mean(key, {*schema.model_fields, *theirs})}")
+        own = [o for o in given.overrides if o.partition("=")[0] in schema.model_fields]
+        rest = [o for o in given.overrides if o not in own]
+        look(rest, schema.model_fields)
         return run(validate(schema, _flat([_verbatim(o, schema) for o in own], schema)), rest) or 0
 
     return _guard(body)
@@ -92,18 +90,14 @@ def _guard(body: Callable[[], int]) -> int:
 
 
 def _experiments(run: Callable[[list[Experiment]], int], usage: str, argv: list[str]) -> int:
-    flags = {"-m", "--multirun", "-h", "--help", "--cfg"}
-    given, overrides = [a for a in argv if a in flags], [a for a in argv if a not in flags]
-    strange = [a for a in overrides if a.startswith("-")]
-    if strange:
-        raise ConfigError(f"{strange[0]} must be a known flag. {did_you_mean(strange[0], flags)}")
-    if set(given) & {"-h", "--help"}:
-        print(usage + "\n" + _groups())
+    given = read(argv)
+    if given.help:
+        print(usage + "\n" + _groups(given.overrides))
         return 0
-    sweep = bool(set(given) & {"-m", "--multirun"})
-    points = _sweep(overrides) if sweep else [overrides]
+    look(given.overrides)
+    points = _sweep(given.overrides) if given.sweep else [given.overrides]
     composed = [compose(point) for point in points]
-    if "--cfg" in given:
+    if given.show:
         from omegaconf import OmegaConf
 
         print("\n".join(OmegaConf.to_yaml(c) for c in composed))
@@ -118,6 +112,7 @@ def compose(overrides: list[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     if not (CONF / "config.yaml").is_file():
         raise ConfigError(
@@ -126,10 +121,18 @@ def compose(overrides: list[str]) -> dict[str, Any]:
         )
     OmegaConf.register_new_resolver("shipped", lambda path: str(shipped(path)), replace=True)
     try:
+        rest, places = searchpath.split(overrides)
+    except HydraException as error:
+        raise ConfigError(_explain(error, overrides)) from None
+    searchpath.check(searchpath.folders(places), CONF)
+    overrides = [*rest, *searchpath.override(places)]
+    try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             composed = hydra_compose("config", overrides)
             _refuse_double_entries(overrides)
             return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except YAMLError as error:
+        raise ConfigError(f"A configuration file must be YAML. Got {' '.join(str(error).split())}.") from None
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # of a group's null Hydra says ValueError
         raise ConfigError(_explain(error, overrides)) from None
 
@@ -162,6 +165,8 @@ def _refuse_double_entries(overrides: list[str]) -> None:
             continue
         loaded = repository.load_config(default.config_path)
         entries = OmegaConf.to_container(loaded.config) if loaded is not None else {}
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{default.config_path}.yaml must be a mapping of names to settings. Got a list.")
         for name, entry in entries.items():
             first, known = seen.setdefault((default.package or group, name), (default.config_path, entry))
             if known != entry:
@@ -171,13 +176,14 @@ def _refuse_double_entries(overrides: list[str]) -> None:
                 )
 
 
-def _options(group: str) -> list[str]:
-    return sorted(p.stem for p in (CONF / group).glob("*.yaml"))
+def _places(overrides: list[str]) -> list[Path]:
+    """The project's configuration, and the folders that overrides add to it."""
+    return [CONF, *searchpath.folders(searchpath.split(overrides)[1])]
 
 
-def _groups() -> str:
-    lines = [f"  {group:<11}{', '.join(_options(group))}" for group in GROUPS if _options(group)]
-    return "Groups (group=option):\n" + "\n".join(lines)
+def _groups(overrides: list[str]) -> str:
+    options = {group: searchpath.options(group, _places(overrides)) for group in GROUPS}
+    return "Groups (group=option):\n" + "\n".join(f"  {g:<11}{', '.join(o)}" for g, o in options.items() if o)
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:
@@ -187,7 +193,9 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         return f"{override} must be <key>=<value>. Write a list as [a,b], and text with special characters in quotes."
     if found := re.search(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<option>[^']*)'", text):
         group, option = found["group"], found["option"]
-        return f"{group} must be one of its options. Got '{option}'. {did_you_mean(option, _options(group))}"
+        return (
+            f"{group} must be one of its options. Got '{option}'. {searchpath.meant(option, group, _places(overrides))}"
+        )
     if found := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return _unknown(found["key"], overrides)
     if found := re.search(r"Could not delete from config\. '(?P<key>[^']+)'", text):
@@ -203,14 +211,29 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         return f"{found['given']} must be one value. Got several. Write a list as [a,b], or add -m to sweep over them."
     if found := re.search(r"Could not append to config\. An item is already at '(?P<key>[^']+)'", text):
         return f"{found['key']} is in the configuration already. Drop the '+'."
+    if found := re.search(r"In '(?P<file>[^']+)'.*Cannot merge DictConfig with ListConfig", text, re.DOTALL):
+        return f"{found['file']}.yaml must be a mapping of names to settings. Got a list."
     return " ".join(text.split())
 
 
 def _unknown(key: str, overrides: list[str]) -> str:
+    """The sentence about a key that Hydra did not find in what it composed."""
     if key in GROUPS:
         return f"{key} must be an option, or several as [a,b]. Add an entry of your own as '+{key}.<name>={{…}}'."
-    known = _known_keys(compose([])) if overrides else []
-    return f"{key} must be a known key. Got '{key}'. {did_you_mean(key, known) if known else ''}".strip()
+    others = [o for o in overrides if o.lstrip("+~").partition("=")[0] != key]
+    try:
+        composed = compose(others) if len(others) < len(overrides) else {}
+    except ConfigError:  # said after this one is mended
+        composed = {}
+    group, _, rest = key.partition(".")
+    held, name = composed.get(group), rest.partition(".")[0]
+    if group in ("bank", "target", "source", "method") and held and name not in held:
+        return f"{group}.{name} must be among what is chosen. {did_you_mean(name, held)} Choose with {group}=<option>."
+    if known(key) and composed and group not in ("target", "source", "method"):
+        if held is None:
+            return f"{key} must belong to what is switched on. Got {group}=null. Choose a {group} first."
+        return f"{key} must be added where it is at its default. Write +{key}=<value>."
+    return unknown(key, _known_keys(composed) or keys())
 
 
 def _known_keys(tree: Any, prefix: str = "") -> list[str]:

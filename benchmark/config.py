@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,9 @@ ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_feat
 DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_", "timeout")
 """The keys of an entry that are the harness's; all others are its function's parameters."""
 
+MANY = 80
+"""Options that are all named in an error; of more, the nearest are."""
+
 S = TypeVar("S", bound=BaseModel)
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,18 +39,21 @@ class ConfigError(Exception):
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """A closing sentence that names the nearest option, or all of them where none is near."""
+    """A closing sentence that names the nearest option; where none is near all of them, or three of very many."""
     options = sorted({str(o) for o in options})
     near = difflib.get_close_matches(str(word), options, n=1, cutoff=0.6)
     if near:
         return f"Did you mean '{near[0]}'?"
+    if len(options) > MANY:
+        near = difflib.get_close_matches(str(word), options, n=3, cutoff=0.0)
+        return f"The nearest of {len(options)} options: {', '.join(near)}."
     return f"Options: {', '.join(options)}." if options else ""
 
 
 class Spec(BaseModel):
     """Base of all specifications: immutable, and closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
     later: ClassVar[tuple[str, ...]] = ()
     """Fields added after the first release: left out of keys while they hold their default, so old cells stay."""
 
@@ -145,6 +152,13 @@ class ModelSpec(Spec):
     gmacs: Positive | None = None
     """Multiply-adds of one image's forward pass in 10⁹, for the estimate of a run's cost."""
     later = ("init", "crop_pct")
+
+    @model_validator(mode="after")
+    def _finite_arguments(self) -> ModelSpec:
+        for name in ("args", "edits"):
+            if not _finite(getattr(self, name)):
+                raise ValueError(f"bank.{self.name}.{name} must hold finite numbers. Got {getattr(self, name)}.")
+        return self
 
     @model_validator(mode="after")
     def _weights_string(self) -> ModelSpec:
@@ -485,7 +499,7 @@ class Experiment(Spec):
 def resolve(path: str, where: str) -> Callable[..., Any]:
     """The function that a dotted `_target_` names."""
     module, _, attribute = path.rpartition(".")
-    if not module:
+    if not module or not all(part.isidentifier() for part in path.split(".")):
         raise ConfigError(f"{where} must be a dotted path <module>.<function>. Got '{path}'.")
     try:
         found = importlib.import_module(module)
@@ -497,12 +511,25 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
         raise ConfigError(
             f"{where} must be importable. Got '{path}': no module '{error.name}'. Is it on PYTHONPATH?"
         ) from None
+    except (Exception, SystemExit) as error:  # somebody else's module, whatever is wrong with it
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(
+            f"{where} must be importable. Got '{path}', whose module stops with {said}. Mend it: python -c 'import "
+            f"{module}' shows where."
+        ) from None
     if not callable(getattr(found, attribute, None)):
         public = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n))]
         raise ConfigError(
             f"{where} must name a function of '{module}'. Got '{attribute}'. {did_you_mean(attribute, public)}"
         )
-    return getattr(found, attribute)
+    function = getattr(found, attribute)
+    try:
+        inspect.signature(function)
+    except (ValueError, TypeError):  # some of Python's own
+        raise ConfigError(
+            f"{where} must be a function whose parameters can be read. Got '{path}'. Call it from one of your own."
+        ) from None
+    return function
 
 
 def check_parameters(
@@ -517,6 +544,8 @@ def check_parameters(
     for name in given:
         if name not in own and not open_ended:
             problems.append(f"{where}.{name} must be a parameter of {function.__name__}. {did_you_mean(name, allowed)}")
+        elif not _finite(given[name]):
+            problems.append(f"{where}.{name} must be finite. Got {given[name]!r}. Leave it out for its default.")
         elif name in set(supplied) - {"seed", "n_classes"} and given[name] is not None:  # null: do without an array
             problems.append(f"{where}.{name} must be left out: the runner supplies it. Got {given[name]!r}.")
     for name, parameter in own.items():
@@ -526,7 +555,7 @@ def check_parameters(
         hints = get_type_hints(function)
     except (NameError, TypeError):  # annotations that only a type checker can read
         return problems
-    typed = {n: (hints[n], ...) for n in given if n in hints and n in allowed}
+    typed = {n: (hints[n], ...) for n in given if n in hints and n in allowed and _finite(given[n])}
     try:
         create_model("Parameters", __config__=ConfigDict(arbitrary_types_allowed=True), **typed)(
             **{n: given[n] for n in typed}
@@ -536,6 +565,23 @@ def check_parameters(
     except Exception:  # an annotation that pydantic has no schema for: the function itself will judge
         pass
     return problems
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in plain data is NaN or infinite: neither has a place in a key."""
+    if isinstance(value, Mapping):
+        return all(_finite(v) for v in value.values())
+    if isinstance(value, list | tuple):
+        return all(_finite(v) for v in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+_MUST = {  # where pydantic's words are about Python
+    "int_parsing_size": "a whole number of a sensible size",
+    "path_type": "a path",
+    "dict_type": "a mapping with its settings",
+    "model_type": "a mapping with its settings",
+}
 
 
 def explain(error: ValidationError, prefix: str = "", known: Mapping[str, Iterable[str]] | None = None) -> list[str]:
@@ -551,6 +597,8 @@ def explain(error: ValidationError, prefix: str = "", known: Mapping[str, Iterab
             sentences.append(f"{where} must be a known key. {did_you_mean(where.split('.')[-1], options)}")
         elif problem["type"] == "missing":
             sentences.append(f"{where} must be given. Got nothing.")
+        elif problem["type"] in _MUST:
+            sentences.append(f"{where} must be {_MUST[problem['type']]}. Got {problem['input']!r}.")
         else:
             text = re.sub(r"^Input should be ", "", problem["msg"])
             must = f"be {text[0].lower() + text[1:]}"

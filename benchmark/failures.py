@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from benchmark.plan import Plan
 from benchmark.store import Store
-from benchmark.tables import Tables
+
+if TYPE_CHECKING:
+    from benchmark.tables import Tables
 
 
 @dataclass

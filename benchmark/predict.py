@@ -54,18 +54,21 @@ def _quoted(word: str) -> str:
 
 def run(chosen: Settings, images: Sequence[str]) -> int:
     """Predict, print, and return the exit code: 2 where an image could not be read."""
-    import torch
-
-    from benchmark import finetune, trained
+    from benchmark import trained
 
     if chosen.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
-    if chosen.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
     if chosen.out:
         writable(chosen.out, folder=False)
-    module, about = trained.load(chosen.model)
+    trained.read(chosen.model)
     files = find(images)
+    import torch  # takes seconds, which a refusal need not wait for
+
+    from benchmark import finetune
+
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
+    module, about = trained.load(chosen.model)
     place = "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"
     module = finetune.to_device(module, about.spec, torch.device(place))
     read, unreadable, found = [], [], []

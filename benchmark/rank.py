@@ -34,7 +34,6 @@ from benchmark.packs import SHOWN, some
 from benchmark.plan import Cell, Plan, Transfer, plan
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
-from benchmark.tables import gather, without_vacuous
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,12 +125,12 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
 
 def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     """Read, probe, score and predict."""
+    spec, data = configured(asked, overrides)  # first: its complaints come before a large folder is read
     found = userdata.listing(asked.data, asked.image, asked.label).taken(asked.most)
     say = _Say()
     say(f"{len(found)} images of {len(found.class_names)} classes in {asked.data}: {some(found.class_names)}")
     for remark in found.remarks:
         say(remark)
-    spec, data = configured(asked, overrides)
     store = Store(spec.paths.cache, spec.paths.released)
     limits = Limits(asked.licence, asked.parameters, asked.input_size, asked.speed, asked.memory)
     kept, left_out = candidates.within(spec, limits, store)
@@ -293,6 +292,8 @@ class _Say:
 def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits) -> pd.DataFrame:
     """What the recommender learns from, and the facts that a person chooses by: a row a candidate."""
     import pandas as pd
+
+    from benchmark.tables import gather, without_vacuous
 
     tables = gather(made, store, {})
     scores = without_vacuous(tables.scores, tables.status).drop(columns=["Run", "Images"], errors="ignore")

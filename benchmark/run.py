@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from benchmark import cli, files
 from benchmark.config import ConfigError, Experiment
@@ -18,7 +19,9 @@ from benchmark.failures import failures
 from benchmark.plan import Cell, Plan, draw_seeds, merge, plan, scoring_seed
 from benchmark.progress import Display, duration
 from benchmark.store import Damaged, Store
-from benchmark.tables import Tables, gather
+
+if TYPE_CHECKING:
+    from benchmark.tables import Tables
 
 SWEPT = ("bank", "target", "source", "method", "probe", "reference")
 """What the points of a sweep may differ in: rows and columns of the merged table tell them apart."""
@@ -99,6 +102,8 @@ def _complete(
     made: Plan, store: Store, first: Experiment, columns: Sequence[Mapping[str, str]]
 ) -> tuple[dict[str, str], Tables]:
     """Compute what is missing and read the tables; a cell found damaged on reading sends us round again."""
+    from benchmark.tables import gather  # with it comes pandas, which a refusal need not wait for
+
     failed: dict[str, str] = {}
     while True:
         missing = [c for c in made.missing(store) if c.key not in failed]

@@ -1,5 +1,6 @@
 """Bad input: exit code 2, sentences that say what to change, and nothing computed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -277,3 +278,180 @@ def test_no_stray_files_in_the_project():
     for name in ("multirun", ".hydra", "run.log"):
         assert not (ROOT / name).exists()
     assert Path(cli.CONF) == ROOT / "conf"
+
+
+# what is Hydra's, and folders of one's own
+
+
+INSTEAD = {
+    "seed=1": "seed must be a known key. Got 'seed'. The nearest: reference.seed, bank.<name>.seed, recipe.seeds;",
+    "debug=true": "debug must be a known key. Got 'debug'. The nearest:",
+    "epochs=3": "epochs must be a known key. Got 'epochs'. The nearest: paths, report, recipe.steps;",
+    "num_workers=2": "The nearest: executor.workers, executor.num_cpus, executor.num_gpus; --cfg prints all.",
+    "recipe.optimisers.cnn.rtes=[1]": "Did you mean 'recipe.optimisers.cnn.rates'?",
+    "recipe.optimisers.cmm.rates=[1]": "Did you mean 'recipe.optimisers.cnn.rates'?",
+    "recipe.mixup=0.1": "recipe.mixup must be added where it is at its default. Write +recipe.mixup=<value>.",
+    "logger.project=x": "logger.project must belong to what is switched on. Got logger=null. Choose a logger first.",
+    "method.knm.k=3": "method.knm must be among what is chosen. Did you mean 'knn'? Choose with method=<option>.",
+    "hydra/launcher=joblib": "hydra/launcher must be left out. Got 'hydra/launcher': executor.workers=<number>",
+    "hydra.sweeper.params={a: 1}": "hydra.sweeper.params must be left out. Got 'hydra.sweeper.params': -m with",
+    "hydra.run.dir=x": "paths.out=<folder> says where results go.",
+    "+hydra.verbose=true": "hydra.verbose must be left out.",
+    "hydra.mode=MULTIRUN": "-m sweeps over values with commas.",
+    "--info": "--cfg prints the configuration, --help its options.",
+    "--resolve": "--cfg prints values resolved as it is.",
+    "--config-path=x": "--config-dir=<folder> adds a folder of your own configuration",
+    "--config-name=x": "experiment=<name> chooses a whole configuration",
+    "-cn": "experiment=<name> chooses a whole configuration",
+    "--multirun=true": "--multirun must be given without a value. Write --multirun.",
+    "--cfg=hydra": "--cfg must be given alone or with 'job'. Got 'hydra'.",
+    "--probe.size=3": "--probe.size must be written as probe.size=<value>, without dashes.",
+    "--config-dir": "--config-dir must be followed by a folder.",
+    "--config-dir=nowhere": "hydra.searchpath must name folders. Got ",
+    f"--config-dir={ROOT / 'tests'}": "hydra.searchpath must name folders that hold groups: bank, target, method,",
+    f"hydra.searchpath=[{ROOT / 'conf'}]": "must have a name of its own.",
+    "method.parc.n_dims=nan": "method.parc.n_dims must be finite. Got nan.",
+    "+method.parc.pca=[inf]": "method.parc.pca must be finite. Got [inf].",
+    "truth.tolerance=inf": "truth.tolerance must be a finite number. Got inf.",
+    "target.tiny.turn=nan": "target.tiny.turn must be finite. Got nan.",
+    "+bank.vit.args={a: [nan]}": "bank.vit.args must hold finite numbers. Got {",
+    MINE + "..": "method.mine._target_ must be a dotted path <module>.<function>. Got '..'.",
+    MINE + ".os.system": "method.mine._target_ must be a dotted path <module>.<function>. Got '.os.system'.",
+    MINE + "os..path": "method.mine._target_ must be a dotted path <module>.<function>. Got 'os..path'.",
+    MINE + "builtins.max": "method.mine._target_ must be a function whose parameters can be read.",
+    MINE + "tests.unwritten.f": "Got 'tests.unwritten.f': no module 'tests.unwritten'.",
+}
+
+
+@pytest.mark.parametrize("bad", INSTEAD)
+def test_what_to_use_instead_is_one_short_sentence(call, bad):
+    code, errors, out = call(bad)
+    assert (code, len(errors), out) == (2, 1, ""), errors
+    assert INSTEAD[bad] in errors[0]
+    assert len(errors[0]) < 400
+
+
+def test_all_unknown_keys_are_named_at_once(call):
+    code, errors, _ = call("seed=1", "probe.sise=3", "hydra.run.dir=x")
+    assert code == 2
+    assert [e.split()[1] for e in errors] == ["seed", "probe.sise", "hydra.run.dir"]
+
+
+@pytest.mark.parametrize("body", ["def f(:\n", "raise SystemExit(3)\n", "from math import nothing_there\n", "1 / 0\n"])
+def test_a_module_that_cannot_be_imported_is_one_sentence(call, tmp_path, monkeypatch, body):
+    (tmp_path / "given").mkdir()
+    name = f"module_{sum(map(ord, body))}"
+    (tmp_path / "given" / f"{name}.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path / "given"))
+    code, errors, _ = call(f"{MINE}{name}.f")
+    assert (code, len(errors)) == (2, 1)
+    assert f"error: method.mine._target_ must be importable. Got '{name}.f', whose module stops with" in errors[0]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with a bank and a method of one's own, its path with a space."""
+    folder = tmp_path / "given" / "my conf"
+    (folder / "bank").mkdir(parents=True)
+    (folder / "method").mkdir()
+    (folder / "bank" / "mine.yaml").write_text("small:\n  arch: resnet18\n  weights: random\n  layers: 18\n")
+    (folder / "method" / "parc_f4.yaml").write_text("parc_f4:\n  _target_: methods.parc\n  n_dims: 4\n")
+    return folder
+
+
+def test_a_folder_of_ones_own_adds_options(call, own):
+    from omegaconf import OmegaConf
+
+    given = ("bank=[tiny,mine]", "method=[parc,parc_f4]")
+    relative = str(own.relative_to(Path.cwd()))
+    for ways in (
+        [f"--config-dir={own}"],
+        ["-cd", relative],
+        [f"hydra.searchpath=['file://{own}','{ROOT}/tests/conf']"],
+    ):
+        code, errors, out = call(*given, *ways, "--cfg", "job")
+        assert (code, errors) == (0, [])
+        shown = OmegaConf.create(out)
+        assert (shown.bank.small.layers, shown.method.parc_f4.n_dims) == (18, 4)
+    code, errors, out = call(f"--config-dir={own}", "--help", tiny=False)
+    assert "mine, " in out and "parc_f4" in out  # noqa: PT018
+    code, errors, _ = call(f"--config-dir={own}", "bank=mime")
+    assert errors == ["error: bank must be one of its options. Got 'mime'. Did you mean 'mine'?"]
+
+
+def test_a_folder_of_ones_own_cannot_hide_or_be_hidden(call, own):
+    (own / "method" / "parc.yaml").write_text("parc:\n  _target_: methods.knn\n")
+    code, errors, _ = call(f"--config-dir={own}")
+    assert (code, len(errors)) == (2, 1)
+    assert "method/parc.yaml must have a name of its own." in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1\n", "A configuration file must be YAML. Got"),
+        ("a: 1\na: 2\n", "found duplicate key a"),
+        ("- 1\n", "bank/odd.yaml must be a mapping of names to settings. Got a list."),
+        ("a: 3\n", "bank.a must be a mapping with its settings. Got 3."),
+    ],
+)
+def test_a_file_of_ones_own_that_is_none_is_one_sentence(call, own, text, words):
+    (own / "bank" / "odd.yaml").write_text(text)
+    code, errors, _ = call(f"--config-dir={own}", "bank=[tiny,odd]")
+    assert (code, len(errors)) == (2, 1), errors
+    assert words in errors[0]
+
+
+TYPOS = [  # of every command; none may wait for PyTorch
+    *(("run", o) for o in ("methd=parc", "method=prac", "seed=1", "--info")),
+    *(("run", "bank=demo", o) for o in ("+method.parc.n_dim=4", "bank.x.arch=y", "truth.mode=new")),
+    *(("rank", *o) for o in (["dta=x"], ["data=nowhere", "bank=demo"], ["data=x", "bank=divers"])),
+    *(("predict", *o) for o in (["modl=x", "a.png"], ["model=nowhere", "a.png"], ["model=x", "device=gpu"])),
+    *(("evaluate", *o) for o in (["featurs=x"], ["features=a.npz", "truth=b.csv"])),
+    ("evaluate", "features=a.npz", "truth=b.csv", "method=prac"),
+    *(("correlate", *o) for o in (["score=x"], ["scores=a.csv", "oracle=b.csv", "out=o"])),
+    *(("report", o) for o in ("pth=x", "path=nowhere")),
+    *(("check", o) for o in ("method.prac", "methods.prac", "prac")),
+    *(("store", o) for o in ("prun=[x]", "prune=[x]")),
+    *(("published", *o) for o in (["pth=x"], ["path=nowhere", "out=o"])),
+    *(("paper", o) for o in ("pth=x", "path=nowhere")),
+    *(("official", *o) for o in (["probe=x"], ["probes=nowhere", "oracle=x.csv"])),
+]
+
+
+def test_a_typo_is_refused_before_pytorch_is_imported(tmp_path):
+    """Each in the one process: a finder refuses the slow packages, and so names the command that asks for one."""
+    program = """
+import importlib, io, json, sys
+from contextlib import redirect_stderr
+SLOW = ("torch", "timm", "torchvision", "sklearn", "matplotlib", "plotly", "ray", "wandb")
+class Refuse:
+    def find_spec(self, name, *rest):
+        if name.split(".")[0] in SLOW: raise AssertionError(f"{name} is imported")
+sys.meta_path.insert(0, Refuse())
+said = []
+for command, *argv in json.loads(sys.argv[1]):
+    module = importlib.import_module(f"benchmark.{command}")
+    sys.argv = [command, *argv]
+    with redirect_stderr(io.StringIO()) as errors:
+        said.append((module.main(), errors.getvalue()))
+print(json.dumps([said, [name for name in SLOW if name in sys.modules]]))
+"""
+    call = [sys.executable, "-c", program, json.dumps(TYPOS)]
+    done = subprocess.run(call, cwd=tmp_path, env=running.environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said, imported = json.loads(done.stdout)
+    assert imported == []
+    for typo, (code, errors) in zip(TYPOS, said, strict=True):
+        assert code == 2, typo
+        assert errors.startswith("error: "), typo
+        assert len(errors) < 1200, typo
+
+
+def test_an_unknown_key_waits_for_nothing_at_all(tmp_path):
+    """`methd=parc` is refused with neither NumPy's tables nor Hydra loaded."""
+    program = "import sys; from benchmark import run; sys.argv = ['run', 'methd=parc']; code = run.main(); "
+    program += "print(code, [m for m in ('torch', 'pandas', 'scipy', 'hydra') if m in sys.modules])"
+    call = [sys.executable, "-c", program]
+    done = subprocess.run(call, cwd=tmp_path, env=running.environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout == "2 []\n"
