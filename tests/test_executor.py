@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -203,6 +205,40 @@ def test_what_another_run_computes_is_looked_at_again(tmp_path, monkeypatch):
     assert attempt(task, store, "cpu").status == "done"
     assert log == ["one"]
     assert store.read("score", two.key).values == {"made": "elsewhere"}
+
+
+def test_three_runs_on_one_cache_compute_each_score_once(tmp_path, monkeypatch):
+    """Each wants other scores of the same probes, so that their batches overlap; claims are taken before the work."""
+    computed, begun = [], threading.Barrier(3)
+
+    def compute(cells, store, device):
+        computed.extend(c.label for c in cells)
+        time.sleep(0.002)
+        for one in cells:
+            store.write(one.stage, one.key, one.identity, {}, {})
+
+    monkeypatch.setattr(stages, "compute", compute)
+    monkeypatch.setattr(executor, "POLL_SECONDS", 0.002)
+    probes = [cell(f"probe {i}") for i in range(2)]
+    scores = [scores_of(p, *(f"{p.label} {m}" for m in "abc")) for p in probes]
+
+    def run(number: int) -> None:
+        mine = [c for of_probe in scores for i, c in enumerate(of_probe) if i != number]
+        begun.wait()
+        cells = [*probes, *mine]
+        schedule = Schedule(cells, {c.key: c for c in cells}, Store(tmp_path, lasting=False), 1)
+        with executor._inline(schedule.store, "cpu", 1) as workers:
+            executor.drive(schedule, workers, lambda *_: None)
+        failed.update(schedule.failed)
+
+    failed: dict = {}
+    runs = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
+    assert failed == {}
+    assert sorted(computed) == sorted(c.label for c in [*probes, *scores[0], *scores[1]])
 
 
 def test_a_crash_is_told_by_its_kind_and_a_known_failure_by_its_words(tmp_path, monkeypatch):
