@@ -13,7 +13,7 @@ from benchmark.layout import MISSING, Grid, continued, fitted
 
 TEXT_WIDTH = 345.0  # points: \textwidth of the article class at 10 pt on letter paper, its narrowest
 _SEPARATION = 4.0  # points on either side of a column, \tabcolsep
-_SIZE = r"\small"
+_SIZES = ((42, r"\small"), (52, r"\footnotesize"), (1000, r"\scriptsize"))  # up to so many rows: a page holds them
 
 COMMANDS = {
     **{"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"},
@@ -99,7 +99,7 @@ def _table(grid: Grid, part: int, parts: int) -> str:
     lines = [
         r"\begin{table}[tp]",
         r"  \centering",
-        f"  {_SIZE}",
+        f"  {next(size for rows, size in _SIZES if sum(map(len, blocks)) <= rows)}",
         f"  \\setlength{{\\tabcolsep}}{{{_SEPARATION:g}pt}}",
         f"  \\caption{{{tex((grid.caption or grid.title) + more)}}}",
         f"  \\label{{{label}}}",

@@ -13,6 +13,7 @@ MISSING = "–"
 class Grid:
     """A titled table; blocks of rows are set apart by a line, the first `left` columns are aligned to the left.
 
+    words   positions of further columns that are aligned to the left
     better  per column `high`, `low` or nothing: which value is the best
     order   positions of the columns, the most important first: what has no room goes from the end; as they stand
     breaks  positions of the columns that may begin a new part: what has no room is continued below, beside the left
@@ -24,6 +25,7 @@ class Grid:
     head: Sequence[str]
     blocks: Sequence[Sequence[Sequence[str | None]]]
     left: int = 1
+    words: Sequence[int] = ()
     better: Sequence[str] = ()
     order: Sequence[int] = ()
     breaks: Sequence[int] = ()
@@ -38,6 +40,7 @@ class Grid:
             head=[self.head[i] for i in columns],
             blocks=[[[row[i] for i in columns] for row in block] for block in self.blocks],
             left=sum(i < self.left for i in columns),
+            words=[new[i] for i in self.words if i in new],
             better=[self.better[i] for i in columns] if self.better else (),
             order=[new[i] for i in self.order if i in new],
             breaks=[new[i] for i in self.breaks if i in new],
@@ -156,7 +159,7 @@ def _table(grid: Grid) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for i, name in enumerate(grid.head):
-        left = i < grid.left
+        left = i < grid.left or i in grid.words
         table.add_column(
             Text(name), justify="left" if left else "right", no_wrap=not left, overflow="fold" if left else "ellipsis"
         )

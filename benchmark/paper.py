@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import bootstrap, correlate, layout, report, stats
+from benchmark.colours import palette
 from benchmark.correlate import PAPER_LONGEST, Aligned, put, save
 from benchmark.latex import latex
 from benchmark.layout import Grid, number, spread
@@ -542,19 +543,20 @@ def _pictures(table: pd.DataFrame, out: Path) -> None:
 
 
 def _lines(path: Path, table: pd.DataFrame, title: str, label: str) -> None:
-    from benchmark.scatter import _COLOURS, digest_of, save, shows
+    from benchmark.scatter import digest_of, save, shows
 
     data = [
         [name, *part[["x", "ours", "paper"]].to_numpy(float).round(6).tolist()]
         for name, part in table.groupby("series")
     ]
-    digest = digest_of([1, title, label, data])
+    digest = digest_of([2, title, label, data])
     if shows(path, digest):
         return
     figure, axis = _axes(7.5, 4.6, title)
+    colours = palette(table["series"].nunique())
     for i, (name, part) in enumerate(table.groupby("series", sort=False)):
         part = part.sort_values("x")
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = colours[i]
         known = part.dropna(subset="ours")
         axis.plot(known["x"], known["ours"], "o-", color=colour, label=name, markersize=5)
         axis.plot(part["x"], part["paper"], "o--", color=colour, markerfacecolor="white", alpha=0.6, markersize=5)
@@ -575,15 +577,16 @@ def _lines(path: Path, table: pd.DataFrame, title: str, label: str) -> None:
 
 
 def _times(path: Path, points: pd.DataFrame) -> None:
-    from benchmark.scatter import _COLOURS, _MARKS, digest_of, save, shows
+    from benchmark.scatter import _MARKS, digest_of, save, shows
 
     numbers = points.drop(columns="series").to_numpy(float).round(6).tolist()
-    digest = digest_of([2, points["series"].tolist(), numbers])
+    digest = digest_of([3, points["series"].tolist(), numbers])
     if shows(path, digest):
         return
     figure, axis = _axes(8.5, 5.2, "Time against correlation (filled: this project; hollow: the paper)")
+    colours = palette(len(points))
     for i, row in enumerate(points.itertuples()):
-        colour, mark = _COLOURS[i % len(_COLOURS)], _MARKS[i % len(_MARKS)]
+        colour, mark = colours[i], _MARKS[i % len(_MARKS)]
         style = {"marker": mark, "edgecolors": colour, "s": 42, "linewidths": 1.1}
         axis.scatter(row.ours_ms, row.ours_mean, facecolors=colour, label=row.series.replace("+l", "+ℓ"), **style)
         axis.scatter(row.paper_ms, row.paper_mean, facecolors="white", **style)

@@ -20,9 +20,10 @@ from PIL import Image
 
 from benchmark import loading, provenance
 from benchmark.files import put
+from benchmark.html_table import HEAD, SORT, Cell, Head
+from benchmark.html_table import table as html_table
 from benchmark.packs import LEFT_OUT, Pack
 from benchmark.packs import load as load_pack
-from benchmark.page import HEAD
 from benchmark.rank_show import interval, millions
 
 if TYPE_CHECKING:
@@ -99,35 +100,30 @@ def _left_out(left_out: dict[str, str]) -> str:
     )
 
 
-COLUMNS = (  # heading, column, how it reads
-    ("", "rank", lambda r: str(r["rank"])),
-    ("model", "model", lambda r: r["model"]),
-    ("predicted", "predicted_accuracy", lambda r: f"{r['predicted_accuracy']:.1f}"),
-    ("80 % interval", "low", lambda r: f"{r['low']:.0f} to {r['high']:.0f}"),
-    ("regret", "expected_regret", lambda r: f"{r['expected_regret']:.1f}"),
-    ("best", "best", lambda r: f"{100 * r['best']:.0f} %"),
-    ("images/s", "images_per_second", lambda r: f"{r['images_per_second']:.0f}"),
-    ("params", "parameters", lambda r: millions(r["parameters"])),
-    ("pixels", "input_size", lambda r: str(r["input_size"])),
-    ("trained on", "source", lambda r: r["source"]),
-    ("licence", "licence", lambda r: r["licence"]),
-    ("why", "why", lambda r: r["why"]),
+WORDS = ("model", "source", "licence", "why")
+COLUMNS = (  # heading, column, how it reads, what it says
+    ("model", "model", lambda r: r["model"], ""),
+    ("rank", "rank", lambda r: str(r["rank"]), ""),
+    ("predicted", "predicted_accuracy", lambda r: f"{r['predicted_accuracy']:.1f}", "percent after fine-tuning"),
+    ("80 % interval", "low", lambda r: f"{r['low']:.0f} to {r['high']:.0f}", "sorted by its lower end"),
+    ("regret", "expected_regret", lambda r: f"{r['expected_regret']:.1f}", "points lost against the best candidate"),
+    ("best", "best", lambda r: f"{100 * r['best']:.0f} %", "probability that it is the best candidate"),
+    ("images/s", "images_per_second", lambda r: f"{r['images_per_second']:.0f}", "one thread of this machine"),
+    ("params", "parameters", lambda r: millions(r["parameters"]), ""),
+    ("pixels", "input_size", lambda r: str(r["input_size"]), "side of its input"),
+    ("trained on", "source", lambda r: r["source"], ""),
+    ("licence", "licence", lambda r: r["licence"], ""),
+    ("why", "why", lambda r: r["why"], ""),
 )
 
 
-def _table(table: pd.DataFrame) -> str:
-    words = ("model", "source", "licence", "why")
-    head = "".join(f'<th data-kind="{"text" if c in words else "number"}">{h}</th>' for h, c, _ in COLUMNS)
-    rows = []
-    for row in table.to_dict("records"):
-        cells = "".join(
-            f"<td class='word'>{html.escape(say(row))}</td>"
-            if c in words
-            else f'<td data-value="{row[c]}">{say(row)}</td>'
-            for _, c, say in COLUMNS
-        )
-        rows.append(f"<tr>{cells}</tr>")
-    return f'<table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+def _table(found: pd.DataFrame) -> str:
+    heads = [Head(name, about, words=column in WORDS) for name, column, _, about in COLUMNS]
+    rows = [
+        ("", [Cell(str(say(row)), None if c in WORDS else float(row[c])) for _, c, say, _ in COLUMNS])
+        for row in found.to_dict("records")
+    ]
+    return html_table("candidates", heads, rows)
 
 
 # --- accuracy against speed --------------------------------------------------------------------------------------
@@ -303,22 +299,17 @@ def _label(pack: Pack, label: np.ndarray) -> str:
 
 _DOCUMENT = (
     HEAD
-    + """p, li, .label, figcaption { color: var(--soft); } .wide { overflow: auto; max-height: 640px; }
+    + """.label, figcaption { color: var(--soft); }
 .answer { background: var(--back); border-left: 4px solid var(--accent); padding: 12px 18px; margin: 1rem 0; }
-.answer b { font-size: 1.3rem; } .answer p { margin: .2rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .8rem; }
-th, td { padding: 4px 6px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th[data-kind=text], td.word { text-align: left; }
-td:last-child { white-space: normal; min-width: 230px; }
-.sortable th { cursor: pointer; user-select: none; background: var(--back); position: sticky; top: 0; }
-th[aria-sort=ascending]::after { content: " ▲"; } th[aria-sort=descending]::after { content: " ▼"; }
-pre { background: var(--back); padding: 12px; overflow: auto; max-height: 340px; font-size: .85rem; }
-svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; } svg text { fill: var(--soft); }
-svg .box { fill: none; stroke: var(--line); } svg .grid { stroke: #eaeef2; } svg .name { fill: var(--ink); }
+.answer b { font-size: 1.3rem; overflow-wrap: anywhere; } .answer p { margin: .2rem 0; }
+svg { width: 100%; min-width: 640px; height: auto; display: block; font: 12px system-ui, sans-serif; }
+svg text { fill: var(--soft); }
+svg .box { fill: none; stroke: var(--line); } svg .grid { stroke: var(--line); opacity: .6; }
+svg .name { fill: var(--ink); }
 svg .front { fill: none; stroke: var(--accent); stroke-width: 1.5; } svg circle.best { fill: var(--accent); }
-svg circle.other { fill: #7F7F7F; opacity: .7; } svg .range { stroke: #7F7F7F; opacity: .18; }
+svg circle.other { fill: var(--dim); opacity: .7; } svg .range { stroke: var(--dim); opacity: .18; }
 svg .range.best { stroke: var(--accent); opacity: .45; } svg g:hover .range { opacity: 1; stroke-width: 2; }
-.row { display: flex; gap: 4px; align-items: center; margin-bottom: 4px; }
+.row { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; margin-bottom: 4px; }
 .label { width: 190px; overflow-wrap: anywhere; }
 .pairs { display: flex; flex-wrap: wrap; gap: 14px; } figure { margin: 0; width: 196px; }
 figure img { margin-right: 2px; } figcaption { font-size: .8rem; } img { border-radius: 3px; max-width: 100%; }
@@ -335,11 +326,11 @@ figure img { margin-right: 2px; } figcaption { font-size: .8rem; } img { border-
 <h2>Accuracy against speed</h2>
 <p>Joined: the candidates that none beats in both. Bars: 80 % intervals, mostly of how hard these images are, which all
 candidates share. A pointer on a dot says which it is.</p>
-{{front}}
+<div class="wide" tabindex="0" role="region" aria-label="accuracy against speed">{{front}}</div>
 <h2>All candidates</h2>
-<p>A click on a heading sorts. Regret: points that picking this one is expected
+<p>A heading sorts. Regret: points that picking this one is expected
 to lose against the best candidate; best: the probability that it is that one.</p>
-<div class="wide">{{table}}</div>
+{{table}}
 <h2>Where this ranking may be wrong</h2>
 <ul>{{notes}}</ul>
 <h2>The data</h2>
@@ -350,23 +341,9 @@ to lose against the best candidate; best: the probability that it is that one.</
 {{left_out}}
 <details><summary>Provenance</summary><pre>{{provenance}}</pre></details>
 <script>
-"use strict";
-function sort(table, column) {
-  const head = table.tHead.rows[0].cells[column];
-  const up = head.getAttribute("aria-sort") === "descending";
-  for (const cell of table.tHead.rows[0].cells) cell.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const number = head.dataset.kind === "number", rows = Array.from(table.tBodies[0].rows);
-  const key = row => number ? Number(row.cells[column].dataset.value) : row.cells[column].textContent;
-  rows.sort((a, b) => {
-    const order = number ? key(a) - key(b) : key(a).localeCompare(key(b));
-    return up ? order : -order;
-  });
-  table.tBodies[0].append(...rows);
-}
-document.querySelectorAll(".sortable").forEach(table => Array.from(table.tHead.rows[0].cells).forEach(
-  (cell, i) => cell.addEventListener("click", () => sort(table, i))));
-</script>
+"use strict";"""
+    + SORT
+    + """</script>
 </body>
 </html>
 """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import provenance
 from benchmark.files import put
+from benchmark.layout import Grid, printer
+from benchmark.layout import show as layout_show
 
 if TYPE_CHECKING:
     from benchmark.race import Result
@@ -22,23 +23,19 @@ INDENT = "  "
 
 def show(answer: Answer, rows: int = ROWS) -> None:
     """Print the table, what is at stake, and the blind spots."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table, measure = answer.table, answer.about["measure"]
+    cells = [
+        [
+            *(str(row.rank), row.model, interval(row), f"{row.images_per_second:.0f}"),
+            *(millions(row.parameters), row.licence, row.why),
+        ]
+        for row in table.head(rows).itertuples()
+    ]
+    head = ("", "model", "predicted", "images/s", "params", "licence", "why")
     title = f"Predicted {measure} after fine-tuning on {answer.data.name} (%, with an 80 % interval)"
-    grid = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, justify in (("", "right"), ("model", "left"), ("predicted", "right"), ("images/s", "right")):
-        grid.add_column(name, justify=justify, no_wrap=True)
-    for name, justify in (("params", "right"), ("licence", "left"), ("why", "left")):
-        grid.add_column(name, justify=justify, no_wrap=name == "params")
-    for row in table.head(rows).itertuples():
-        grid.add_row(*map(Text, (str(row.rank), row.model, interval(row), f"{row.images_per_second:.0f}",
-                                 millions(row.parameters), row.licence, row.why)))  # fmt: skip
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    console.print(grid)
+    grid = Grid(title, head, [cells], left=2, order=(1, 2, 0, 3, 4, 5, 6), words=(1, 5, 6))
+    console = printer()
+    layout_show(grid, console, "ranking.json")
     if len(table) > rows:
         console.print(f"{len(table) - rows} more in ranking.json.", highlight=False)
     for line in answer.stakes:

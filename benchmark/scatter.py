@@ -12,21 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.colours import palette
 from benchmark.files import put
 
-VERSION = 1  # raised by hand when the same numbers are drawn differently
-_COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#7F7F7F",
-    "#000000",
-    "#9467BD",
-    "#8C564B",
-)
+VERSION = 2  # raised by hand when the same numbers are drawn differently
 _MARKS = "osD^vPX*<>ph"
 
 
@@ -56,6 +45,7 @@ def draw(
     columns = min(4, max(1, len(targets)))
     rows = -(-len(targets) // columns)
     names = sorted(set(groups))
+    colours = palette(len(names))
     per_line = 1 + columns
     legend = 0.1 + 0.2 * -(-len(names) // per_line)  # inches; margins by hand, as the layout engine takes longer
     width, height = 0.7 + 3 * columns, 0.9 + 2.75 * rows + legend
@@ -76,7 +66,7 @@ def draw(
             continue
         for i, name in enumerate(names):
             member = np.array([g == name for g in groups])
-            style = {"color": _COLOURS[i % len(_COLOURS)], "marker": _MARKS[i % len(_MARKS)]}
+            style = {"color": colours[i], "marker": _MARKS[i % len(_MARKS)]}
             panel.scatter(scores[t, member], truth[t, member], s=24, alpha=0.85, linewidths=0, label=name, **style)
         panel.set_title(f"{targets[t]}\n{captions[t]}", fontsize=9)
         panel.tick_params(labelsize=8)

@@ -27,6 +27,7 @@ class Settings(Spec):
     out: Path = Field(description="the PNG file to write")
     width: int = Field(1280, ge=200, description="of the window, in pixels")
     height: int = Field(1500, ge=200, description="of the window, in pixels: what is below is left out")
+    dark: bool = Field(False, description="as in a browser that asks for dark pages")
 
 
 def take(settings: Settings) -> int:
@@ -42,6 +43,7 @@ def take(settings: Settings) -> int:
         flags += ["--disable-quic", "--disable-background-networking", "--disable-component-update"]
         flags += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--virtual-time-budget=10000"]
         flags += [f"--window-size={settings.width},{settings.height}", f"--screenshot={settings.out.resolve()}"]
+        flags += ["--blink-settings=preferredColorScheme=0"] if settings.dark else []
         call = [browser, *flags, settings.page.resolve().as_uri()]
         done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
     faults = [line for line in done.stderr.splitlines() if "CONSOLE" in line]

@@ -173,7 +173,20 @@ def test_a_targets_name_may_be_that_of_a_measure_but_not_mean(made):
 # LaTeX
 
 KNOWN = {
-    *("begin", "end", "centering", "small", "setlength", "tabcolsep", "caption", "label", "toprule", "midrule"),
+    *(
+        "begin",
+        "end",
+        "centering",
+        "small",
+        "footnotesize",
+        "scriptsize",
+        "setlength",
+        "tabcolsep",
+        "caption",
+        "label",
+        "toprule",
+        "midrule",
+    ),
     *("bottomrule", "textbf", "textasciitilde", "textasciicircum", "textbackslash", "textasciigrave", "ldots"),
     *("pm", "times", "leq", "geq", "mid", "ell", "tau", "rho", "Delta", "mu", "nu", "lambda", "alpha", "beta"),
     *("rightarrow", "cdot", "circ", "ss", "o", "O", "ae", "AE", "aa", "AA", "l", "L", "i"),

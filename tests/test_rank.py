@@ -120,7 +120,7 @@ def test_the_page_stands_alone_and_shows_the_data(ranked):
     assert page.pictures >= 2 * 6  # examples of each class
     assert "{{" not in text
     for model in ranked.table["model"]:
-        assert f"<td class='word'>{model}</td>" in text
+        assert f'<th scope="row">{model}</th>' in text
     assert "dark/broken.png" in text
 
 
