@@ -94,6 +94,10 @@ def unbiased(features, labels):
     )
 
 
+def exits(features, labels):
+    raise SystemExit("\x1b[2Jbye")
+
+
 @estimator(invariant=("rotation",))
 def claims_rotation(features, labels):
     return separation(np.abs(features), labels)
@@ -114,6 +118,7 @@ BROKEN = {
     crashes_on_few: "n < d",
     single_precision: "scale 1e+20",
     unbiased: "one image in a class",
+    exits: "n > d",
     claims_rotation: "rotation",
     silent_on_nan: "NaN in features",
 }
@@ -124,6 +129,11 @@ BROKEN = {
 def test_broken_estimators_are_caught(function):
     failed = {f.check for f in examine(function, timed=False) if f.verdict == "fails"}
     assert BROKEN[function] in failed
+
+
+def test_a_message_of_an_estimator_cannot_act_on_a_terminal():
+    found = next(f for f in examine(exits, timed=False) if f.check == "n > d")
+    assert found.text == r"raises SystemExit: \x1b[2Jbye"
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -173,7 +183,7 @@ def test_the_runner_gives_a_stranger_plain_arrays():
     arrays = probe()
     given = {"features": Features(arrays["features"]), "labels": arrays["labels"]}
     spec = MethodSpec.model_validate({"name": "mine", "_target_": "tests.stranger.centroid_accuracy"})
-    value, status, *_ = call(spec, given)
-    assert (value, status) == (centroid_accuracy(arrays["features"], arrays["labels"]), "ok")
+    result = call(spec, given)
+    assert (result.value, result.status) == (centroid_accuracy(arrays["features"], arrays["labels"]), "ok")
     assert not shares(centroid_accuracy)
     assert all(shares(f) for f in estimators().values())
