@@ -20,6 +20,7 @@ from benchmark.files import no_room
 from benchmark.files import writable as writable
 from benchmark.overrides import GROUPS, keys, known, look, read, unknown
 from benchmark.places import shipped
+from benchmark.wording import printable
 
 CONF = shipped("conf")
 S = TypeVar("S", bound=BaseModel)
@@ -74,7 +75,7 @@ def _guard(body: Callable[[], int]) -> int:
         return code
     except ConfigError as error:
         for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {printable(line)}", file=sys.stderr)  # it may quote what others wrote
         return 2
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # `… | head`

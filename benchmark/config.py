@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from benchmark.places import shipped
+from benchmark.wording import one_line
 
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
@@ -512,7 +513,7 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
             f"{where} must be importable. Got '{path}': no module '{error.name}'. Is it on PYTHONPATH?"
         ) from None
     except (Exception, SystemExit) as error:  # somebody else's module, whatever is wrong with it
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = one_line(f"{type(error).__name__}: {error}")
         raise ConfigError(
             f"{where} must be importable. Got '{path}', whose module stops with {said}. Mend it: python -c 'import "
             f"{module}' shows where."

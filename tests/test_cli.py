@@ -337,7 +337,16 @@ def test_all_unknown_keys_are_named_at_once(call):
     assert [e.split()[1] for e in errors] == ["seed", "probe.sise", "hydra.run.dir"]
 
 
-@pytest.mark.parametrize("body", ["def f(:\n", "raise SystemExit(3)\n", "from math import nothing_there\n", "1 / 0\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def f(:\n",
+        "raise SystemExit(3)\n",
+        "from math import nothing_there\n",
+        "1 / 0\n",
+        "raise ValueError('\\x1b[2J')\n",
+    ],
+)
 def test_a_module_that_cannot_be_imported_is_one_sentence(call, tmp_path, monkeypatch, body):
     (tmp_path / "given").mkdir()
     name = f"module_{sum(map(ord, body))}"
@@ -346,6 +355,7 @@ def test_a_module_that_cannot_be_imported_is_one_sentence(call, tmp_path, monkey
     code, errors, _ = call(f"{MINE}{name}.f")
     assert (code, len(errors)) == (2, 1)
     assert f"error: method.mine._target_ must be importable. Got '{name}.f', whose module stops with" in errors[0]
+    assert errors[0].isprintable()
 
 
 @pytest.fixture
