@@ -5,7 +5,7 @@ SCALE ?= mini
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test lint results reproduce-paper bench gpu slow clean
+.PHONY: help demo test lint results reproduce-paper bench gpu slow torture clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -20,6 +20,10 @@ test: .venv/ready ## the test suite (a few minutes; tests for a GPU or a real da
 
 slow: .venv/ready ## the long tests
 	$(PY) -m pytest -m slow
+
+# MINUTES, SEED: how long, and which rounds
+torture: .venv/ready ## killed runs, damaged files, overlapping runs, malformed options; figures to docs/torture.md
+	$(PY) scripts/torture.py minutes=$(or $(MINUTES),4) seed=$(or $(SEED),0) out=docs/torture.md
 
 lint: .venv/ready ## ruff
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
