@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,17 +181,27 @@ def front(table: pd.DataFrame, measure: str, width: int = 1000, height: int = 42
         bar = f'<line x1="{px:.1f}" x2="{px:.1f}" {ends} class="range {kind}"/>'
         dot = f'<circle cx="{px:.1f}" cy="{py:.1f}" r="{6 if best[i] else 4.5}" class="{kind}"/>'
         marks.append(f"<g><title>{html.escape(what)}</title>{bar}{dot}</g>")
+    dots = [(x(s), y(a)) for s, a in zip(speed, accuracy, strict=True)]
     taken: list[tuple[float, float, float]] = []
     for i in sorted(order, key=lambda i: -accuracy[i]):
-        marks.append(_named(table.iloc[i]["model"], x(speed[i]), y(accuracy[i]), width - right, taken))
+        marks.append(_named(table.iloc[i]["model"], *dots[i], width - right, taken, dots))
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="accuracy against speed">{"".join(marks)}</svg>'
 
 
-def _named(name: str, x: float, y: float, end: float, taken: list[tuple[float, float, float]]) -> str:
-    """A name beside its dot where it covers none that is there, nothing where there is no room."""
+def _named(
+    name: str,
+    x: float,
+    y: float,
+    end: float,
+    taken: list[tuple[float, float, float]],
+    dots: Sequence[tuple[float, float]] = (),
+) -> str:
+    """A name beside its dot where it covers no name and no dot that is there, nothing where there is no room."""
     wide = 6.6 * len(name)
     for start, down in ((x + 9, -8), (x - 9 - wide, -8), (x + 9, 18), (x - 9 - wide, 18)):
         clear = all(start + wide < l or start > r or abs(y + down - h) > 14 for l, r, h in taken)
+        middle = y + down - 4  # of the letters, which stand on y + down
+        clear &= all(start + wide < dx - 6 or start > dx + 6 or abs(middle - dy) > 11 for dx, dy in dots)
         if clear and start > 60 and start + wide < end:
             taken.append((start, start + wide, y + down))
             return f'<text x="{start:.1f}" y="{y + down:.1f}" class="name">{html.escape(name)}</text>'
@@ -310,7 +321,7 @@ svg .front { fill: none; stroke: var(--accent); stroke-width: 1.5; } svg circle.
 svg circle.other { fill: var(--dim); opacity: .7; } svg .range { stroke: var(--dim); opacity: .18; }
 svg .range.best { stroke: var(--accent); opacity: .45; } svg g:hover .range { opacity: 1; stroke-width: 2; }
 .row { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; margin-bottom: 4px; }
-.label { width: 190px; overflow-wrap: anywhere; }
+.label { width: 190px; overflow-wrap: anywhere; } @media (max-width: 600px) { .label { width: 100%; } }
 .pairs { display: flex; flex-wrap: wrap; gap: 14px; } figure { margin: 0; width: 196px; }
 figure img { margin-right: 2px; } figcaption { font-size: .8rem; } img { border-radius: 3px; max-width: 100%; }
 </style>

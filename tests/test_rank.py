@@ -555,3 +555,20 @@ def test_the_released_weights_are_found_from_anywhere(tmp_path, monkeypatch):
     assert found.paths.released == ROOT / "results/released"
     assert found.target["lamps"].size == 128
     assert userdata.images is found.target["lamps"].function
+
+
+def test_names_in_the_picture_of_speed_cover_neither_a_name_nor_a_dot():
+    rng = np.random.default_rng(0)
+    speed = np.repeat([100.0, 110.0, 400.0], 5)
+    table = pd.DataFrame({"model": [f"model-{i:02}" for i in range(15)], "images_per_second": speed})
+    table["predicted_accuracy"] = np.sort(rng.uniform(50, 70, 15))[::-1]
+    table = table.assign(low=40.0, high=80.0, parameters=1e6, licence="MIT")
+    drawn = rank_page.front(table, "accuracy")
+    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', drawn)]
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="name">([^<]+)', drawn)
+    names = [(float(x), float(y), 6.6 * len(name)) for x, y, name in found]
+    assert len(dots) == 15
+    assert names
+    for i, (x, y, wide) in enumerate(names):
+        assert not [1 for dx, dy in dots if x - 5 < dx < x + wide + 5 and abs(y - 4 - dy) < 10]
+        assert not [1 for ox, oy, w in names[:i] if x < ox + w and ox < x + wide and abs(y - oy) < 13]
