@@ -1,7 +1,8 @@
 """Check an estimator, one's own too: python -m benchmark.check my_package.my_score
 
-The battery of `benchmark.conformance` on any function that takes arrays by name and returns a number. Exit code 0
-when nothing fails, 1 when something does.
+The battery of `benchmark.conformance` on any function that takes arrays by name and returns a number, and its scores
+under each kernel of the linear algebra that this processor runs (`benchmark.kernels`). Exit code 1 when something
+fails, or deviates and is not expected to: by the estimator's own declaration, or by `expected=[<check>, …]`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Settings(Spec):
 
     methods: tuple[str, ...] = Field(min_length=1, description="dotted paths, names of `methods`, or all")
     parameters: dict[str, Any] = Field({}, description="the estimator's parameters, for example {k: 5}")
+    expected: tuple[str, ...] = Field((), description="checks that may deviate without an exit code of 1")
+    kernels: bool = Field(True, description="also score under each kernel of OpenBLAS, in processes of their own")
     out: Path | None = Field(None, description="also write the verdicts to this Markdown file")
 
 
@@ -64,8 +67,22 @@ def run(chosen: Settings) -> int:
                 verdicts[name] = examine(function, name, chosen.parameters)
             except ValueError as error:
                 raise ConfigError(str(error)) from None
-            if len(functions) > 1:
-                _line(console, name, verdicts[name])
+    if chosen.kernels:
+        from benchmark.kernels import findings
+
+        paths = {name: name for name in functions}
+        found, skipped = findings(paths, chosen.parameters, functions)
+        for line in skipped:
+            console.print(f"kernel not tried: {_plain(line)}")
+        for name, finding in found.items():
+            verdicts[name].append(finding)
+    known = {f.check for found in verdicts.values() for f in found}
+    for check in chosen.expected:
+        if check not in known:
+            raise ConfigError(f"expected must name checks. Got '{check}'. " + did_you_mean(check, known))
+    if len(functions) > 1:
+        for name, found in verdicts.items():
+            _line(console, name, found)
     if len(functions) == 1:
         ((name, found),) = verdicts.items()
         _print(console, name, found)
@@ -75,7 +92,14 @@ def run(chosen: Settings) -> int:
     counts = [overall(found) for found in verdicts.values()]
     summary = ", ".join(f"{counts.count(v)} {v}" for v in COLOURS if v in counts)
     console.print(f"{len(counts)} estimators: {summary}" if len(counts) > 1 else f"verdict: {summary[2:]}")
-    return int("fails" in counts)
+    surprises = [
+        f for found in verdicts.values() for f in found
+        if f.verdict == "fails" or (f.verdict == "deviates" and not f.expected and f.check not in chosen.expected)
+    ]  # fmt: skip
+    if surprises and "fails" not in counts:
+        checks = ", ".join(dict.fromkeys(f.check for f in surprises))
+        console.print(f"deviates unexpectedly in: {checks}. Where that is as it should be: expected=\\[{checks}]")
+    return int(bool(surprises))
 
 
 def find(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:

@@ -39,6 +39,7 @@ class Capabilities:
     bank           weights of the score's parts, where the published score normalises them over all models of a
                    bank (`methods.bank.combine`); empty for scores that stand on their own
     bank_by        how the parts are normalised over the bank: minmax, z or rank (`methods.bank`)
+    deviates       checks of `benchmark.check` that it is known not to pass, each with the reason
     """
 
     needs: tuple[str, ...]
@@ -54,6 +55,7 @@ class Capabilities:
     source: str = ""
     bank: Mapping[str, float] = field(default_factory=dict)
     bank_by: str = "minmax"
+    deviates: Mapping[str, str] = field(default_factory=dict)
 
 
 def estimator(
@@ -69,6 +71,7 @@ def estimator(
     source: str = "",
     bank: Mapping[str, float] | None = None,
     bank_by: str = "minmax",
+    deviates: Mapping[str, str] | None = None,
 ) -> Callable[[Function], Function]:
     """Attach a `Capabilities` to a function as its attribute `capabilities`; the function itself stays as it is.
 
@@ -96,6 +99,7 @@ def estimator(
             source=source,
             bank=MappingProxyType(dict(bank or {})),
             bank_by=bank_by,
+            deviates=MappingProxyType(dict(deviates or {})),
         )
         return function
 

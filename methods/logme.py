@@ -109,6 +109,8 @@ def _projected(features: Features, t: np.ndarray) -> tuple[np.ndarray, np.ndarra
     own = features.uncentred
     z = own.U.T @ t
     norms = np.einsum("nc,nc->c", t, t)
+    # A direction is known to about eps · s_1/s: what a column has along it by that alone is nothing, yet weighs 1/s².
+    z[np.abs(z) <= 2 * np.finfo(float).eps * (own.s[0] / own.s)[:, None] * np.sqrt(norms)] = 0.0
     if own.rank == features.n:
         return own.s**2, z**2, np.zeros_like(norms), 0
     outside = t - own.U @ z  # by difference of vectors: ||t||² - ||z||² would cancel

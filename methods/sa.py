@@ -21,6 +21,7 @@ GATE = 1e-9
     invariant=("rotation",),
     cost="O(n k + c² k), k = n_dims, and that of the base in k dimensions",
     source="Khoba et al., WACV 2025, arXiv 2502.16471",
+    deviates={"monotone": "the gate opens where classes are far apart, and the score falls there"},
 )
 def sa(
     features: ArrayLike | Features,

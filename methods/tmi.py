@@ -18,6 +18,7 @@ from methods.score import Score, degenerate, insufficient
     min_per_class=2,
     cost="O(sum of n_c² d)",
     source="Xu and Kang, ICCV 2023, arXiv 2308.05986",
+    deviates={"monotone": "it looks at the spread within classes, not between them"},
 )
 def tmi(
     features: ArrayLike | Features,
