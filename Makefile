@@ -5,7 +5,7 @@ SCALE ?= mini
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test lint results reproduce-paper bench gpu slow torture clean
+.PHONY: help demo test kernels lint results reproduce-paper bench gpu slow torture clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -17,6 +17,9 @@ demo: .venv/ready ## the main job from nothing: pretrain, fine-tune, probe, scor
 JOBS ?= auto
 test: .venv/ready ## the test suite (a few minutes; tests for a GPU or a real data set skip with a reason)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
+
+kernels: .venv/ready ## the estimators' tests and conformance under every kernel of OpenBLAS that the processor runs
+	$(PY) scripts/kernels.py
 
 slow: .venv/ready ## the long tests
 	$(PY) -m pytest -m slow

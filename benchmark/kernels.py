@@ -55,19 +55,31 @@ def probes() -> dict[str, dict[str, Any]]:
 
 def under(kernel: str, names: Mapping[str, str], parameters: Mapping[str, Any]) -> Values | str:
     """Value, status, reason and complaint of each estimator on each probe, or why the kernel could not be tried."""
+    done = _run(kernel, {"names": dict(names), "parameters": dict(parameters)})
+    if isinstance(done, str):
+        return done
+    return done["values"] if done["taken"] == [kernel] else _instead(done["taken"])
+
+
+def unavailable(kernel: str) -> str:
+    """Why this processor does not run a kernel; empty where it does."""
+    done = _run(kernel, {"names": {}, "parameters": {}})
+    return done if isinstance(done, str) else "" if done["taken"] == [kernel] else _instead(done["taken"])
+
+
+def _run(kernel: str, given: Mapping[str, Any]) -> dict[str, Any] | str:
     environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
-    given = json.dumps({"names": dict(names), "parameters": dict(parameters)})
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark.kernels"], input=given, capture_output=True, text=True, env=environment
-    )
+    command = [sys.executable, "-m", "benchmark.kernels"]
+    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, env=environment)
     if done.returncode == -signal.SIGILL:
         return "this processor does not run it"
     if done.returncode:
         raise RuntimeError(f"scoring under the kernel {kernel} failed:\n{done.stderr[-2000:]}")
-    made = json.loads(done.stdout.splitlines()[-1])
-    return (
-        made["values"] if made["taken"] == [kernel] else f"not taken, but {', '.join(made['taken']) or 'no OpenBLAS'}"
-    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _instead(taken: list[str]) -> str:
+    return f"{' and '.join(taken)} is taken instead" if taken else "there is no OpenBLAS here"
 
 
 def taken() -> list[str]:

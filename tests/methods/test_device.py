@@ -7,9 +7,7 @@ import methods
 from methods.device import STACKED, score_stack
 
 torch = pytest.importorskip("torch")
-CUDA = pytest.param(
-    "cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
-)
+DEVICES = ["cpu", *([pytest.param("cuda", marks=pytest.mark.gpu)] if torch.cuda.is_available() else [])]
 OF_PROBS = ("leep", "nce")
 
 
@@ -33,7 +31,7 @@ def assert_same(got: list[methods.Score], expected: list[methods.Score]) -> None
     assert list(map(float, got)) == pytest.approx(list(map(float, expected)), rel=1e-6, abs=1e-9, nan_ok=True)
 
 
-@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", sorted(STACKED))
 @pytest.mark.parametrize(("n", "d", "c"), [(90, 30, 5), (60, 130, 4), (48, 48, 2), (64, 300, 32)])
 def test_the_estimators_own_scores(device, name, n, d, c):
@@ -41,7 +39,7 @@ def test_the_estimators_own_scores(device, name, n, d, c):
     assert_same(score_stack([name], **arrays, device=device)[name], alone(name, arrays))
 
 
-@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", sorted(STACKED))
 def test_awkward_models_among_others(device, name):
     """Constant features, duplicates, constant columns, few distinct values, a dead source class."""

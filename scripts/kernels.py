@@ -1,0 +1,50 @@
+"""The estimators' tests and conformance under every kernel of OpenBLAS that this processor runs.
+
+    python scripts/kernels.py [<arguments of pytest>]
+
+tests/methods runs once a kernel, in a process of its own with one thread, two of them at a time; then
+`python -m benchmark.check all`, which scores every estimator under each kernel and compares. A kernel that this
+processor does not run is left out with a line. Exit code 1 where anything fails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmark.kernels import KERNELS, unavailable  # noqa: E402
+
+ONE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def tested(kernel: str, arguments: list[str]) -> tuple[int, str]:
+    """Exit code of tests/methods under a kernel, and what to say about it."""
+    if reason := unavailable(kernel):
+        return 0, f"{kernel}: left out, {reason}"
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "pytest", "tests/methods", "-q", "-p", "no:cacheprovider", *arguments]
+    environment = os.environ | ONE | {"OPENBLAS_CORETYPE": kernel}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    outcome = "passed" if done.returncode == 0 else f"failed\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
+    return done.returncode, f"{kernel}: tests/methods {outcome}, {time.perf_counter() - start:.0f} s"
+
+
+def main(arguments: list[str]) -> int:
+    failed = False
+    with ThreadPoolExecutor(2) as pool:
+        for code, line in pool.map(lambda kernel: tested(kernel, arguments), KERNELS):
+            print(line, flush=True)
+            failed |= code != 0
+    done = subprocess.run([sys.executable, "-m", "benchmark.check", "all"], cwd=ROOT, env=os.environ | ONE)
+    return int(failed or done.returncode != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
