@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from multiprocessing import Pipe
@@ -41,6 +42,9 @@ TIMEOUT = 600.0
 GRACE = 30.0
 """Seconds after which a process that should have been ended ends itself."""
 
+LOOK = 1.0
+"""Seconds between two looks at whether the process lives."""
+
 PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from benchmark.isolation import serve; serve()"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
@@ -52,11 +56,11 @@ def isolated(method: MethodSpec) -> bool:
 
 def isolation() -> Isolation:
     """This process's own, made when it is first asked for."""
-    return _isolation(os.getpid())
+    return _isolation(os.getpid(), threading.get_ident())
 
 
 @cache
-def _isolation(_process: int) -> Isolation:
+def _isolation(_process: int, _thread: int) -> Isolation:
     made = Isolation()
     atexit.register(made.close)
     return made
@@ -67,26 +71,35 @@ class Isolation:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
-        self.sent: Mapping[str, Any] | None = None
+        self.draw: Any = None
+        self.held: set[str] = set()
 
     def call(self, method: MethodSpec, arrays: Mapping[str, Any], more: Mapping[str, Any]) -> Result:
         """What a method makes of a draw.
 
-        arrays  the draw's arrays, the same object for every method: it is sent once
+        arrays  the draw's arrays, each of which is sent once; a draw is told from others by its labels, the very object
         more    what else the method may ask for
         Raises Lost where the process died, or had to be ended after `method.timeout` seconds.
         """
         limit = method.timeout or TIMEOUT
         try:
-            self._send(arrays, (method, more))
-            imported = self._receive(TIMEOUT, f"its import took more than {TIMEOUT:g} s")
+            self._begin(method, arrays["labels"])
+            needs = self._receive(TIMEOUT, f"its import took more than {TIMEOUT:g} s")
+            if isinstance(needs, Lost):
+                raise needs
+            new = {n: getattr(arrays[n], "given", arrays[n]) for n in needs if n in arrays and n not in self.held}
+            self.pipe.send((new, more))
+            self.held |= new.keys()
             advice = f"method.{method.name}.timeout sets another limit"
             result = self._receive(limit, f"it took more than {limit:g} s ({advice})")
         except (EOFError, OSError):
             raise Lost(self._obituary()) from None
-        for answer in (imported, result):
-            if isinstance(answer, Lost):
-                raise answer
+        except BaseException as error:
+            if not isinstance(error, Lost):  # interrupted: an answer may still come, which is not the next method's
+                self.close()
+            raise
+        if isinstance(result, Lost):
+            raise result
         return result
 
     def close(self) -> None:
@@ -97,23 +110,25 @@ class Isolation:
             self.pipe.close()
             os.close(self.lifeline)
             self.dump.close()
-        self.process = self.sent = None
+        self.process = None
 
-    def _send(self, arrays: Mapping[str, Any], task: tuple[MethodSpec, Mapping[str, Any]]) -> None:
+    def _begin(self, method: MethodSpec, draw: Any) -> None:
+        """Name the method to the process; it forgets another draw's arrays."""
         for again in (True, False):
             if self.process is None or self.process.poll() is not None:
                 self.close()
                 self._start()
+                self.draw = None
             try:
-                if self.sent is not arrays:
-                    self.pipe.send({name: getattr(value, "given", value) for name, value in arrays.items()})
-                    self.sent = arrays
-                self.pipe.send(task)
-                return
+                self.pipe.send((method, self.draw is not draw))
             except OSError:  # it died while it had nothing to do
                 self.close()
                 if not again:
                     raise
+                continue
+            if self.draw is not draw:
+                self.draw, self.held = draw, set()
+            return
 
     def _start(self) -> None:
         self.pipe, theirs = Pipe()
@@ -129,15 +144,21 @@ class Isolation:
         theirs.close()
         os.close(ends)
 
-    def _receive(self, seconds: float, else_: str) -> Any:
-        if self.pipe.poll(seconds):
-            return self.pipe.recv()
+    def _receive(self, seconds: float, too_long: str) -> Any:
+        """The next answer. Raises EOFError where the process has died, Lost where it takes too long, and ends it."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            dead = self.process.poll() is not None
+            if self.pipe.poll(0 if dead else min(left, LOOK)):
+                return self.pipe.recv()
+            if dead:  # what it started itself may hold the pipe open
+                raise EOFError
         self.process.send_signal(signal.SIGABRT)  # on which it writes down where it is
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
         where = self._where()
         self.close()
-        raise Lost(f"{else_}{where}")
+        raise Lost(f"{too_long}{where}")
 
     def _obituary(self) -> str:
         """How the process ended."""
@@ -161,28 +182,30 @@ class Isolation:
 
 
 def serve() -> None:
-    """The life of the process: take a draw's arrays, or a method and what it needs besides, and say what it made."""
+    """The life of the process: learn of a method, say what it needs, take that, say what it made of it."""
     pipe, lifeline, dump = (int(handle) for handle in sys.argv[2:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for those who can tidy up
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.enable(dump)
     threading.Thread(target=lambda: (os.read(lifeline, 1), os._exit(1)), daemon=True).start()
-    arrays: Mapping[str, Any] = {}
+    arrays: dict[str, Any] = {}
     with contextlib.suppress(EOFError, OSError), Connection(pipe) as connection:
         while True:
-            message = connection.recv()
-            if isinstance(message, dict):
-                arrays = message
+            method, another_draw = connection.recv()
+            arrays = {} if another_draw else arrays
+            needs = _attempt(_needs, method)
+            connection.send(needs)
+            if isinstance(needs, Lost):
                 continue
-            method, more = message
-            connection.send(_attempt(_import, method))
+            new, more = connection.recv()
+            arrays |= new
             faulthandler.dump_traceback_later((method.timeout or TIMEOUT) + GRACE, exit=True, file=dump)
             connection.send(_attempt(guarded, method, {**arrays, **more}))
             faulthandler.cancel_dump_traceback_later()
 
 
-def _import(method: MethodSpec) -> None:
-    method.function  # noqa: B018
+def _needs(method: MethodSpec) -> tuple[str, ...]:
+    return method.needs
 
 
 def _attempt(work: Callable[..., Any], *arguments: Any) -> Any:

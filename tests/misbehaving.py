@@ -55,6 +55,14 @@ def ends(features) -> float:
     os._exit(4)
 
 
+def ends_with_a_child_left(features) -> float:
+    """As `ends`, where a process that it started lives on for a while, with all that was open."""
+    if not os.fork():
+        time.sleep(3)
+        os._exit(0)
+    os._exit(4)
+
+
 def killed(features) -> float:
     os.kill(os.getpid(), signal.SIGKILL)
     return 1.0

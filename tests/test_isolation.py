@@ -90,7 +90,7 @@ def test_numpy_refuses_to_write_and_the_reason_says_what_to_do(probe):
     ("name", "why"),
     [
         ("segfaults", "its process died (Segmentation fault) at "),
-        ("ends", "it ended its process with exit code 4"),
+        ("ends_with_a_child_left", "it ended its process with exit code 4"),
         ("killed", "its process was killed, perhaps for want of memory"),
         ("wants_memory", "there was not enough memory for it (Unable to allocate 7.11 PiB"),
     ],
