@@ -39,6 +39,7 @@ ONE = {  # a bad input -> the one complaint about it
     "probe.size=ten": "probe.size must be a valid integer",
     "probe.size=1": "probe.size must be greater than or equal to 4. Got 1.",
     "executor.workers=-1": "executor.workers must be greater than or equal to 0. Got -1.",
+    "truth.tolerance=inf": "truth.tolerance must be a finite number. Got inf.",
     "truth.mode=recomputed": "truth.mode must be 'stored' or 'recompute'. Got 'recomputed'.",
     "recipe.optimisers.cnn.rates=[0.1,-1]": "recipe.optimisers.cnn.rates.1 must be greater than 0. Got -1.",
     "recipe.optimisers.cnn.rates=[]": "recipe.optimisers.cnn.rates must have at least 1 item",
