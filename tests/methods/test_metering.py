@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from benchmark import conformance
 from methods import Features, metering
+from methods.capabilities import estimators
 from methods.metering import metered, once, shared
 
 
@@ -99,3 +101,28 @@ def test_the_shared_quantities_of_features_cannot_be_written_to():
             array[0] = 1.0
     with pytest.raises(AttributeError, match="gram must be left as it is"):
         one.gram = np.eye(12)
+
+
+@pytest.mark.parametrize("shape", [{}, {"n": 48, "d": 120, "seed": 1}], ids=["n > d", "n < d"])
+@pytest.mark.filterwarnings("ignore")
+def test_every_estimator_is_charged_for_what_it_would_compute_alone(clock, monkeypatch, shape):
+    """A second passes with every shared quantity that is computed, and at no other time."""
+    kept = metering._read_only
+    monkeypatch.setattr(metering, "_read_only", lambda value: clock.spend(1.0) and kept(value))
+    arrays = conformance.probe(**shape) | {"seed": 0, "n_classes": 4}
+    sharing = {n: f for n, f in estimators().items() if "features" in f.capabilities.needs}
+
+    def charged(function, features: Features, reference: Features) -> float:
+        given = arrays | {"features": features, "reference_features": reference}
+        return timed(clock, lambda: function(**{n: given[n] for n in function.capabilities.needs}))[1]
+
+    def fresh() -> list[Features]:
+        return [Features(arrays["features"]), Features(arrays["reference_features"])]
+
+    together = fresh()
+    for function in sharing.values():
+        charged(function, *together)
+    found = {n: (charged(f, *together), charged(f, *fresh())) for n, f in sharing.items()}
+    assert max(after for after, _ in found.values()) >= 5
+    # hscore asks whether the rows are in general position, which the centred decomposition answers as well as the other
+    assert {n: pair for n, pair in found.items() if pair[0] != pair[1]} == ({"hscore": (5, 6)} if shape else {})
