@@ -134,7 +134,7 @@ def sizes(model: ModelSpec, store: Store) -> dict[str, int]:
 def _known(path: Path) -> dict[str, dict[str, int]]:
     """What was worked out before; nothing where the file is not there or damaged: it is worked out again."""
     try:
-        known = json.loads(path.read_text())
+        known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     whole = known.items() if isinstance(known, dict) else ()

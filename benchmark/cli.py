@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from benchmark import searchpath
+from benchmark import searchpath, surroundings
 from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
 from benchmark.files import no_room
 from benchmark.files import writable as writable
@@ -69,6 +69,7 @@ def _verbatim(override: str, schema: type[BaseModel]) -> str:
 
 
 def _guard(body: Callable[[], int]) -> int:
+    surroundings.prepare()
     try:
         code = body()
         sys.stdout.flush()

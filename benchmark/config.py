@@ -520,8 +520,10 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
         ) from None
     if not callable(getattr(found, attribute, None)):
         public = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n))]
+        hidden = Path("methods.py").is_file() and module == "methods"
+        theirs = " (The methods.py of this folder is hidden by this project's package; rename it.)" if hidden else ""
         raise ConfigError(
-            f"{where} must name a function of '{module}'. Got '{attribute}'. {did_you_mean(attribute, public)}"
+            f"{where} must name a function of '{module}'. Got '{attribute}'. {did_you_mean(attribute, public)}{theirs}"
         )
     function = getattr(found, attribute)
     try:

@@ -357,7 +357,7 @@ def gtsrb(path: str, download: bool = False) -> Examples:
     """
     truth, *training = gtsrb_files(path)
     rows = [(file, int(file.parent.name), TRAIN) for file in training]
-    with truth.open(newline="") as file:
+    with truth.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter=";"):
             image = expand(path) / "gtsrb/GTSRB/Final_Test/Images" / row["Filename"]
             rows.append((image, int(row["ClassId"]), TEST))

@@ -243,7 +243,7 @@ def _digest(aligned: Aligned, yardsticks: Sequence[str], number: int) -> str:
 def _kept(out: Path, digest: str) -> Evidence | None:
     record = out / _RECORD
     try:
-        known = json.loads(record.read_text())
+        known = json.loads(record.read_text(encoding="utf-8"))
         if known["digest"] != digest or any(_sha(out / f"{n}.csv") != known["files"][n] for n in TABLES):
             return None
         tables = {name: pd.read_csv(out / f"{name}.csv") for name in TABLES}

@@ -94,7 +94,7 @@ def finished(folder: Path, out: Path) -> Result | None:
     """The result of an earlier search, where all its files are in its folder still; they are put into `out` again."""
     if not all((folder / name).exists() for name in ("result.json", *PRODUCTS)):
         return None
-    facts = json.loads((folder / "result.json").read_text())
+    facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     show(folder, out)
     paths = {k: out / Path(facts[k]).name for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
     return Result(**facts | paths | {"notes": tuple(facts["notes"])})

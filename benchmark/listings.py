@@ -360,11 +360,11 @@ def from_saved(path: Path, image: str | None = None, label: str | None = None) -
 
     parts: list[str | None] = [None]
     if (path / "dataset_dict.json").is_file():
-        parts = json.loads((path / "dataset_dict.json").read_text())["splits"]
+        parts = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
     tables, files, owners = [], [], []
     for part in parts:
         folder = path / part if part else path
-        for entry in json.loads((folder / "state.json").read_text())["_data_files"]:
+        for entry in json.loads((folder / "state.json").read_text(encoding="utf-8"))["_data_files"]:
             files.append(folder / entry["filename"])
             with pyarrow.memory_map(str(files[-1])) as source:
                 tables.append(pyarrow.ipc.open_stream(source).read_all())

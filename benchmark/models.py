@@ -79,8 +79,9 @@ def create(spec: ModelSpec) -> nn.Module:
 
 
 def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
-    import timm
     from torch import nn
+
+    from benchmark.timm_alone import timm
 
     if ":" in arch or "/" in arch:  # timm would ask the hub for it
         raise ValueError(f"arch must be a timm architecture. Got '{arch}'. A place to load from belongs to weights.")
@@ -308,7 +309,7 @@ def _hub_files(spec: ModelSpec, repository: str, offline: bool) -> list[Path]:
 
 
 def _timm_file(spec: ModelSpec, name: str, offline: bool) -> list[Path]:
-    import timm
+    from benchmark.timm_alone import timm
 
     try:
         config = timm.get_pretrained_cfg(name)
@@ -359,7 +360,7 @@ def _from_url(spec: ModelSpec, url: str, offline: bool) -> Path:
 @cache
 def locked() -> dict[str, dict[str, Any]]:
     """{repository: its revision and licence} as scripts/pin_hub.py found them; empty where it never ran."""
-    return json.loads(LOCK.read_text()) if LOCK.is_file() else {}
+    return json.loads(LOCK.read_text(encoding="utf-8")) if LOCK.is_file() else {}
 
 
 def _from_hub(spec: ModelSpec, repository: str, file: str, offline: bool) -> Path:
@@ -417,7 +418,7 @@ def load(spec: ModelSpec, weights: Path | None, n_classes: int | None = None) ->
 
 def _load_own(spec: ModelSpec, file: Path) -> nn.Module:
     state = checkpoints.state_dict(file)
-    facts = json.loads((file.parent / FACTS).read_text())
+    facts = json.loads((file.parent / FACTS).read_text(encoding="utf-8"))
     module = build(spec, facts["classes"])
     _fill(spec, module, state)
     return module
@@ -503,8 +504,9 @@ def _converted(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes: int 
 
 
 def _filled_by_timm(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes: int | None) -> nn.Module:
-    import timm
     import torch
+
+    from benchmark.timm_alone import timm
 
     tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
     known = timm.get_pretrained_cfg(tag)
@@ -531,7 +533,7 @@ def _misfit(spec: ModelSpec, error: Exception) -> Misfit:
 
 def _classes_in(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> int | None:
     """The number of source classes that the weights' classifier has; None where they hold none."""
-    import timm
+    from benchmark.timm_alone import timm
 
     tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
     config = None if _is_path(spec.arch) else timm.get_pretrained_cfg(tag)
@@ -563,4 +565,4 @@ def save(module: nn.Module, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     put_tensors(folder / WEIGHTS, state)
     facts = {"classes": int(module.num_classes), "tensors": len(state), "format": "float16 matrices"}
-    (folder / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    (folder / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")

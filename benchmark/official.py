@@ -281,7 +281,11 @@ def convert(folder: Path, out: Path, tell: Callable[[str], None] = print) -> tup
 
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.json"
-    known = {e["sha256"]: e for e in json.loads(manifest.read_text())["probes"]} if manifest.is_file() else {}
+    known = (
+        {e["sha256"]: e for e in json.loads(manifest.read_text(encoding="utf-8"))["probes"]}
+        if manifest.is_file()
+        else {}
+    )
     entries, refused = [], []
     for path in sorted(folder.rglob("*.pkl")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

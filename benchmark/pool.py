@@ -50,7 +50,7 @@ def here(jobs: Sequence[Job], tick: Callable[[], None], device: str) -> None:
 def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence[str]) -> None:
     """The jobs in processes, one a place; `tick` is called several times a second."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmark.finetune", "timm"])
+    context.set_forkserver_preload(["benchmark.finetune", "benchmark.timm_alone"])
     waiting: Iterator[Job] = iter(jobs)
     free, running = list(reversed(places)), {}
     try:
@@ -87,7 +87,7 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
 
 def _unfinished(job: Job) -> dict[str, Any]:
     """What a job has written so far, with status running; empty where it is finished."""
-    facts = json.loads(job.result.read_text()) if job.result.exists() else {"status": "running"}
+    facts = json.loads(job.result.read_text(encoding="utf-8")) if job.result.exists() else {"status": "running"}
     return facts if facts["status"] == "running" else {}
 
 

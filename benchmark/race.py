@@ -133,7 +133,7 @@ class Search:
         self.run, self.workers, self.threads, self.clock = run, workers, threads, clock
         folder.mkdir(parents=True, exist_ok=True)
         self.spent = folder / "clock.json"
-        used = json.loads(self.spent.read_text())["seconds"] if self.spent.exists() else 0.0
+        used = json.loads(self.spent.read_text(encoding="utf-8"))["seconds"] if self.spent.exists() else 0.0
         self.start = (clock() if begun is None else begun) - used
         self.deadline = self.start + budget
         self.writing = min(max(WRITING, 0.02 * budget), LONGEST_WRITING)
@@ -216,7 +216,7 @@ class Search:
         """
         file, before = self.folder / "finalists.json", len(self.notes)
         if file.exists():
-            kept = json.loads(file.read_text())
+            kept = json.loads(file.read_text(encoding="utf-8"))
             self.notes += kept["notes"]
             return kept["models"]
         fit = self.fitting()
@@ -282,7 +282,7 @@ class Search:
         """The plan of a rung that was begun before: a resumed search goes on with it."""
         if not self.plan_file(number).exists():
             return None
-        kept = json.loads(self.plan_file(number).read_text())
+        kept = json.loads(self.plan_file(number).read_text(encoding="utf-8"))
         return Rung([Arm(**a) for a in kept["arms"]], kept["steps"], kept["seconds"])
 
     def models(self, standing: Sequence[Arm], left: float, least: int) -> Rung:
@@ -432,7 +432,7 @@ class Search:
 
     @staticmethod
     def found(job: Job) -> dict[str, Any]:
-        return json.loads(job.result.read_text()) if job.result.exists() else {"status": "none"}
+        return json.loads(job.result.read_text(encoding="utf-8")) if job.result.exists() else {"status": "none"}
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -445,7 +445,7 @@ class Log:
     def __init__(self, folder: Path, used: Callable[[], float], anew: bool):
         (self.text, self.lines), self.used = (folder / name for name in LOGS), used
         for file in (self.text, self.lines):
-            file.open("w" if anew else "a").close()
+            file.open("w" if anew else "a", encoding="utf-8").close()
 
     def __call__(self, event: str, text: str, **facts: Any) -> None:
         seconds = self.used()

@@ -236,9 +236,9 @@ def read(folder: Path) -> tuple[Any, dict[str, Any]]:
     timings = folder / "timings.csv"
     tables["timings"] = pd.read_csv(timings) if timings.is_file() and timings.stat().st_size > 1 else pd.DataFrame()
     tables["times"] = _kept_times(folder / "times.csv")
-    arguments = json.loads(record.read_text())
+    arguments = json.loads(record.read_text(encoding="utf-8"))
     if (folder / "provenance.json").is_file():
-        arguments["provenance"] = json.loads((folder / "provenance.json").read_text())
+        arguments["provenance"] = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     return SimpleNamespace(**tables), arguments
 
 

@@ -171,13 +171,15 @@ class Store:
         from safetensors.numpy import save
 
         with self._staged(stage, key, made) as staged:
-            (staged / "spec.json").write_text(json.dumps(spec, indent=1, sort_keys=True))
-            (staged / "values.json").write_text(json.dumps(values, indent=1, sort_keys=True))
-            (staged / "record.json").write_text(json.dumps(record, indent=1, sort_keys=True))
+            (staged / "spec.json").write_text(json.dumps(spec, indent=1, sort_keys=True), encoding="utf-8")
+            (staged / "values.json").write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
+            (staged / "record.json").write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
             if arrays:
                 (staged / "arrays.safetensors").write_bytes(save(dict(arrays)))
             files = {p.name: {"sha256": digest(p), "bytes": p.stat().st_size} for p in sorted(staged.iterdir())}
-            (staged / "manifest.json").write_text(json.dumps({"schema": SCHEMA, "files": files}, indent=1))
+            (staged / "manifest.json").write_text(
+                json.dumps({"schema": SCHEMA, "files": files}, indent=1), encoding="utf-8"
+            )
 
     def adopt(self, stage: str, key: str, files: Mapping[str, Any]) -> None:
         """Add a finished cell from the `files` of another store (buffers); raises Damaged where they are not intact."""
@@ -245,7 +247,7 @@ class Store:
 
     def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
         try:
-            files = _files_of(json.loads((folder / "manifest.json").read_text()))
+            files = _files_of(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
             unread = [name for name in files if folder / name not in self._verified]
             for name in unread:
                 path, expected = folder / name, files[name]
@@ -321,7 +323,7 @@ class Store:
         """ConfigError for a cache of a newer version, and for one that does not say of which it is."""
         marker = self.cache / "schema.json"
         try:
-            schema = json.loads(marker.read_text())["schema"]
+            schema = json.loads(marker.read_text(encoding="utf-8"))["schema"]
             if type(schema) is not int:
                 raise ValueError(f"schema is {schema!r}")
         except (FileNotFoundError, NotADirectoryError):  # a new cache, or no folder, which is said on writing

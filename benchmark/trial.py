@@ -79,9 +79,9 @@ def write(file: Path, facts: Mapping[str, Any]) -> None:
 
 def work(job: Job, device: str) -> None:
     """Do a job and write its result: `status` is done, stopped (a loser), cut (by the clock) or failed (`reason`)."""
-    import timm  # noqa: F401 (lest the import be the first job's start)
     import torch
 
+    from benchmark import timm_alone  # noqa: F401 (lest the import be the first job's start)
     from benchmark.finetune import twice_for_memory
 
     torch.set_num_threads(1)
@@ -105,7 +105,7 @@ def work(job: Job, device: str) -> None:
 def rivals(job: Job) -> list[list[float]]:
     """The curves so far of the other jobs of this rung."""
     files = (f for f in job.result.parent.glob(f"rung{job.rung}-*.json") if f != job.result)
-    return [json.loads(f.read_text()).get("curve", []) for f in files]
+    return [json.loads(f.read_text(encoding="utf-8")).get("curve", []) for f in files]
 
 
 def parts_of(labels: np.ndarray, validation: float, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -163,7 +163,7 @@ def growth(out: Path | None, jobs: int) -> tuple[str, bool]:
     with ThreadPoolExecutor(jobs) as pool:
         rows = [row for found in pool.map(lambda n: _child("growth", n), names) for row in found["rows"]]
     if out:
-        with (out / "growth.csv").open("w", newline="") as file:
+        with (out / "growth.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["method", "axis", "n", "d", "seconds"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
@@ -289,7 +289,7 @@ def _peak() -> float:
 def _child(section: str, name: str) -> dict[str, Any]:
     command = [sys.executable, str(Path(__file__).resolve()), section, "--only", name]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=560, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=560, cwd=ROOT)
     except subprocess.TimeoutExpired:
         return {"rows": [], "error": "took longer than 560 s"}
     if done.returncode:
@@ -335,13 +335,13 @@ def merge(path: Path, section: str, argv: list[str]) -> None:
         f"`python scripts/bench.py {' '.join(argv)}`, one thread a process, {hardware()['processor']}, "
         f"{hardware()['cores']} cores, {packages}, commit {os.environ.get('BENCHMARK_COMMIT') or commit()}."
     )
-    old = path.read_text().split("\n## ")[1:] if path.exists() else []
+    old = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
     title, _, body = section.removeprefix("## ").partition("\n")
     new = f"{title}\n\n{made}\n{body}\n"
     kept = {part.partition("\n")[0]: part for part in old} | {title: new}
     order = ["Against textbook forms", "Growth", "Memory"]
     parts = ["## " + kept[t].strip() + "\n" for t in sorted(kept, key=order.index)]
-    path.write_text("\n".join(["# Speed and memory of the estimators\n", *parts]))
+    path.write_text("\n".join(["# Speed and memory of the estimators\n", *parts]), encoding="utf-8")
 
 
 if __name__ == "__main__":

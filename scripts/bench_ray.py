@@ -123,7 +123,7 @@ def main(settings: Settings) -> int:
     )
     print(page)
     if settings.out:
-        settings.out.write_text(page)
+        settings.out.write_text(page, encoding="utf-8")
     good = over["ray"] < LIMIT
     verdict = f"ray: {over['ray']:.1f} % over the ideal (limit {LIMIT:g} %)"
     print(verdict if good else f"error: {verdict}", file=sys.stdout if good else sys.stderr)

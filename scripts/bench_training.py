@@ -113,7 +113,7 @@ class Peak:
 
     @staticmethod
     def _now() -> int:
-        _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
+        _, resident, shared, *_ = Path("/proc/self/statm").read_text(encoding="utf-8").split()
         return (int(resident) - int(shared)) * resource.getpagesize()
 
 
@@ -156,7 +156,7 @@ def in_a_process(case: Case, folder: Path) -> dict[str, float]:
     """What `memory_of` finds in a fresh interpreter that has just imported this script."""
     asked = ["--memory-of", case.spec.model_dump_json(), "--data", str(folder)]
     command = [sys.executable, str(Path(__file__).resolve()), *asked]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, cwd=ROOT)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -255,18 +255,18 @@ def misses(rows: list[dict[str, Any]]) -> list[str]:
 def save(rows: list[dict[str, Any]], out: Path, name: str, heading: str, body: str) -> None:
     """Write <name>.csv and <name>.md, which says how they were made."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / f"{name}.csv").open("w", newline="") as file:
+    with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    (out / f"{name}.md").write_text(f"# {heading}\n\n{body.rstrip()}\n")
+    (out / f"{name}.md").write_text(f"# {heading}\n\n{body.rstrip()}\n", encoding="utf-8")
 
 
 def beside(rows: list[dict[str, Any]], path: Path, order: list[ModelSpec]) -> list[dict[str, Any]]:
     """The rows, with those that a file has of other architectures, in the order of the banks."""
     known: list[dict[str, Any]] = []
     if path.exists():
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 numbers = {k: float(v) for k, v in row.items() if v and k not in ("stage", "architecture", "variant")}
                 known.append(row | numbers | {"pixels": int(row["pixels"])})

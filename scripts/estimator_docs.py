@@ -106,11 +106,11 @@ def _weights(own: Capabilities) -> str:
 def main(argv: list[str]) -> int:
     made = page()
     if argv == ["--check"]:
-        current = PAGE.exists() and PAGE.read_text() == made
+        current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == made
         print("up to date" if current else f"error: run python {Path(__file__).relative_to(ROOT)}")
         return int(not current)
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(made)
+    PAGE.write_text(made, encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)}: {len(estimators())} estimators")
     return 0
 

@@ -40,7 +40,7 @@ def main(overrides: list[str]) -> int:
         return 2
     OUT.mkdir(parents=True, exist_ok=True)
     deadline, code = time.monotonic() + 60 * MINUTES, 0
-    with (OUT / "log.txt").open("w") as log:
+    with (OUT / "log.txt").open("w", encoding="utf-8") as log:
         if os.environ.get("BENCHMARK_TESTS", "1") != "0":
             code |= _call([sys.executable, "-m", "pytest", "-m", "gpu", "-rs"], log, deadline)
         if os.environ.get("BENCHMARK_BENCH", "0") != "0":
@@ -86,7 +86,7 @@ def pack(cache: Path, out: Path) -> list[Path]:
 def _call(command: list[str], log: TextIO, deadline: float) -> int:
     """Run a command, its output to the terminal and the log; at the deadline an interrupt lets it end cleanly."""
     print("+", " ".join(command), flush=True)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
     alarm = threading.Timer(max(deadline - time.monotonic(), 0), process.send_signal, [signal.SIGINT])
     alarm.start()
     for line in process.stdout:

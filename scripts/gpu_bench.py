@@ -154,7 +154,7 @@ def _busy(turn: Turn, device: torch.device) -> float | None:
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         profiled.export_chrome_trace(str(trace))
-        return covered(json.loads(trace.read_text())["traceEvents"]) or None
+        return covered(json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]) or None
 
 
 def covered(events: Iterable[dict[str, Any]]) -> float:

@@ -45,7 +45,7 @@ def repository(model: ModelSpec) -> str | None:
     if kind == "hf-hub":
         return name
     if kind == "timm":
-        import timm
+        from benchmark.timm_alone import timm
 
         return timm.get_pretrained_cfg(name).hf_hub_id
     return None

@@ -22,7 +22,7 @@ def table(file: Path) -> str:
         import pandas as pd
 
         return pd.read_csv(file).to_markdown(index=False, floatfmt=".1f")
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("|"))
     stop = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
     return "\n".join(lines[start:stop])
@@ -31,11 +31,11 @@ def table(file: Path) -> str:
 def main(arguments: list[str]) -> int:
     stale = []
     for page in (ROOT / name for name in PAGES):
-        text = filled(page.read_text())
-        if text != page.read_text():
+        text = filled(page.read_text(encoding="utf-8"))
+        if text != page.read_text(encoding="utf-8"):
             stale.append(page.name)
             if "check=true" not in arguments:
-                page.write_text(text)
+                page.write_text(text, encoding="utf-8")
     print(f"{', '.join(stale)} changed" if stale else "up to date")
     return int(bool(stale) and "check=true" in arguments)
 

@@ -45,7 +45,7 @@ def take(settings: Settings) -> int:
         flags += [f"--window-size={settings.width},{settings.height}", f"--screenshot={settings.out.resolve()}"]
         flags += ["--blink-settings=preferredColorScheme=0"] if settings.dark else []
         call = [browser, *flags, settings.page.resolve().as_uri()]
-        done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(call, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
     faults = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     for line in faults:
         print(line, file=sys.stderr)

@@ -77,6 +77,8 @@ ONE = {  # a bad input -> the one complaint about it
     "+probe.size=3": "probe.size is in the configuration already. Drop the '+'.",
     "--mutlirun": "--mutlirun must be a known flag. Did you mean '--multirun'?",
     "probe.size": "probe.size must be <key>=<value>.",
+    "paths.released=results/released": "Got nothing at 'results/released'. Correct the path, leave it out",
+    "paths.released=given": "must be a folder of released cells (weights/, truth.zip …). Got nothing at 'given'.",
     "method=[parc": "method=[parc must be <key>=<value>. Write a list as [a,b]",
     "method=parc,knn": "method=parc,knn must be one value. Got several. Write a list as [a,b], or add -m to sweep",
 }

@@ -1,6 +1,7 @@
 """Whole runs of the tiny experiment: sweeps, strangers' code and data, warm starts, verification, tracking."""
 
 import json
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -236,9 +237,13 @@ def test_verification_agrees_exactly_on_one_machine(finished, copied):
 
 def test_tracking_works_offline(finished, copied):
     pytest.importorskip("wandb")
-    done = run(copied, "logger=wandb", "logger.mode=offline", WANDB_SILENT="true")
+    temporary = copied / "temporary"
+    temporary.mkdir()
+    shutil.rmtree(copied / "cache" / "probe")  # workers run, too
+    done = run(copied, "logger=wandb", "logger.mode=offline", WANDB_SILENT="true", TMPDIR=str(temporary))
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
+    assert list(temporary.iterdir()) == []
     (logged,) = (copied / "out" / "wandb").glob("offline-run-*/*.wandb")
     assert logged.stat().st_size > 1000
     content = logged.read_bytes()

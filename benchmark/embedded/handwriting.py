@@ -22,7 +22,7 @@ def mnist_file(**_: Any) -> list[Path]:
 
 def read_rows(file: Path, top: float) -> tuple[np.ndarray, np.ndarray]:
     """(n, h, h) grey levels in [0, 1] and (n,) labels from rows of pixels in 0..top with the label last."""
-    with gzip.open(file, "rt") as lines:
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
         table = np.loadtxt(lines, delimiter=",", dtype=np.float64)
     side = int(np.sqrt(table.shape[1] - 1))
     return table[:, :-1].reshape(-1, side, side) / top, table[:, -1].astype(np.int64)

@@ -1,0 +1,22 @@
+"""What a command makes of where it is called, before it says anything."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+
+def prepare() -> None:
+    """Called once by every command."""
+    for stream in (sys.stdout, sys.stderr):
+        legible(stream)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written to is three lines to it
+
+
+def legible(stream: TextIO) -> None:
+    """Any character can be printed: as UTF-8 where ASCII was all, as Python does in C's locale; else `?` for some."""
+    encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
+    if not encoding.startswith("utf") and hasattr(stream, "reconfigure"):
+        plain = encoding in ("ascii", "us-ascii", "ansi_x3.4-1968", "646")
+        stream.reconfigure(encoding="utf-8" if plain else None, errors="replace")
