@@ -425,7 +425,7 @@ def test_another_runs_clean_takes_nothing_that_is_being_written(tmp_path, monkey
         return count
 
     monkeypatch.setattr(Path, "write_bytes", then_another_run_starts)
-    monkeypatch.setattr(Path, "write_text", lambda path, text: then_another_run_starts(path, text.encode()))
+    monkeypatch.setattr(Path, "write_text", lambda path, text, **_: then_another_run_starts(path, text.encode()))
     store = Store(tmp_path)
     with store.claim(KEY):
         put(store)
@@ -441,7 +441,7 @@ def test_sizes_of_models_are_whole_or_as_before(tmp_path, monkeypatch):
     assert candidates.sizes(one, store) == facts
     before = (store.cache / "sizes.json").read_text()
 
-    def half(path: Path, content: bytes | str) -> None:  # the disk is full, or the process dies
+    def half(path: Path, content: bytes | str, **_: str) -> None:  # the disk is full, or the process dies
         with path.open("w") as file:
             file.write(before[:20])
         raise OSError(28, "No space left on device")
@@ -630,7 +630,7 @@ def test_nothing_is_left_where_there_is_no_room(tmp_path, monkeypatch, number):
     store, count = Store(tmp_path), []
     put(store, key=SECOND)
 
-    def half(path: Path, content: bytes | str) -> None:
+    def half(path: Path, content: bytes | str, **_: str) -> None:
         count.append(path)
         with path.open("w") as file:
             file.write("half")
