@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import bootstrap, stats
-from benchmark.correlate import MODEL, Aligned, of_models
+from benchmark.correlate import MODEL, Aligned, at_random, of_models
 
 MEASURES = ("pearson", "kendall")
 STABILITY = ("pearson", "kendall", "weighted_kendall", "relative1")
@@ -38,6 +38,9 @@ def leave_out(aligned: Aligned) -> pd.DataFrame:
                 cases.append((factor, name))
                 counts.append(kept.astype(float))
     values = means(aligned.scores["none"], aligned.truth, np.stack(counts), MEASURES)
+    for measure in set(values) & set(stats.MEASURES):
+        known = np.isfinite(values[measure]).any(-1, keepdims=True)
+        values[measure][:, at_random(aligned.methods)] = np.where(known, 0.0, np.nan)  # of all orders: see `correlate`
     records = []
     for measure, value in values.items():  # (b, k)
         order = -np.where(np.isfinite(value), value, -np.inf)

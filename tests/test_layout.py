@@ -132,6 +132,8 @@ def test_random_is_the_same_yardstick_everywhere(made, tmp_path):
     row = made.summary.set_index("method").loc["random"]
     assert row[["pearson", "kendall", "weighted_kendall", "spearman"]].tolist() == [0, 0, 0, 0]
     assert row["regret1"] == pytest.approx(regret, abs=1e-6)
+    left_out = made.evidence.robustness.query("method == 'random' and measure in ('pearson', 'kendall')")
+    assert left_out["value"].eq(0).all()
     drawn = t.scores.assign(random=np.random.default_rng(1).random(len(t.scores)))
     again = report.build(drawn, t.truth)
     assert again.correlations.mean("random") == 0
