@@ -483,6 +483,11 @@ class Experiment(Spec):
                 problems.append(
                     f"exclude_models must name models of the bank. Got '{name}'. {did_you_mean(name, self.bank)}"
                 )
+        if self.reference and self.reference.weights != "random":
+            problems.append(
+                "reference.weights must be random: its network is trained on each target itself. "
+                f"Got '{self.reference.weights}'. Leave it out."
+            )
         needing = [m.name for m in self.method.values() if m.takes("reference_features")]
         if needing and self.reference is None:
             problems.append(f"reference must be set for {', '.join(needing)}. Got null. Name an architecture.")

@@ -50,7 +50,11 @@ def something_else(file: Path, suffix: str | None = None) -> str | None:
         return None if safe else _text(start) or "something else than a safetensors file, or a part of one. Get it anew"
     if safe:
         return "a safetensors file. Name it .safetensors"
-    return None if start[:1] == b"\x80" else _text(start) or f"a file that begins with the bytes {start[:4].hex(' ')}"
+    return (
+        None
+        if start[:1] == b"\x80"
+        else _text(start) or f"a file that begins with the bytes {start[:4].hex(' ')}. Get it anew"
+    )
 
 
 def _zipped(file: Path, suffix: str) -> str | None:

@@ -20,6 +20,7 @@ from benchmark import checkpoints
 from benchmark.checkpoints import LAYOUTS, ORIGINS, Misfit
 from benchmark.config import TRAINED
 from benchmark.files import put_tensors
+from benchmark.filetypes import something_else
 from benchmark.places import shipped
 from benchmark.provenance import seed_of
 
@@ -249,7 +250,7 @@ def weight_files(spec: ModelSpec, offline: bool = False) -> list[Path]:
     """The outside files that hold this model's weights; none for random ones and those that the harness trains.
 
     offline  ask no network; else what is not in the hub's cache is downloaded
-    Raises WeightsUnavailable.
+    Raises WeightsUnavailable, also for a file that is no checkpoint by its first bytes.
     """
     if spec.weights in SENT:
         return SENT[spec.weights]
@@ -264,7 +265,12 @@ def weight_files(spec: ModelSpec, offline: bool = False) -> list[Path]:
         "detectron2": _named_file,
         "vissl": _named_file,
     }.get(kind)
-    return find(spec, what, offline) if find else []
+    files = find(spec, what, offline) if find else []
+    for file in files:
+        if file.suffix != ".json" and (other := something_else(file)):
+            is_a, _, remedy = other.rpartition(". ")
+            raise WeightsUnavailable(spec.name, f"{is_a} at {file}", f"{remedy}.")
+    return files
 
 
 def _package_file(spec: ModelSpec, distribution: str, offline: bool) -> list[Path]:

@@ -341,8 +341,11 @@ def test_a_cached_file_of_torchvision_is_found(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     file = tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth"
-    file.write_bytes(b"")
+    file.write_bytes(b"\x80\x02")
     assert models.weight_files(spec("torchvision:AlexNet_Weights.IMAGENET1K_V1")) == [file]
+    file.write_bytes(b"")
+    with pytest.raises(models.WeightsUnavailable, match=r"Got an empty file at .*\.pth\. Get it anew\."):
+        models.weight_files(spec("torchvision:AlexNet_Weights.IMAGENET1K_V1"))
 
 
 @pytest.mark.parametrize(
