@@ -15,7 +15,8 @@ from methods.score import Score, degenerate, insufficient, not_applicable
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 ROWS = 1024  # queries at a time: what is held beside the Gram matrix is ROWS · n
-NOISE = 1e-12  # of a squared distance out of a float64 Gram, relative to the squared norms
+SMALL, LARGE = 1e-20, 1e30  # squared norms that single precision holds with room for their sums
+NOISE = 1e-13  # of an inner product in double precision, relative to the norms
 
 
 @dataclass(frozen=True)
@@ -96,22 +97,44 @@ def knn(
         value = _released(found, codes[half:], codes, k)
     else:
         value = _accuracy(found, codes[half:], codes, k, vote)
-    if not features.sd.any():
-        return degenerate("features are constant", 100.0 * value)
-    return Score(100.0 * value)
+    single = features.given.dtype == np.float32  # whose numbers differ by more than rounding, if they do
+    varied = (features.given != features.given[0]).any() if single else features.sd.any()
+    return Score(100.0 * value) if varied else degenerate("features are constant", 100.0 * value)
 
 
 def _neighbours(features: Features, metric: Metric, k: int, split: bool) -> Neighbours:
     """For every image (of the second half, for a split) its k nearest and what ties with the k-th."""
-    x, gram, rounding = metric_space(features, metric)
-    half = first_half(features.n)
-    candidates = np.arange(half if split else features.n)
-    queries = np.arange(half if split else 0, features.n)
+    half = first_half(features.n) if split else 0
+    queries, c = np.arange(half, features.n), half or features.n
+    if metric == "euclidean":
+        x, products, norms, noise = _products(features, half, c)
+        rounding = _rounding(features, norms)
+    else:
+        x, rounding = directions(features, metric)
+        norms, noise = np.einsum("nd,nd->n", x, x), NOISE
+        products = x[half:] @ x[:c].T
     parts = [
-        _nearest(x, gram, rounding, queries[start : start + ROWS], candidates, k)
+        _nearest(x, products[start : start + ROWS], norms, noise, rounding, queries[start : start + ROWS], k)
         for start in range(0, len(queries), ROWS)
     ]
     return Neighbours(*(np.concatenate(part) for part in zip(*parts, strict=True)), first=queries[0])
+
+
+def _products(features: Features, half: int, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Rows as given, inner products of the centred ones, queries with candidates, their squared norms, their rounding.
+
+    In single precision where the features are, and nobody has needed the double-precision Gram matrix yet: whatever is
+    too near to be told apart is measured in double precision after it.
+    """
+    if features.given.dtype == np.float32 and not features.has("centred_gram"):
+        x = features.given - features.given.mean(axis=0)
+        norms = np.einsum("nd,nd->n", x, x)
+        if norms.min() > SMALL and norms.max() < LARGE:
+            products = x @ x.T if c == len(x) else x[half:] @ x[:c].T
+            # A sum of d products is off by at most d roundings; a kernel's own sums are far shorter than 512.
+            return features.given, products, norms, (16 + min(features.d, 512)) * 2.0**-24
+    gram = features.centred_gram
+    return features.x, gram[half:, :c], gram.diagonal(), NOISE
 
 
 def first_half(n: int) -> int:
@@ -120,38 +143,55 @@ def first_half(n: int) -> int:
 
 
 def metric_space(features: Features, metric: Metric) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows whose Euclidean distances the metric goes by, their inner products up to a shift, and their rounding (n,).
+    """Rows whose Euclidean distances the metric goes by, inner products up to a shift, and their rounding (n,)."""
+    if metric == "euclidean":
+        return features.x, features.centred_gram, _rounding(features, features.centred_gram.diagonal())
+    x, rounding = directions(features, metric)
+    return x, x @ x.T, rounding
 
-    Of two directions u, v half of ||u - v||² is 1 - cos(u, v). A row without a direction gets one of its own, at a
-    right angle to all others.
+
+def _rounding(features: Features, norms: np.ndarray) -> np.ndarray:
+    """What rounding may move each row (n,) by, from the squared norms of the centred rows."""
+    mean = features.given.mean(axis=0).astype(np.float64)
+    return 16 * np.finfo(float).eps * np.sqrt(2.0 * (np.maximum(norms, norms.mean()) + mean @ mean))
+
+
+def directions(features: Features, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of length 1, of which half the squared distance is 1 - cosine (or correlation), and their rounding (n,).
+
+    A row without a direction gets one of its own, at a right angle to all others.
     """
     x, eps = features.x, np.finfo(float).eps
     lengths = np.linalg.norm(x, axis=1)
-    if metric == "euclidean":
-        return x, features.centred_gram, 16 * eps * np.maximum(lengths, np.sqrt((lengths**2).mean()))
     x = x - x.mean(axis=1, keepdims=True) if metric == "correlation" else x
     norms = np.linalg.norm(x, axis=1)
     lost = norms <= 16 * eps * lengths
     norms[lost] = 1.0
-    directions = np.c_[np.where(lost[:, None], 0.0, x / norms[:, None]), np.eye(len(x))[:, lost]]
-    return directions, directions @ directions.T, 16 * eps * np.maximum(lengths / norms, 1.0)
+    own = np.c_[np.where(lost[:, None], 0.0, x / norms[:, None]), np.eye(len(x))[:, lost]]
+    return own, 16 * eps * np.maximum(lengths / norms, 1.0)
 
 
 def _nearest(
-    x: np.ndarray, gram: np.ndarray, rounding: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: int
+    x: np.ndarray,
+    products: np.ndarray,
+    norms: np.ndarray,
+    noise: float,
+    rounding: np.ndarray,
+    queries: np.ndarray,
+    k: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Queries in order, neighbours, squared distances, equal ones to the bit, and weights: k in all for a query."""
-    first, last, c = queries[0], queries[-1] + 1, len(candidates)
-    norms = gram.diagonal()
+    c = products.shape[1]
     # Less the query's own norm, which every distance of a row holds: ||x_j||² - 2 x_i · x_j.
-    distances = gram[first:last, :c] * -2.0
+    distances = products * products.dtype.type(-2.0)
     distances += norms[:c]
     mine = np.flatnonzero(queries < c)
     distances[mine, queries[mine]] = np.inf
     kth = np.partition(distances, k - 1, axis=1)[:, k - 1] if k > 1 else distances.min(axis=1)
-    # A Gram leaves rounding of the size of the norms: whatever is within that of the k-th may be it.
-    noise = NOISE * (2.0 * norms[queries] + np.maximum(kth, 0.0))
-    rows, columns = np.nonzero(distances <= (kth + noise)[:, None])
+    # Products leave rounding of the size of the norms: whatever is within that of the k-th may be it. A neighbour's
+    # norm is at most twice the sum of the query's and the squared distance, and both sides are off.
+    near = kth + 2 * noise * (9.0 * norms[queries] + 4.0 * np.maximum(kth, 0.0))
+    rows, columns = np.nonzero(distances <= near.astype(distances.dtype)[:, None])
     if k == 1 and len(rows) == len(queries):
         return queries, columns, np.zeros(len(rows)), np.ones(len(rows))
     reached = measured(x, queries[rows], columns)

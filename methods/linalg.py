@@ -110,6 +110,10 @@ class Features:
         self.given = given
         self.n, self.d = given.shape
 
+    def has(self, name: str) -> bool:
+        """Whether a shared quantity is there already."""
+        return name in self.__dict__
+
     @shared
     def x(self) -> np.ndarray:
         return np.asarray(self.given, dtype=np.float64).view()
@@ -352,7 +356,7 @@ def measured(rows: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     out = np.empty(len(a))
     step = max(1, 2**21 // rows.shape[1])
     for start in range(0, len(a), step):
-        gap = rows[a[start : start + step]] - rows[b[start : start + step]]
+        gap = rows[a[start : start + step]].astype(np.float64) - rows[b[start : start + step]]
         out[start : start + step] = np.einsum("nd,nd->n", gap, gap)
     return out
 
