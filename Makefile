@@ -1,14 +1,16 @@
 # Every target sets itself up: a virtual environment in .venv from the pinned versions of constraints.txt.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13,$(shell $p -c 'print("$p")' 2>/dev/null)))
 SCALE ?= mini
 PY := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test kernels lint results reproduce-paper bench gpu slow torture clean
+.PHONY: help env demo test kernels lint results reproduce-paper bench gpu slow torture clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+env: .venv/ready ## the environment alone; enter it with: source .venv/bin/activate
 
 demo: .venv/ready ## the main job from nothing: pretrain, fine-tune, probe, score, table (about 10 minutes, then seconds)
 	$(PY) -m benchmark.run experiment=demo
@@ -63,7 +65,7 @@ clean: ## remove everything that was computed here (not the released results)
 	rm -rf .cache outputs
 
 .venv/ready: pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: Python 3.11 must be installed as $(PYTHON). Set PYTHON=<path>."; exit 2; }
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 must be installed. Got none. Set PYTHON=<path>."; exit 2; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
