@@ -483,10 +483,10 @@ class Experiment(Spec):
                 problems.append(
                     f"exclude_models must name models of the bank. Got '{name}'. {did_you_mean(name, self.bank)}"
                 )
-        if self.reference and self.reference.weights != "random":
+        if self.reference and self.reference.weights != "random" and not self.reference.source_data:
             problems.append(
-                "reference.weights must be random: its network is trained on each target itself. "
-                f"Got '{self.reference.weights}'. Leave it out."
+                "reference.weights must be random or pretrain:<any>: its network is trained on each target itself. "
+                f"Got '{self.reference.weights}'. Leave it out; init says what the training starts from."
             )
         needing = [m.name for m in self.method.values() if m.takes("reference_features")]
         if needing and self.reference is None:
