@@ -45,7 +45,7 @@ from tests import running
 FINISHED = re.compile(r"^\[\d+/\d+\] (?P<label>.+?)  [\d.]+ s, ", re.MULTILINE)
 KILLS = 4
 """Times that one run is disturbed before it may end."""
-READ = 25
+READ = 100
 """Files that are damaged and read by themselves, for each time that a run goes on from several."""
 SHARES = {"kills": 0.45, "damage": 0.2, "overlaps": 0.25, "options": 0.1}
 
