@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import stats
+from benchmark import reading, stats
 from benchmark.files import put
 
 MODEL = ["Architecture", "Source Dataset"]
@@ -33,6 +33,9 @@ ATTRIBUTES = (
     *("Layers", "Parameters", "Family", "Licence", "Status", "Images", "Source Size", "Target Size"),
     *("Source Accuracy", "Probe Size", "Input Size", "Feature Dim"),
 )
+NAMES = ("Model", *MODEL, TARGET)
+FACTS = ("Layers", "Parameters", "Source Size", "Target Size", "Source Accuracy")
+"""Columns that must be finite numbers where they are not empty."""
 RANDOM = "random"
 CAPACITIES = ("none", "pooled", "per_target")
 MEASURES = (*stats.MEASURES, "pearson_specific", "kendall_specific")
@@ -162,7 +165,7 @@ def align(
             f"{TARGET}). Compare the spelling of the two tables."
         )
     notes += _join_notes(scores, truth, kept, by)
-    values = scores[list(methods)].to_numpy(float, copy=True)  # of one column it would be a view
+    values = scores[list(methods)].to_numpy(float, copy=True, na_value=np.nan)  # of one column it would be a view
     values[~np.isfinite(values)] = np.nan
     stacks = {"none": values}
     layers = _layers(scores, oracle, notes) if capacity else None
@@ -267,13 +270,14 @@ def at_random(methods: Sequence[str]) -> np.ndarray:
 def method_columns(scores: pd.DataFrame) -> list[str]:
     """The columns of a score table that hold methods; raises ValueError where there are none or one is text."""
     _refuse_missing(scores, [*MODEL, TARGET], "scores")
+    refuse_malformed(scores, "scores")
     methods = [name for name in scores.columns if name not in ATTRIBUTES and not str(name).startswith("Unnamed:")]
     if not methods:
         raise ValueError(f"scores must have a column per method beside {', '.join(['Run', *MODEL, TARGET])}. Got none.")
     for name in methods:
         if not pd.api.types.is_numeric_dtype(scores[name]) and scores[name].notna().any():
             raise ValueError(
-                f"scores column '{name}' must hold numbers. Got {scores[name].dropna().iloc[0]!r} among its values. "
+                f"scores column '{name}' must hold numbers. Got {_first_text(scores[name])!r} among its values. "
                 f"Leave the cell empty where there is no score."
             )
     return methods
@@ -306,8 +310,7 @@ def usable(
 ) -> pd.DataFrame:
     """Accuracies that count, seeds averaged: a known Oracle above 0, no self-transfer, no excluded source."""
     _refuse_missing(oracle, [*MODEL, TARGET, "Oracle"], "oracle")
-    if not pd.api.types.is_numeric_dtype(oracle["Oracle"]):
-        raise ValueError("oracle column 'Oracle' must hold accuracies in percent. Got text.")
+    refuse_malformed(oracle, "oracle")
     by = by or model_columns(oracle, oracle)
     exclude = list(exclude_sources)
     unknown = sorted(set(exclude) - set(oracle["Source Dataset"]))
@@ -323,6 +326,8 @@ def usable(
     if absent.any():
         notes.append(f"Dropped {absent.sum()} oracle rows with Oracle ≤ 0 or missing.")
     rows = oracle[~(excluded | itself | absent)]
+    if rows.empty:
+        raise ValueError("oracle must have accuracies above 0 that count. Got none." + "".join(f" {n}" for n in notes))
     if "Seed" not in rows:
         _refuse_doubles(rows, [*by, TARGET], "oracle")
         return rows
@@ -333,10 +338,8 @@ def usable(
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A CSV or Parquet table."""
-    if not path.is_file():
-        raise ValueError(f"{path} must be a file. Got nothing there.")
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    """A CSV or Parquet table; what names a model or a target is text in it."""
+    return reading.table(path, text=NAMES)
 
 
 def _z(values: pd.DataFrame, groups: list[np.ndarray] | None = None) -> pd.DataFrame:
@@ -436,6 +439,51 @@ def _refuse_missing(table: pd.DataFrame, columns: Sequence[str], name: str) -> N
             f"{name} must have the columns {', '.join(columns)}. Got {', '.join(map(str, table.columns[:8]))}: "
             f"{', '.join(lacking)} missing."
         )
+
+
+def _first_text(column: pd.Series) -> object:
+    """The first value of a column that is no number, for an error."""
+    known = column.dropna()
+    return next((value for value in known if not _is_number(value)), known.iloc[0])
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def refuse_malformed(table: pd.DataFrame, name: str) -> None:
+    """ValueError for empty names, for facts and accuracies that are no finite numbers, or not in percent."""
+    for column in (c for c in (*NAMES, "Run", "Seed") if c in table):
+        empty = table[column].isna().to_numpy()
+        if empty.any():
+            raise ValueError(
+                f"{name} column '{column}' must be filled in every row. Got nothing in {empty.sum()} of {len(table)}, "
+                f"first in row {int(empty.argmax()) + 1}."
+            )
+    for column in (c for c in ("Run", "Seed") if c in table):
+        if not (pd.api.types.is_numeric_dtype(table[column]) or table[column].map(type).eq(str).all()):
+            raise ValueError(f"{name} column '{column}' must hold numbers. Got {table[column].iloc[0]!r}.")
+    for column in (c for c in (*FACTS, "Oracle") if c in table):
+        if not pd.api.types.is_numeric_dtype(table[column]) and table[column].notna().any():
+            kind = "accuracies in percent" if column == "Oracle" else "numbers"
+            raise ValueError(
+                f"{name} column '{column}' must hold {kind}. Got text, {_first_text(table[column])!r} among it. "
+                "Leave the cell empty where nothing is known."
+            )
+        if np.isinf(table[column].to_numpy(float, na_value=np.nan)).any():
+            raise ValueError(f"{name} column '{column}' must be finite. Got infinity. Leave such a cell empty.")
+    if "Oracle" in table:
+        highest = np.fmax.reduce(table["Oracle"].to_numpy(float, na_value=np.nan))
+        if highest > 100:
+            raise ValueError(f"{name} column 'Oracle' must be in percent, at most 100. Got {highest:g}.")
+        if 0 < highest <= 1:
+            raise ValueError(
+                f"{name} column 'Oracle' must be in percent. Got {highest:g} at most, as if in shares. Multiply by 100."
+            )
 
 
 def _refuse_doubles(table: pd.DataFrame, by: Sequence[str], name: str) -> None:

@@ -27,13 +27,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import correlate
+from benchmark import correlate, reading
 from benchmark.config import MethodSpec
 from benchmark.correlate import MODEL, TARGET
 from benchmark.tables import Banks
 
 FIELDS = ("features", "probs", "logits")
 FACTS = {"Layers": "layers", "Parameters": "params", "Source Size": "source_size", "Source Accuracy": "source_accuracy"}
+LARGEST = 1e30
+ROUNDING = 0.02  # a row of probabilities in half precision may miss 1 by that much
 _KEYS = ["Model", *MODEL, TARGET]
 
 
@@ -81,12 +83,23 @@ def read_truth(path: Path) -> pd.DataFrame:
             f"truth must have the columns Model, {TARGET}, Oracle. Got {', '.join(map(str, truth.columns[:8]))}: "
             f"{', '.join(lacking)} missing."
         )
-    truth = truth.assign(Model=truth["Model"].astype(str), **{TARGET: truth[TARGET].astype(str)})
+    correlate.refuse_malformed(truth, "truth")
+    _refuse_unused(truth)
     if MODEL[0] not in truth:
         truth[MODEL[0]] = truth["Model"]
     if MODEL[1] not in truth:
         truth[MODEL[1]] = "unknown"
     return truth
+
+
+def _refuse_unused(truth: pd.DataFrame) -> None:
+    """ValueError for a truth without any accuracy, or with several of one model and target and no Seed."""
+    if not (truth["Oracle"] > 0).any():
+        raise ValueError("truth must have accuracies above 0. Got none: the column Oracle is empty, or all 0.")
+    by = ["Model", TARGET, *(["Seed"] if "Seed" in truth else [])]
+    if (doubled := truth.duplicated(by)).any():
+        first = ", ".join(map(str, truth.loc[doubled, by].iloc[0]))
+        raise ValueError(f"truth must have one row per {', '.join(by)}. Got {first} again. Number the seeds in Seed.")
 
 
 def tables(
@@ -160,32 +173,31 @@ def _items(path: Path) -> list[tuple[str, np.ndarray]]:
         return [item for file in files for item in _of_folder(path, file)]
     if not path.is_file():
         raise ValueError(f"features must be a file or a folder. Got {path}: nothing there.")
-    return _of_file(path)
+    return reading.arrays(path)
 
 
 def _of_folder(folder: Path, file: Path) -> list[tuple[str, np.ndarray]]:
     prefix = file.relative_to(folder).with_suffix("").as_posix()  # <target> or <target>/<model>
-    return [(f"{prefix}/{key}", array) for key, array in _of_file(file)]
-
-
-def _of_file(path: Path) -> list[tuple[str, np.ndarray]]:
-    if path.suffix == ".safetensors":
-        from safetensors.numpy import load_file
-
-        return list(load_file(path).items())
-    if path.suffix != ".npz":
-        raise ValueError(f"features must be .npz or .safetensors. Got {path.name}.")
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            return [(key, held[key]) for key in held.files]
-    except ValueError as error:
-        raise ValueError(f"{path} must hold plain arrays. Got an object array, which is not read: {error}") from None
+    return [(f"{prefix}/{key}", array) for key, array in reading.arrays(file)]
 
 
 def _labels(array: np.ndarray, key: str) -> np.ndarray:
+    """Class ids as integers, or a multi-hot table of 0 and 1; ValueError for what is neither."""
     if array.ndim not in (1, 2) or not len(array):
         raise ValueError(f"{key} must be (n,) class ids or (n, c) multi-hot. Got shape {array.shape}.")
-    return array
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all() or (array % 1).any():
+        raise ValueError(f"{key} must hold whole numbers. Got {_shown(array)}. Number the classes from 0.")
+    if array.ndim == 2 and not np.isin(array, (0, 1)).all():
+        raise ValueError(f"{key} must hold 0 and 1, a column a class. Got {_shown(array)}. Give class ids as (n,).")
+    if np.abs(array).max() >= 2**53:
+        raise ValueError(f"{key} must hold class ids. Got {_shown(array)}. Number the classes from 0.")
+    return array.astype(np.int64)
+
+
+def _shown(array: np.ndarray) -> str:
+    """An array's type, shape and first values, for an error."""
+    first = ", ".join(str(value) for value in array.ravel()[:3])
+    return f"{array.dtype} {array.shape}, {first} …"
 
 
 def _check(found: Arrays, path: Path) -> None:
@@ -197,18 +209,30 @@ def _check(found: Arrays, path: Path) -> None:
         n = len(found.labels[target])
         for model, given in models.items():
             for field, array in given.items():
-                if array.ndim != 2 or len(array) != n:
-                    problems.append(f"{target}/{model}/{field} must be ({n}, …), a row a label. Got {array.shape}.")
-                elif not np.isfinite(array).all():
-                    problems.append(f"{target}/{model}/{field} must be finite. Got NaN or infinity.")
+                problems += _array_problems(array, f"{target}/{model}/{field}", n, field)
             if "features" not in given:
                 problems.append(f"{target}/{model}/features must be given. Got {', '.join(given)} alone.")
-        if target in found.reference and len(found.reference[target]) != n:
-            problems.append(f"{target}/reference_features must have {n} rows. Got {len(found.reference[target])}.")
+        if target in found.reference:
+            problems += _array_problems(found.reference[target], f"{target}/reference_features", n, "features")
     if not found.models:
         problems.append(f"features must hold <target>/<model>/features. Got none in {path}.")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _array_problems(array: np.ndarray, key: str, n: int, field: str) -> list[str]:
+    """What is wrong with the numbers of one array, a sentence at most."""
+    if array.dtype.kind not in "biuf":
+        return [f"{key} must hold real numbers. Got {_shown(array)}."]
+    if array.ndim != 2 or len(array) != n or not array.shape[1]:
+        return [f"{key} must be ({n}, …), a row a label. Got {array.shape}."]
+    if not np.isfinite(array).all():
+        return [f"{key} must be finite. Got NaN or infinity."]
+    if np.abs(array, dtype=np.float64).max() > LARGEST:
+        return [f"{key} must be at most {LARGEST:g} in size: their squares are summed. Got {np.abs(array).max():g}."]
+    if field == "probs" and (array.min() < 0 or np.abs(array.sum(1, dtype=np.float64) - 1).max() > ROUNDING):
+        return [f"{key} must be probabilities, each row of sum 1. Got {_shown(array)}. Give logits as 'logits'."]
+    return []
 
 
 def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]:
@@ -247,6 +271,7 @@ def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], ima
     named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]])}
     facts = {word: float(known[c]) for c, word in FACTS.items() if c in known and pd.notna(known[c])}
     size = known.get("Target Size", images)
+    size = images if pd.isna(size) else size
     return {**named, **facts, "target_size": int(size), "feature_dim": given["features"].shape[1]}
 
 
@@ -296,23 +321,26 @@ def main(argv: list[str] | None = None) -> int:
             return (value,) if isinstance(value, str) else value or ()
 
     def run(settings: Settings) -> int:
+        for path in (settings.features, settings.truth):  # at once; methods take a second to load
+            if not path.exists():
+                raise ConfigError(f"{path} must be there. Got nothing. Check the path.")
         specs = methods_named(settings.method)
         try:
             truth = read_truth(settings.truth)
             made = tables(read(settings.features), truth, specs, settings.size, settings.draws)
+            code = report.write(
+                made,
+                settings.out,
+                title=settings.title,
+                inputs={m.name: m.needs for m in specs},
+                provenance={
+                    "command": ["python", "-m", "benchmark.evaluate", *(sys.argv[1:] if argv is None else argv)],
+                    **provenance.record(),
+                },
+                html=settings.html,
+            )
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
-        code = report.write(
-            made,
-            settings.out,
-            title=settings.title,
-            inputs={m.name: m.needs for m in specs},
-            provenance={
-                "command": ["python", "-m", "benchmark.evaluate", *(sys.argv[1:] if argv is None else argv)],
-                **provenance.record(),
-            },
-            html=settings.html,
-        )
         raised = made.status[made.status["Status"] == "failed"]
         for method, rows in raised.groupby("Method", sort=False):
             first = rows.iloc[0]

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark import bootstrap, correlate, layout, published_further, stats
+from benchmark import bootstrap, correlate, layout, published_further, reading, stats
 from benchmark.correlate import MODEL, PAPER_EXCLUDED, PAPER_IMAGES, PAPER_LAYERS, TARGET
 from benchmark.published_tables import Bank, Source, bank_of
 
@@ -123,7 +123,7 @@ def read(folder: Path, stem: str) -> tuple[pd.DataFrame, str]:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     expected = SOURCES[stem].sha256
     warning = "" if found == expected else f"{path.name} has SHA-256 {found[:12]}…, not the checked {expected[:12]}…."
-    return pd.read_csv(path), warning
+    return reading.table(path), warning
 
 
 def fetch(stem: str, folder: Path, timeout: float = 60) -> Path:
@@ -584,6 +584,25 @@ def write(folders: Sequence[Path], out: Path, page: Path | None = None, tell: Ca
         raise ValueError(f"path must be a folder with published tables. Got {places}: none of {', '.join(SOURCES)}.")
     for warning in warnings:
         tell(f"warning: {warning}")
+    try:
+        _write(tables, warnings, out, page, tell)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ZeroDivisionError) as error:
+        if not warnings:  # the files are those that were checked: the fault is here
+            raise
+        files = ", ".join(warning.partition(" ")[0] for warning in warnings)
+        raise ValueError(
+            f"{files} must be as published. Got another content, of which nothing can be made "
+            f"({' '.join(str(error).split())}). Take it from {SOURCES[files.split('.csv')[0]].origin}."
+        ) from error
+
+
+def _write(
+    tables: Mapping[str, pd.DataFrame],
+    warnings: Sequence[str],
+    out: Path,
+    page: Path | None,
+    tell: Callable[[str], None],
+) -> None:
     made = banks(tables)
     by_name = {bank.name: bank for bank in made}
     scored = [bank for bank in made if bank.methods]

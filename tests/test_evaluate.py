@@ -121,7 +121,7 @@ def test_malformed_input_is_a_sentence(own, tmp_path, capsys, change, words):
 
 def test_nothing_in_common_and_missing_columns_are_named(own, tmp_path, capsys):
     folder, _, truth = own
-    truth.assign(Model="other").to_csv(tmp_path / "t.csv", index=False)
+    truth.assign(Model="other-" + truth["Model"]).to_csv(tmp_path / "t.csv", index=False)
     argv = [f"features={folder}/own.npz", "method=knn", f"out={tmp_path}/out"]
     assert evaluate.main([*argv, f"truth={tmp_path}/t.csv"]) == 2
     assert "Got no pair in common" in capsys.readouterr().err
