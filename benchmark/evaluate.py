@@ -251,17 +251,10 @@ def classes_of(labels: np.ndarray) -> int:
 def _held(
     given: Mapping[str, np.ndarray], labels: np.ndarray, reference: np.ndarray | None, rows: np.ndarray
 ) -> dict[str, Any]:
-    from scipy.special import softmax
-
+    from benchmark.score import drawn
     from methods.linalg import Features
 
-    held: dict[str, Any] = {"features": Features(given["features"][rows]), "labels": labels[rows]}
-    if "logits" in given:
-        logits = given["logits"][rows].astype(np.float64)
-        held |= {"source_logits": logits, "source_probs": softmax(logits, axis=1)}
-    if "probs" in given:
-        probs = given["probs"][rows].astype(np.float64)
-        held["source_probs"] = probs / probs.sum(1, keepdims=True)
+    held = drawn(labels=labels[rows], **{name: array[rows] for name, array in given.items()})
     if reference is not None:
         held["reference_features"] = Features(reference[rows])
     return held
@@ -279,13 +272,14 @@ def _score(
     methods: Sequence[MethodSpec], held: dict[str, Any], metadata: Mapping[str, Any], row: dict, banks: Banks
 ) -> tuple[list[dict], list[dict]]:
     """Put every method's score into the row, its parts into the banks; returns what is not ok, and the times."""
+    from benchmark.isolation import score
     from benchmark.plan import scoring_seed
-    from benchmark.score import Lost, Result, call
+    from benchmark.score import Lost, Result
 
     problems, spent = [], []
     for method in methods:
         try:
-            result = call(method, {**held, "model": metadata, "seed": scoring_seed(row["Run"])})
+            result = score(method, held, {"model": metadata, "seed": scoring_seed(row["Run"])})
         except Lost as error:
             result = Result(None, "failed", str(error))
         row[method.name] = np.nan if result.value is None else result.value
@@ -345,10 +339,8 @@ def main(argv: list[str] | None = None) -> int:
         for method, rows in raised.groupby("Method", sort=False):
             first = rows.iloc[0]
             where = f"{first['Model']} → {first[TARGET]}, probe set {first['Run']}"
-            print(
-                f"{method} failed in {len(rows)} of {len(made.scores)} scores, first on {where}: {first['Reason']}.",
-                file=sys.stderr,
-            )
+            often, why = f"{len(rows)} of {len(made.scores)} scores", first["Reason"].rstrip(".")
+            print(f"{method} failed in {often}, first on {where}: {why}.", file=sys.stderr)
         return code or int(not raised.empty)
 
     return cli.settings(run, Settings, __doc__.strip(), argv)

@@ -33,7 +33,7 @@ class Failures:
         given = f"It was given {first['given']}." if first["given"] else ""
         if self.failed < self.tried:
             kept = f"The traceback is in {first['file']}." if first["traceback"] and first["file"] else ""
-            return " ".join(part for part in (f"{lead}: {first['reason']}.", given, kept) if part)
+            return " ".join(part for part in (f"{lead}: {first['reason'].rstrip('.')}.", given, kept) if part)
         return f"{lead}. {given}\n{first['traceback'] or first['reason']}".rstrip()
 
 

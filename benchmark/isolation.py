@@ -54,6 +54,15 @@ def isolated(method: MethodSpec) -> bool:
     return method.timeout is not None or method.function_path.partition(".")[0] != "methods"
 
 
+def score(method: MethodSpec, arrays: Mapping[str, Any], more: Mapping[str, Any]) -> Result:
+    """What a method makes of a draw, wherever it belongs; raises Lost where nothing is left to keep.
+
+    arrays  as from `benchmark.score.drawn`, the same for all methods of a draw
+    more    what else it may ask for: model, seed, n_classes
+    """
+    return isolation().call(method, arrays, more) if isolated(method) else call(method, {**arrays, **more})
+
+
 def isolation() -> Isolation:
     """This process's own, made when it is first asked for."""
     return _isolation(os.getpid(), threading.get_ident())

@@ -58,7 +58,7 @@ def score_probe(
     """
     from threadpoolctl import threadpool_limits
 
-    from benchmark.isolation import isolated, isolation
+    from benchmark.isolation import score
 
     made: list[list[Result]] = [[] for _ in methods]
     lost: dict[int, Lost] = {}
@@ -76,10 +76,7 @@ def score_probe(
                     "n_classes": probe.values["classes"],  # of the data set: a draw may hold fewer
                 }
                 try:
-                    if isolated(method):
-                        made[i].append(isolation().call(method, arrays, more))
-                    else:
-                        made[i].append(call(method, arrays | more))
+                    made[i].append(score(method, arrays, more))
                 except Lost as error:
                     lost[i] = Lost(f"{error} (probe draw {r})")
     facts = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
@@ -177,17 +174,29 @@ def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
     return known | {k: values[k] for k in ("source_accuracy", "source_size") if k in values}
 
 
-def _draw(probe: Any, r: int) -> dict[str, Any]:
-    """The arrays of a draw by the names that methods know, read-only; features shared between those methods."""
+def drawn(
+    features: np.ndarray, labels: np.ndarray, logits: np.ndarray | None = None, probs: np.ndarray | None = None
+) -> dict[str, Any]:
+    """The arrays of a draw by the names that methods know, read-only; features as what those methods share.
+
+    logits, probs  (n, z) of the source head, where it is known; without `probs` they are the softmax of the logits
+    """
     from scipy.special import softmax
 
     from methods.linalg import Features
 
-    arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
-    drawn = {"features": arrays["features"][rows], "labels": arrays["labels"][rows]}
-    if "logits" in arrays:
-        logits = arrays["logits"][rows].astype(np.float64)
-        drawn |= {"source_logits": logits, "source_probs": softmax(logits, axis=1)}
-    for array in drawn.values():
+    arrays = {"features": features, "labels": labels}
+    if logits is not None:
+        arrays["source_logits"] = logits.astype(np.float64)
+        arrays["source_probs"] = softmax(arrays["source_logits"], axis=1)
+    if probs is not None:
+        probs = probs.astype(np.float64)
+        arrays["source_probs"] = probs / probs.sum(axis=1, keepdims=True)
+    for array in arrays.values():
         array.flags.writeable = False
-    return drawn | {"features": Features(drawn["features"])}
+    return arrays | {"features": Features(features)}
+
+
+def _draw(probe: Any, r: int) -> dict[str, Any]:
+    arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
+    return drawn(*(arrays[name][rows] for name in ("features", "labels", "logits") if name in arrays))

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 import methods
 from benchmark import correlate, evaluate, page
+from benchmark.config import MethodSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = "Target Dataset"
@@ -117,6 +118,20 @@ def test_malformed_input_is_a_sentence(own, tmp_path, capsys, change, words):
     argv = [f"features={tmp_path}/bad.npz", f"truth={folder}/own.csv", "method=knn", f"out={tmp_path}/out"]
     assert evaluate.main(argv) == 2
     assert words in capsys.readouterr().err
+
+
+def test_an_estimator_that_fails_is_told_and_the_exit_code_is_1(own, tmp_path, capsys, monkeypatch):
+    folder, _, _ = own
+    faulty = [MethodSpec(name=n, _target_=f"tests.misbehaving.{n}") for n in ("colourful", "wants_memory", "sound")]
+    monkeypatch.setattr(evaluate, "methods_named", lambda names: faulty)
+    argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", f"out={tmp_path}/out", "method=parc"]
+    assert evaluate.main(argv) == 1
+    told = capsys.readouterr().err.splitlines()
+    reason = r"ValueError: \x1b[31mred\x1b[0m and \x07 two lines \u202e"
+    assert f"colourful failed in 16 of 16 scores, first on net0 → birds, probe set 0: {reason}." in told
+    lost = "wants_memory failed in 16 of 16 scores, first on net0 → birds, probe set 0: there was not enough memory"
+    assert any(line.startswith(lost) for line in told)
+    assert pd.read_csv(tmp_path / "out/scores.csv")["sound"].notna().all()
 
 
 def test_nothing_in_common_and_missing_columns_are_named(own, tmp_path, capsys):
