@@ -179,7 +179,7 @@ def cell(store: Store, value: int, name: str = "a") -> tuple[str, ray_node.Parce
     """A cell in a store, and the parcel in which it goes to a node."""
     key = key_of({"name": name})
     shutil.rmtree(store.cache / "tune" / key, ignore_errors=True)
-    store.write("tune", key, {}, {"rate": value}, {}, {"x": np.arange(value)})
+    store.write("tune", key, {"name": name}, {"rate": value}, {}, {"x": np.arange(value)})
     files = store.files("tune", key)
     seal = ray_node.seal_of(store.cache / "tune" / key)
     return key, ray_node.Parcel("tune", key, seal, ray_node.contents(files))
