@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.conformance import Finding, Outcome, Subject, compared, ordinary, repeated
+from benchmark.conformance import Finding, Outcome, Subject, compared, ordinary, repeated, twins
 
 KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "SkylakeX")
 REPORTED = {"Katmai": "Prescott"}
@@ -50,7 +50,7 @@ def findings(
 
 def probes() -> dict[str, dict[str, Any]]:
     """The probes that are scored: ordinary ones, and such with images that occur twice, exactly or nearly."""
-    return ordinary() | repeated()
+    return ordinary() | repeated() | twins()
 
 
 def under(kernel: str, names: Mapping[str, str], parameters: Mapping[str, Any]) -> Values | str:

@@ -6,6 +6,7 @@ python scripts/estimator_docs.py --check    # exit code 1 where the page is not 
 
 from __future__ import annotations
 
+import csv
 import inspect
 import re
 import sys
@@ -19,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from methods.capabilities import EVERY, Capabilities, estimators  # noqa: E402
 
 PAGE = ROOT / "docs" / "estimators.md"
+MEASURED = ROOT / "docs" / "kernels.csv"
 HEAD = """# Estimators
 
 Made by `python scripts/estimator_docs.py` from the docstrings in `methods/`; change those, not this page.
@@ -50,9 +52,10 @@ def page() -> str:
 
 def table(found: list[tuple[str, Callable[..., Any]]]) -> list[str]:
     lines = [
-        "| estimator | needs | labels | invariant under | draws | per bank | cost |",
-        "|---|---|---|---|---|---|---|",
+        "| estimator | needs | labels | invariant under | draws | per bank | kernels | cost |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    measured = between_kernels()
     for name, function in found:
         own: Capabilities = function.capabilities
         cells = [
@@ -62,10 +65,28 @@ def table(found: list[tuple[str, Callable[..., Any]]]) -> list[str]:
             ", ".join(own.invariant) or "",
             "" if own.deterministic else "by seed",
             "yes" if own.bank else "",
+            measured.get(name, ""),
             own.cost,
         ]
         lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
-    return [*lines, "", "In parentheses: an input that may be missing."]
+    notes = (
+        "In parentheses: an input that may be missing. Kernels: by how much the score differs between kernels of "
+        "OpenBLAS, relative to itself, at most, on small probes with images that occur twice exactly or nearly and "
+        "with classes that hold the same images (`python scripts/kernels.py figures`, "
+        f"{kernels_tried()}); empty where by no more than 1e-6."
+    )
+    return [*lines, "", notes]
+
+
+def between_kernels() -> dict[str, str]:
+    """Each estimator's largest difference between kernels, where it is more than 1e-6."""
+    with MEASURED.open(encoding="utf-8", newline="") as file:
+        return {row["method"]: row["difference"] for row in csv.DictReader(file) if float(row["difference"]) > 1e-6}
+
+
+def kernels_tried() -> str:
+    with MEASURED.open(encoding="utf-8", newline="") as file:
+        return ", ".join(next(csv.DictReader(file))["kernels"].split())
 
 
 def section(name: str, function: Callable[..., Any]) -> str:

@@ -1,6 +1,7 @@
 """The estimators' tests and conformance under every kernel of OpenBLAS that this processor runs.
 
     python scripts/kernels.py [<arguments of pytest>]
+    python scripts/kernels.py figures     # docs/kernels.csv: by how much each estimator's score differs
 
 tests/methods runs once a kernel, in a process of its own with one thread, two of them at a time; then
 `python -m benchmark.check all`, which scores every estimator under each kernel and compares. A kernel that this
@@ -36,7 +37,23 @@ def tested(kernel: str, arguments: list[str]) -> tuple[int, str]:
     return done.returncode, f"{kernel}: tests/methods {outcome}, {time.perf_counter() - start:.0f} s"
 
 
+def figures() -> int:
+    """Writes the largest relative difference of each estimator between the kernels, as `benchmark.check` has it."""
+    from benchmark.kernels import findings
+    from methods.capabilities import estimators
+
+    functions = estimators()
+    found, skipped = findings({name: name for name in functions}, {}, functions)
+    tried = [kernel for kernel in KERNELS if not any(line.startswith(kernel) for line in skipped)]
+    lines = [f"{name},{finding.figure},{' '.join(tried)}\n" for name, finding in sorted(found.items())]
+    (ROOT / "docs" / "kernels.csv").write_text("method,difference,kernels\n" + "".join(lines), encoding="utf-8")
+    print(f"docs/kernels.csv: {len(lines)} estimators under {', '.join(tried)}")
+    return int(not found)
+
+
 def main(arguments: list[str]) -> int:
+    if arguments == ["figures"]:
+        return figures()
     failed = False
     with ThreadPoolExecutor(2) as pool:
         for code, line in pool.map(lambda kernel: tested(kernel, arguments), KERNELS):

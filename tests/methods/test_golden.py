@@ -72,11 +72,12 @@ def test_every_golden_score_has_a_method():
 
 @pytest.mark.parametrize(("name", "n_dims"), [("a", None), ("a", 32), ("h", None), ("h", 32)])
 def test_released_ties_of_parc(name, n_dims):
-    """Which label distances the release splits depends on the BLAS: a percent is what machines agree to."""
+    """How many label distances the release splits depends on the BLAS: as many as on the golden machine, or fewer."""
     key = "parc_official_ties" if n_dims is None else "parc_f32_official_ties"
     p = probe(name)
     got = methods.parc(p["features"], p["labels"], n_dims=n_dims, compat="parc")
-    assert got == pytest.approx(expected()[name]["scores"][key], rel=1e-2)
+    split, exact = (expected()[name]["scores"][k] for k in (key, key.removesuffix("_official_ties")))
+    assert 0.99 * min(split, exact) <= got <= 1.01 * max(split, exact)
 
 
 def test_released_ties_lose_most_of_parc_at_37_classes():
