@@ -33,6 +33,18 @@ def test_methods_equal_their_textbook_forms(name, n, d):
     assert score == pytest.approx(bench.call(textbook.FORMS[name], arrays), rel=tolerance)
 
 
+@pytest.mark.parametrize("name", sorted(textbook.RELEASED))
+def test_methods_equal_the_released_algorithms_carried_on(name):
+    """ncti to a tenth: scikit-learn of today whitens with 1/n, of then with 1/(n - c)."""
+    arrays = bench.probe(120, 70, c=6, z=2)
+    form, stopped = textbook.RELEASED[name]
+    own, extra = bench.of_release(name)
+    score = bench.call(getattr(methods, own), bench.wrapped(arrays), **extra)
+    assert score == pytest.approx(bench.call(form, arrays), rel=0.1 if name == "ncti" else 1e-6)
+    if stopped:
+        assert bench.call(stopped, arrays) != pytest.approx(bench.call(form, arrays), rel=1e-6)
+
+
 def test_the_eleven_and_the_nine():
     assert len(bench.ELEVEN) == 11
     assert set(bench.NINE) == set(bench.ELEVEN) - {"logistic", "hscore_f32"}
