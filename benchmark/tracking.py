@@ -27,6 +27,8 @@ def log(experiments: Sequence[Experiment], tables: Tables) -> bool:
     config = points[0] if len(points) == 1 else {"points": points}
     try:
         os.environ.setdefault("WANDB_SILENT", "true")
+        for kind in ("DATA", "CACHE"):  # not in the home folder, which may be one that nobody can write to
+            os.environ.setdefault(f"WANDB_{kind}_DIR", str((out / "wandb").resolve()))
         import wandb
 
         run = wandb.init(

@@ -240,7 +240,12 @@ def test_tracking_works_offline(finished, copied):
     temporary = copied / "temporary"
     temporary.mkdir()
     shutil.rmtree(copied / "cache" / "probe")  # workers run, too
-    done = run(copied, "logger=wandb", "logger.mode=offline", WANDB_SILENT="true", TMPDIR=str(temporary))
+    plain = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+    }  # ASCII, and a home that cannot be written to
+    done = run(copied, "logger=wandb", "logger.mode=offline", TMPDIR=str(temporary), HOME="/dev/null", **plain)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
     assert list(temporary.iterdir()) == []
