@@ -12,6 +12,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
@@ -33,6 +34,7 @@ S = TypeVar("S", bound=BaseModel)
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ConfigError(Exception):
@@ -141,7 +143,8 @@ class ModelSpec(Spec):
     std: tuple[Positive, Positive, Positive] = (0.25, 0.25, 0.25)
     layers: Count
     family: Family = "cnn"
-    licence: str = "MIT"
+    licence: str = "unknown"
+    """The licence of the weights: "unknown" where none is stated, which no search for permissive ones takes."""
     seed: int = 0
     pretrain: PretrainSpec = PretrainSpec()
     init: str | None = None
@@ -152,7 +155,17 @@ class ModelSpec(Spec):
     """Number of parameters without the last classifier, for tables and estimates."""
     gmacs: Positive | None = None
     """Multiply-adds of one image's forward pass in 10⁹, for the estimate of a run's cost."""
-    later = ("init", "crop_pct")
+    features_from: str | None = None
+    """The last layer of a network of one's own, by name: what enters it are the features (see `benchmark.models`)."""
+    sha256: Sha256 | None = None
+    """Checksum of the file that holds the weights; another file is refused."""
+    origin: str | None = None
+    """Where the weights were published: repository and commit, or package and version, and the path inside."""
+    origin_sha256: Sha256 | None = None
+    """Checksum of the file at the origin, where the one that is read was converted from it."""
+    lineage: str | None = None
+    """A name that models share which were trained one from another, or are variants of one training."""
+    later = ("init", "crop_pct", "features_from")
 
     @model_validator(mode="after")
     def _finite_arguments(self) -> ModelSpec:
@@ -210,8 +223,14 @@ class ModelSpec(Spec):
     @property
     def arch_name(self) -> str:
         """The paper's `Architecture` of this model: without the module of a class, without timm's tag of weights."""
-        dotted = self.arch.startswith(("timm.", "torchvision."))
+        dotted = self.arch.startswith(("timm.", "torchvision.")) or self.own_network
         return self.arch.rpartition(".")[2] if dotted else self.arch.partition(".")[0]
+
+    @property
+    def own_network(self) -> bool:
+        """Whether `arch` is the dotted path of a network that neither timm nor torchvision has."""
+        first, dot, _ = self.arch.partition(".")
+        return bool(dot) and first not in ("timm", "torchvision") and find_spec(first) is not None
 
     @property
     def source_name(self) -> str:
@@ -226,7 +245,7 @@ class ModelSpec(Spec):
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
-        labels += ("parameters", "gmacs")
+        labels += ("parameters", "gmacs", "sha256", "origin", "origin_sha256", "lineage")
         theirs = () if self.source_data else ("pretrain",) + (("objective",) if self.objective in TRAINED else ())
         identity = super().identity(*leave_out, *labels, *theirs)
         for name in ("weights", "init"):
@@ -410,6 +429,9 @@ class ExecutorSpec(Spec):
     num_gpus: Share | None = None
     node_cache: Path | None = None
     wait: Annotated[float, Field(ge=0)] = 60.0
+    order: Literal["longest", "planned"] = "longest"
+    """The longest chain of cells first, which ends soonest; or as planned, target by target in the order of the bank,
+    so that a run that is cut off has whole targets."""
 
     @model_validator(mode="after")
     def _of_ray(self) -> ExecutorSpec:
@@ -456,6 +478,10 @@ class Experiment(Spec):
     logger: LoggerSpec | None = None
     report: ReportSpec = ReportSpec()
     exclude_models: tuple[str, ...] = ()
+    include_models: tuple[str, ...] = ()
+    """The models of the bank that take part; none named: all of them."""
+    input_cap: Count | None = None
+    """Largest input size in pixels: models of the bank whose own is larger are fed images of this one."""
     dry_run: bool = False
 
     @model_validator(mode="after")
@@ -670,10 +696,36 @@ def _parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, A
     }
 
 
+def _included(bank: dict[str, Any], names: Any, problems: list[str]) -> dict[str, Any]:
+    """The entries that are named, in the order of the bank; all of them where none is."""
+    if not names or not isinstance(names, list | tuple):
+        return bank
+    problems += [
+        f"include_models must name models of the bank. Got '{name}'. {did_you_mean(name, bank)}"
+        for name in names
+        if name not in bank
+    ]
+    return {name: entry for name, entry in bank.items() if name in names} or bank
+
+
+def _capped(bank: dict[str, Any], cap: Any) -> dict[str, Any]:
+    """The entries of a bank with input sizes, and with them multiply-adds, of at most `cap` pixels."""
+    capped = {}
+    for name, entry in bank.items():
+        size = entry.get("input_size")
+        if isinstance(cap, int) and isinstance(size, int) and 0 < cap < size:
+            gmacs = entry.get("gmacs")
+            smaller = {"gmacs": gmacs * (cap / size) ** 2} if isinstance(gmacs, int | float) else {}
+            entry = {**entry, "input_size": cap, **smaller}
+        capped[name] = entry
+    return capped
+
+
 def experiment(data: Mapping[str, Any]) -> Experiment:
     """A composed configuration as a validated Experiment; raises ConfigError with every complaint at once."""
     data, problems = dict(data), []
-    data["bank"] = _named(data.get("bank"), "bank", problems)
+    named = _included(_named(data.get("bank"), "bank", problems), data.get("include_models"), problems)
+    data["bank"] = _capped(named, data.get("input_cap"))
     for group, own in (("target", DATA), ("source", DATA), ("method", METHOD)):
         data[group] = _parameterised(_named(data.get(group), group, problems), own)
     if isinstance(data.get("reference"), Mapping):  # null undoes what another file gave

@@ -1,7 +1,8 @@
 """What a run would cost, before anything of it needs to be here: cells, images, hours, disk, and what is missing.
 
 Models whose multiply-adds the bank states count as GPU work, at the speed that stored cells of the same architecture
-had on a CUDA device, else at a stated one. The others are small: minutes of this machine's workers.
+had on a CUDA device, else at a stated one; with executor.device=cpu, and all others, as minutes of this machine's
+workers.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmark.config import ModelSpec
-from benchmark.plan import IMAGES, SECONDS, Cell, Plan, passes, weigh
+from benchmark.plan import FORWARD, IMAGES, SECONDS, Cell, Plan, passes, weigh
 from benchmark.store import Damaged, Store
 
 SUSTAINED = 60.0
 """TFLOP/s of one GPU where nothing was measured: NVIDIA's 2,470 training images/s of ResNet-50 at 224 pixels on one
 A100 (DeepLearningExamples, mixed precision) × 4.09 GMAC × 2 FLOP × 3, as a backward pass costs two forward ones."""
-FORWARD, TRAINING = 1, 3
+TRAINING = 3  # passes, in forward ones
 MEGABYTES = {"pack": 5.0, "weights": 1.3, "tune": 0.01, "truth": 0.02, "probe": 1.0, "score": 0.002}
 """Rough size of a cell of which nothing better is known."""
 WIDTH = 3000
@@ -41,8 +42,8 @@ class Work:
 class Estimator:
     """Costs of the cells of one plan."""
 
-    def __init__(self, made: Plan, store: Store):
-        self.made, self.store = made, store
+    def __init__(self, made: Plan, store: Store, device: str = "auto"):
+        self.made, self.store, self.device = made, store, device
         self.sizes = {c.key: self._size(c) for c in made.cells.values() if c.stage == "pack"}
         self.measured = self._measured()
 
@@ -79,16 +80,16 @@ class Estimator:
         trained, seen = self._passes(work, cell)
         work.images += trained + seen
         work.megabytes += self._megabytes(cell, model, seen)
-        if model is None or model.gmacs is None:
+        if model is None or model.gmacs is None or self.device == "cpu":
             # what the configuration states may be another size than the pack's in the store
-            weight = weigh(cell.stage, trained, model) if cell.stage in IMAGES else cell.weight
+            looked = seen * FORWARD if model and model.gmacs else 0
+            weight = weigh(cell.stage, trained + looked, model) if cell.stage in IMAGES else cell.weight
             work.minutes += SECONDS[cell.stage] * weight / 60
             return
         frozen = getattr(cell.work.get("recipe"), "freeze", "none") == "backbone"
         speed = self.measured.get((model.arch, model.input_size))
         speed = speed or SUSTAINED * 1e3 / (model.gmacs * 2 * TRAINING)  # TFLOP/s and GMAC: images/s
-        forward = FORWARD / TRAINING
-        work.gpu_hours += (trained * (forward if frozen else 1) + seen * forward) / speed / 3600
+        work.gpu_hours += (trained * (FORWARD if frozen else 1) + seen * FORWARD) / speed / 3600
 
     def _passes(self, work: Work, cell: Cell) -> tuple[int, int]:
         """Images that a cell trains on, each as often as it is seen, and images that it only looks at."""
@@ -121,9 +122,12 @@ class Estimator:
         return MEGABYTES[cell.stage]
 
 
-def describe(made: Plan, store: Store, workers: int) -> str:
-    """What a run would do, stage by stage: cells to do and in the store, images, time, disk; then what is missing."""
-    estimator, stages = Estimator(made, store), {stage: Work() for stage in SECONDS}
+def describe(made: Plan, store: Store, workers: int, device: str = "auto") -> str:
+    """What a run would do, stage by stage: cells to do and in the store, images, time, disk; then what is missing.
+
+    device  executor.device: "cpu" counts models whose multiply-adds are stated in minutes of this machine's workers
+    """
+    estimator, stages = Estimator(made, store, device), {stage: Work() for stage in SECONDS}
     for cell in made.missing(store):
         estimator.add(stages[cell.stage], cell)
     for cell in made.cells.values():

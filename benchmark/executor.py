@@ -70,7 +70,7 @@ def run(
     clean(store)
     device, devices = resolve_devices(spec)
     count = worker_count(spec, devices)
-    schedule = Schedule(cells, all_cells, store, count)
+    schedule = Schedule(cells, all_cells, store, count, planned=spec.order == "planned")
     if spec.name == "ray":
         from benchmark.ray_executor import crew
 
@@ -139,9 +139,11 @@ class Progress:
 
 
 class Schedule:
-    """Tasks whose needs are met, the costliest chain first; score cells of one probe go together."""
+    """Tasks whose needs are met, the costliest chain first or as planned; score cells of one probe go together."""
 
-    def __init__(self, cells: Sequence[Cell], all_cells: dict[str, Cell], store: Store, workers: int):
+    def __init__(
+        self, cells: Sequence[Cell], all_cells: dict[str, Cell], store: Store, workers: int, planned: bool = False
+    ):
         self.cells, self.store = dict(all_cells), store
         self.running: set[str] = set()
         self.failed: dict[str, str] = {}
@@ -156,7 +158,7 @@ class Schedule:
         for cell in cells:
             self.progress.remaining[cell.stage] += cell.seconds
             self._link(cell)
-        self.rank = self._chain_costs()
+        self.rank = {key: -place for place, key in enumerate(all_cells)} if planned else self._chain_costs()
         for cell in cells:
             if not self.waiting[cell.key]:
                 self._push(cell)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import json
 import re
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,7 @@ from benchmark.files import put_tensors
 from benchmark.filetypes import something_else
 from benchmark.places import shipped
 from benchmark.provenance import seed_of
+from benchmark.store import file_digest
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +80,7 @@ def create(spec: ModelSpec) -> nn.Module:
     """The architecture with its edits and a head of one class, which does not shift the random numbers of the body."""
     module = _create(spec.arch, _tuples(spec.args), n_classes=1)
     _edit(module, spec.edits)
-    return module
+    return _with_features(module, spec)
 
 
 def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
@@ -88,11 +92,19 @@ def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.
         raise ValueError(f"arch must be a timm architecture. Got '{arch}'. A place to load from belongs to weights.")
     try:
         if _is_path(arch):
-            path, _, name = arch.rpartition(".")  # a class, or torchvision's function that makes one
-            made = getattr(importlib.import_module(path), name)
-            if arch.startswith("timm.") and not (isinstance(made, type) and issubclass(made, nn.Module)):
+            path, _, name = arch.rpartition(".")  # a class, or a function that makes one
+            make = getattr(importlib.import_module(path), name)
+            if arch.startswith("timm.") and not _makes_networks(make):
                 raise TypeError(f"{arch} is no class of networks")
-            return made(num_classes=n_classes, **args)
+            if "arch_def" in args:  # timm's block strings, which it wants as lists of lists
+                blocks = timm.models._efficientnet_builder.decode_arch_def([list(stage) for stage in args["arch_def"]])
+                args = {k: v for k, v in args.items() if k != "arch_def"} | {"block_args": blocks}
+            if arch.startswith(("timm.", TORCHVISION)) or _takes(make, "num_classes"):
+                args = {"num_classes": n_classes} | args
+            made = make(**args)
+            if not isinstance(made, nn.Module):
+                raise TypeError(f"{arch} gives no torch.nn.Module")
+            return made
         return timm.create_model(arch, num_classes=n_classes, **args, **more)
     except (TypeError, AttributeError, ImportError) as error:
         raise ValueError(f"args must fit architecture '{arch}'. Got {args}: {error}. See its signature.") from error
@@ -104,25 +116,57 @@ def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.
         raise ValueError(f"arch must be one of timm's architectures. Got '{arch}'. {hint}") from None
 
 
+def _makes_networks(found: Any) -> bool:
+    """Whether something of timm's is a class of networks or a function of a file of them: helpers may fetch."""
+    from torch import nn
+
+    if isinstance(found, type):
+        return issubclass(found, nn.Module)
+    return re.match(r"timm\.models\.[a-z]", getattr(found, "__module__", "")) is not None
+
+
+def _takes(function: Any, parameter: str) -> bool:
+    """Whether a function or class has a parameter of this name, or takes any."""
+    parameters = inspect.signature(function).parameters
+    return parameter in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
 def _is_path(arch: str) -> bool:
-    """Whether arch is the dotted path of a class; anything outside timm and torchvision.models is refused."""
+    """Whether arch is the dotted path of a class or function; a name of timm with a tag is refused."""
     if "." not in arch:
         return False
-    if not arch.startswith(("timm.", TORCHVISION)):
+    if not arch.startswith(("timm.", TORCHVISION)) and (why := _no_network(arch)):
         raise ValueError(
-            f"arch must be a timm architecture, a class in timm or torchvision.models.<name>. Got '{arch}'. A tag "
-            f"belongs to weights, as in weights: timm:{arch}."
+            f"arch must be a timm architecture, a class in timm, torchvision.models.<name> or the path of a network "
+            f"of your own. {why}"
         )
     return True
 
 
+def _no_network(arch: str) -> str | None:
+    """Why a dotted path outside timm and torchvision names no class or function, None where it does."""
+    (path, _, name), first = arch.rpartition("."), arch.partition(".")[0]
+    if first in sys.stdlib_module_names:
+        return f"Got '{arch}', which is Python's own."
+    if find_spec(first) is None:
+        return (
+            f"Got '{arch}'. A tag belongs to weights, as in weights: timm:{arch}; a network of your own must be on "
+            f"PYTHONPATH."
+        )
+    try:
+        found = getattr(importlib.import_module(path), name, None)
+    except ImportError as error:
+        return f"Got '{arch}', which cannot be imported: {error}. Is it on PYTHONPATH?"
+    return None if callable(found) else f"Got '{arch}', but '{path}' has no class or function '{name}'."
+
+
 def unknown_architecture(arch: str) -> str | None:
-    """Why timm or torchvision has no such architecture, None where it has; looked up without importing PyTorch.
+    """Why there is no such architecture, None where there is; timm's and torchvision's without importing PyTorch.
 
     timm's registry fills on import, which takes seconds: its sources are searched for the name first.
     """
     if "." in arch and not arch.startswith(("timm.", TORCHVISION)):
-        return f"Got '{arch}'. A tag belongs to weights, as in weights: timm:{arch}."
+        return _no_network(arch)
     if arch.startswith("timm."):  # a class: building it will tell
         return None
     package, name = ("torchvision", arch.removeprefix(TORCHVISION)) if "." in arch else ("timm", arch)
@@ -162,17 +206,49 @@ def _edit(module: nn.Module, edits: Mapping[str, Any]) -> None:
         setattr(parent, name, nn.Identity() if value == "identity" else _tuples(value))
 
 
+def _with_features(module: nn.Module, spec: ModelSpec) -> nn.Module:
+    """The module with a known last layer, so that what enters it can be had and a new one put in its place.
+
+    That is `features_from`, where the specification names it; the classifier that timm's and torchvision's modules
+    name; and for a module with `forward_features` alone (and perhaps `forward_head(x, pre_logits=True)`) a linear map
+    that is put after it. Raises ValueError for a module of one's own with none of these.
+    """
+    from torch import nn
+
+    if spec.features_from:
+        names = {name: part for name, part in module.named_modules() if name}
+        if not isinstance(names.get(spec.features_from), nn.Linear | nn.Conv2d):
+            of_maps = [name for name, part in names.items() if isinstance(part, nn.Linear | nn.Conv2d)]
+            near = difflib.get_close_matches(spec.features_from, of_maps, n=1)
+            raise ValueError(
+                f"features_from of model '{spec.name}' must name a linear map or convolution of '{spec.arch}', its "
+                f"last layer. Got '{spec.features_from}'. Did you mean '{(near or of_maps[-1:] or ['?'])[0]}'?"
+            )
+        module.features_from = spec.features_from
+        return module
+    if not spec.own_network or (hasattr(module, "get_classifier") and hasattr(module, "reset_classifier")):
+        return module
+    if not hasattr(module, "forward_features"):
+        raise ValueError(
+            f"a network of one's own must tell its features. Got '{spec.arch}' of model '{spec.name}' with neither "
+            f"forward_features nor timm's get_classifier and reset_classifier. Name its last layer: features_from: …"
+        )
+    from benchmark.networks import Headed
+
+    return Headed(module, spec.input_size)
+
+
 def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
     """Give the module a fresh last classifier of n_classes (normal, sd 0.01; zero bias); returns the module."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if hasattr(module, "reset_classifier"):
+        if not _named(module) and hasattr(module, "reset_classifier"):
             module.reset_classifier(n_classes)
         else:
-            path, last = _last_linear(module)
-            module.set_submodule(path, type(last)(last.in_features, n_classes))
+            path, last = _named(module) or _last_linear(module)
+            module.set_submodule(path, _fresh(last, n_classes))
             module.num_classes = n_classes
         for head in _heads(module):
             for name, parameter in head.named_parameters():
@@ -181,8 +257,25 @@ def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
     return module
 
 
+def _named(module: nn.Module) -> tuple[str, nn.Module] | None:
+    """Name and layer of the last map where the module's specification names it."""
+    path = getattr(module, "features_from", None)
+    return (path, module.get_submodule(path)) if path else None
+
+
+def _fresh(last: nn.Module, n_classes: int) -> nn.Module:
+    """A last map of n_classes in the place of another: a 1×1 convolution for a convolution, else a linear one."""
+    from torch import nn
+
+    if isinstance(last, nn.Conv2d):
+        return nn.Conv2d(last.in_channels, n_classes, last.kernel_size, last.stride, last.padding)
+    return nn.Linear(last.in_features, n_classes)
+
+
 def _heads(module: nn.Module) -> tuple[nn.Module, ...]:
     """The last classifier; several for distilled transformers, which average theirs."""
+    if named := _named(module):
+        return (named[1],)
     if not hasattr(module, "get_classifier"):
         return (_last_linear(module)[1],)
     head = module.get_classifier()
@@ -289,13 +382,25 @@ def _named_file(spec: ModelSpec, path: str, offline: bool) -> list[Path]:
     file, kind = Path(path).expanduser(), spec.weights.partition(":")[0]
     if not file.is_file():
         remedy = f"Put a state dict there ({' or '.join(SUFFIXES)}), or change the path."
-        if kind == "detectron2":
+        if spec.sha256:
+            remedy = f"Put {_described(spec)} there."
+        elif kind == "detectron2":
             below = file.parts[file.parts.index(kind) + 1 :] if kind in file.parts else file.parts[-4:]
             remedy = f"Fetch {'/'.join((ORIGINS[kind], *below))} and put it there."
         elif kind == "vissl":
             remedy = f"Fetch it from VISSL's model zoo ({ORIGINS[kind]}) and put it there under this name."
         raise WeightsUnavailable(spec.name, f"no file {file}", remedy)
+    if spec.sha256 and (found := file_digest(file)) != spec.sha256:
+        raise WeightsUnavailable(spec.name, f"{file} with SHA-256 {found}", f"Put {_described(spec)} in its place.")
     return [file]
+
+
+def _described(spec: ModelSpec) -> str:
+    """The file that a bank's entry means, by checksum and origin."""
+    file = f"the file with SHA-256 {spec.sha256}"
+    if spec.origin:
+        file += f", {'converted from' if spec.origin_sha256 else 'of'} {spec.origin}"
+    return file
 
 
 def _folder_files(spec: ModelSpec, path: str, offline: bool) -> list[Path]:
@@ -478,8 +583,9 @@ def _through_timm(spec: ModelSpec, state: dict[str, torch.Tensor]) -> tuple[nn.M
         else:
             module = _converted(spec, state, classes)
     _edit(module, spec.edits)
-    # what a model like CLIP has for a head maps to an embedding: no distribution over classes
-    return module, classes is not None and spec.objective in TRAINED
+    # what a model like CLIP has for a head maps to an embedding, and one class is what a file without a head was given:
+    # no distribution over classes
+    return _with_features(module, spec), classes is not None and classes > 1 and spec.objective in TRAINED
 
 
 def _converted(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes: int | None) -> nn.Module:
@@ -545,7 +651,8 @@ def _classes_in(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> int | Non
     config = None if _is_path(spec.arch) else timm.get_pretrained_cfg(tag)
     named = config.classifier if config is not None else None
     names = [named] if isinstance(named, str) else list(named or ())
-    for name in (*names, "head.fc", "head", "fc", "classifier", "head.l"):
+    names = [spec.features_from] if spec.features_from else [*names, "head.fc", "head", "fc", "classifier", "head.l"]
+    for name in names:
         weight = state.get(f"{name}.weight")
         if weight is not None and weight.ndim >= 2:
             offset = config.label_offset or 0 if spec.weights.startswith("timm:") and config else 0

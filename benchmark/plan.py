@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import ConfigError, DataSpec, Experiment, MethodSpec, ModelSpec, RecipeSpec
-from benchmark.store import Store, digest, key_of
+from benchmark.store import Store, file_digest, key_of
 
 VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score": 4}
 """Raised by hand when a stage's code changes what it returns."""
@@ -27,6 +27,11 @@ SECONDS = {"pack": 3.0, "weights": 30.0, "tune": 8.0, "truth": 5.0, "probe": 1.0
 """Rough costs of a cell, for the estimate before anything of a stage was measured."""
 IMAGES = {"tune": 8000, "truth": 4000}
 """Images of 32 pixels that a cell of that cost trains on."""
+PACE = 5.6
+"""Multiply-adds in 10⁹ of forward passes that one core trains in a second, for models whose bank counts them: the 41
+of bank=public at 96 pixels, one thread each on two busy cores; from 2 (MCUNet) to 11 (CIFAR ResNets)."""
+FORWARD = 1 / 3
+"""The cost of looking at an image, in that of training on it: a backward pass costs two forward ones."""
 ABSENT = "absent"
 """Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
 
@@ -144,14 +149,15 @@ class _Builder:
 
     def weights(self, made: Plan, model: ModelSpec) -> tuple[str | None, Mapping[str, Any]]:
         """The key of the model's weights cell where the harness trains it, and what identifies it for later keys."""
+        code = network_code(model)
         if model.source_data is None:
-            return None, {"model": model.identity(), "files": self._files(made, model)}
+            return None, {"model": model.identity(), "files": self._files(made, model)} | code
         data = (self.experiment.source | self.experiment.target)[model.source_data]
         pack = self.pack(made, data)
         start = {"init": self._files(made, model.initial)} if model.initial else {}
         key = made.add(
             "weights",
-            {"model": model.identity("weights"), "pack": pack} | start,
+            {"model": model.identity("weights"), "pack": pack} | start | code,
             needs=(("pack", pack),),
             work={"model": model, "pack": pack},
             label=f"pretrain {model.name}",
@@ -249,7 +255,9 @@ class _Builder:
             needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
             work={"model": model, "weights": weights, "pack": pack, "probe": self.experiment.probe},
             label=f"probe {model.name} → {target.name}",
-            weight=(model.input_size / 32) ** 1.5,
+            weight=weigh("probe", self.experiment.probe.size * FORWARD, model)
+            if model.gmacs
+            else (model.input_size / 32) ** 1.5,
         )
 
     def _score(
@@ -304,8 +312,10 @@ def passes(stage: str, recipe: RecipeSpec, model: ModelSpec, data: DataSpec, ima
     return sum(trial.steps for _, trial in trials) * batch, held * len(trials)
 
 
-def weigh(stage: str, trained: int, model: ModelSpec) -> float:
+def weigh(stage: str, trained: float, model: ModelSpec) -> float:
     """The cost of a fine-tuning that trains on so many images, in that of a usual cell of its stage."""
+    if model.gmacs:
+        return trained * model.gmacs / PACE / SECONDS[stage]
     return trained / IMAGES[stage] * (model.input_size / 32) ** 1.5
 
 
@@ -339,21 +349,11 @@ def fingerprints(paths: Iterable[Path]) -> list[str]:
     if len({p.is_absolute() for p in paths}) > 1:  # a table that names absolute paths, itself named by a relative one
         paths = [Path(os.path.abspath(p)) for p in paths]
     root = _common(paths)
-    return [f"{p.relative_to(root).as_posix() if len(paths) > 1 else p.suffix}:{_file_digest(p)}" for p in paths]
+    return [f"{p.relative_to(root).as_posix() if len(paths) > 1 else p.suffix}:{file_digest(p)}" for p in paths]
 
 
 def _common(paths: list[Path]) -> Path:
     return Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
-
-
-def _file_digest(path: Path) -> str:
-    facts = path.stat()
-    return _digest_once(str(path), facts.st_size, facts.st_mtime_ns)
-
-
-@cache
-def _digest_once(path: str, _size: int, _modified: int) -> str:
-    return digest(Path(path))
 
 
 def _weight_files(model: ModelSpec, offline: bool = False) -> list[Path]:
@@ -376,12 +376,34 @@ def code_of(function: Any, path: str) -> str:
     """
     if getattr(function, "__module__", "").partition(".")[0] == "methods":
         files = sorted(Path(inspect.getsourcefile(inspect.unwrap(function))).parent.glob("*.py"))
-        return key_of({f.name: _file_digest(f) for f in files})
+        return key_of({f.name: file_digest(f) for f in files})
     inner = inspect.unwrap(function)
     while isinstance(inner, partial):
         inner = inspect.unwrap(inner.func)
     module = getattr(inner, "__module__", None) or type(inner).__module__
-    waiting, found = {path.partition(".")[0], module.partition(".")[0]}, {}
+    files = _files_behind({path.partition(".")[0], module.partition(".")[0]}, path)
+    if not files:
+        raise ConfigError(
+            f"an estimator must have source code, which its scores are kept under. Got '{path}' without a file. "
+            "Write a function around it in a module of your own."
+        )
+    return key_of({name: file_digest(file) for name, file in sorted(files.items())})
+
+
+def network_code(model: ModelSpec) -> dict[str, str]:
+    """Fingerprint of the code behind a stranger's network, as {"code": …}; nothing for timm's, torchvision's and ours.
+
+    Those are known by their names: `VERSIONS` is raised where ours change what they compute.
+    """
+    if not model.own_network or model.arch.startswith("benchmark."):
+        return {}
+    files = _files_behind({model.arch.partition(".")[0]}, model.arch)
+    return {"code": key_of({name: file_digest(file) for name, file in sorted(files.items())})}
+
+
+def _files_behind(waiting: set[str], path: str) -> dict[str, Path]:
+    """The source files of top-level modules or packages and of what they import beside them, by name."""
+    found: dict[str, dict[str, Path]] = {}
     root = _home(path.partition(".")[0])
     while waiting:
         name = waiting.pop()
@@ -390,13 +412,7 @@ def code_of(function: Any, path: str) -> str:
         found[name] = _files_of(name)
         beside = {other for file in found[name].values() for other in _imports(file)} - set(found)
         waiting |= {other for other in beside if _home(other) == root and not _installed(root)}
-    files = {name: file for one in found.values() for name, file in one.items()}
-    if not files:
-        raise ConfigError(
-            f"an estimator must have source code, which its scores are kept under. Got '{path}' without a file. "
-            "Write a function around it in a module of your own."
-        )
-    return key_of({name: _file_digest(file) for name, file in sorted(files.items())})
+    return {name: file for one in found.values() for name, file in one.items()}
 
 
 def _home(name: str) -> Path | None:

@@ -53,7 +53,7 @@ def run(experiments: Sequence[Experiment]) -> int:
     workers = worker_count(first.executor, resolve_devices(first.executor)[1])
     _refuse_unknown_architectures(made.missing(store))
     if first.dry_run:
-        print(describe(made, store, workers))
+        print(describe(made, store, workers, first.executor.device))
         return 0
     cli.writable(first.paths.out, folder=True, name="paths.out")
     for reason in made.unavailable.values():

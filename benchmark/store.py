@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,6 +75,17 @@ def digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The same of a file from outside, which is read once a process unless its size or time of change differ."""
+    facts = path.stat()
+    return _digest_once(str(path), facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _digest_once(path: str, _size: int, _modified: int) -> str:
+    return digest(Path(path))
 
 
 @dataclass(frozen=True)

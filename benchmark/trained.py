@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FORMAT = "diverse-model-selection checkpoint 1"
 SPEC = ("name", "arch", "args", "edits", "input_size", "crop_pct", "mean", "std", "family", "layers", "licence")
 """The fields of a model that its checkpoint holds: those that build it and feed it."""
+MORE = ("features_from",)
+"""Fields that a checkpoint of an earlier version does not have."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
     if bad := [n for n, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]:
         raise ValueError(f"weights must be finite to be kept. Got NaN or infinity in '{bad[0]}'.")
     memory = "contiguous" if about.spec.family == "transformer" else "channels_last"
-    metadata = about.spec.model_dump(mode="json", include=set(SPEC)) | {
+    metadata = about.spec.model_dump(mode="json", include={*SPEC, *MORE}) | {
         "format": FORMAT,
         "class_names": about.class_names,
         "multilabel": about.multilabel,
@@ -104,7 +106,7 @@ def read(file: Path) -> Checkpoint:
             for k, v in text.items()
             if k not in ("format", "layout", "timm")
         }
-        spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC})
+        spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC}, **{k: facts[k] for k in MORE if k in facts})
         _complete(facts)
         return Checkpoint(spec, *(facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")))
     except ValidationError as error:
