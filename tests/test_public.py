@@ -1,0 +1,131 @@
+"""The bank of released networks: a stranger's own module, files that are not there or another's, what entries state."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+from torch import nn
+
+from benchmark import models
+from benchmark.config import ModelSpec
+from benchmark.plan import network_code
+
+BANK = yaml.safe_load((Path(__file__).resolve().parents[1] / "conf" / "bank" / "public.yaml").read_text())
+WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "weights"
+
+STRANGER = """
+from torch import nn
+
+class Named(nn.Module):
+    def __init__(self, width, num_classes=7):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, width, 3), nn.Linear(width, num_classes)
+    def forward(self, x):
+        return self.out(self.conv(x).relu().mean((2, 3)))
+
+class Body(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+    def forward_features(self, x):
+        return self.conv(x).relu()
+    def forward(self, x):
+        return self.forward_features(x)
+
+def silent(width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3, width))
+"""
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "strange_nets.py").write_text(STRANGER)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("strange_nets", None)
+
+
+def one(**more) -> ModelSpec:
+    return ModelSpec(**{"name": "m", "arch": "strange_nets.Named", "args": {"width": 5}, "layers": 2} | more)
+
+
+@pytest.mark.parametrize("arch", ["Named", "Body"])
+def test_features_of_a_strangers_network_are_what_enters_its_last_layer(stranger: Path, arch: str) -> None:
+    body = {"features_from": "out"} if arch == "Named" else {}
+    module = models.build(one(arch=f"strange_nets.{arch}", weights="random", **body), 4).eval()
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        features, logits = models.features_and_logits(module, x)
+        conv = module.conv if arch == "Named" else module.body.conv
+        torch.testing.assert_close(features, conv(x).relu().mean((2, 3)))
+    assert features.shape == (2, 5)
+    assert logits.shape == (2, 4)
+    assert one(weights="random").arch_name == "Named"
+
+
+def test_a_strangers_file_keeps_its_head_and_its_code_enters_the_key(stranger: Path) -> None:
+    spec = one(weights=f"file:{stranger / 'w.safetensors'}", features_from="out")
+    own = models.build(spec.model_copy(update={"weights": "random"}), 9)
+    save_file(own.state_dict(), stranger / "w.safetensors")
+    loaded, has_head = models.load(spec, None)
+    assert has_head
+    assert torch.equal(loaded.out.weight, own.out.weight)
+    before = network_code(spec)
+    (stranger / "strange_nets.py").write_text(STRANGER + "\n# changed, and longer\n")
+    assert network_code(spec)["code"] != before["code"]
+    assert network_code(one(arch="benchmark.networks.CifarResNet", weights="random")) == {}
+
+
+def test_a_network_that_does_not_tell_its_features_is_refused(stranger: Path) -> None:
+    with pytest.raises(ValueError, match=r"must tell its features.*features_from"):
+        models.build(one(arch="strange_nets.silent", weights="random"), 2)
+    with pytest.raises(ValueError, match="Did you mean 'out'"):
+        models.build(one(weights="random", features_from="outt"), 2)
+    with pytest.raises(ValueError, match="no class or function 'Nothing'"):
+        models.build(one(arch="strange_nets.Nothing", weights="random"), 2)
+
+
+def test_a_missing_file_says_where_it_comes_from_and_another_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    facts = {"sha256": "a" * 64, "origin": "github.com/some/one@c0ffee net.h5", "origin_sha256": "b" * 64}
+    spec = ModelSpec(name="m", arch="resnet10t", layers=10, weights=f"file:{file}", **facts)
+    remedy = r"the file with SHA-256 a{64}, converted from github\.com/some/one@c0ffee net\.h5"
+    with pytest.raises(models.WeightsUnavailable, match=rf"no file {file}\. Put {remedy} there"):
+        models.load(spec, None)
+    file.write_bytes(b"another")
+    other = hashlib.sha256(b"another").hexdigest()
+    with pytest.raises(models.WeightsUnavailable, match=rf"{file} with SHA-256 {other}\. Put {remedy} in its place"):
+        models.load(spec, None)
+
+
+def test_entries_state_what_a_reader_needs() -> None:
+    assert len(BANK) == 41
+    assert one(weights="random").licence == "unknown"
+    for name, entry in BANK.items():
+        assert entry["licence"], name
+        assert entry["origin"], name
+        assert not entry["weights"].startswith("file:") or (entry["sha256"] and entry["origin_sha256"]), name
+    ends = [e["gmacs"] * (min(64, e["input_size"]) / e["input_size"]) ** 2 for e in BANK.values()]
+    assert ends == sorted(ends), "the cheapest comes first"
+
+
+LIGHT = ["mcunet_5fps_128-imagenet", "doodlenet-quickdraw", "resnet20-cifar10", "mobilenetv1_075-bodypix"]
+
+
+@pytest.mark.skipif(not WEIGHTS.is_dir(), reason="no ../shared/weights: released networks are not part of the project")
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in LIGHT else pytest.mark.slow) for n in BANK])
+def test_released_weights_fill_their_networks(name: str) -> None:
+    entry = {k: v for k, v in BANK[name].items()}
+    entry["weights"] = entry["weights"].replace("${paths.weights}", str(WEIGHTS))
+    spec = ModelSpec(name=name, **entry)
+    module, has_head = models.load(spec, None)
+    assert models.body_parameters(module) == entry["parameters"]
+    head = models.head_parameters(module)[0]
+    assert has_head == (entry["objective"] == "classes" and head.shape[0] > 1)
+    assert all(isinstance(part, nn.Linear) for part in models._heads(module))
