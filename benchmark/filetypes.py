@@ -36,16 +36,17 @@ def something_else(file: Path, suffix: str | None = None) -> str | None:
     size, start = file.stat().st_size, begins(file, 512)
     if not size:
         return "an empty file. Get it anew"
-    for signature, is_a in _SIGNATURES:
+    # First: a safetensors file begins with the length of its header, which may look like any other signature.
+    safe = size > 8 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size
+    for signature, is_a in () if safe else _SIGNATURES:
         if start.startswith(signature):
             return is_a
     if start[257:262] == b"ustar":
         return "a tar archive. Unpack it"
-    safe = size > 8 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < size
     if start[:4] == b"PK\x03\x04":
         return _zipped(file, suffix)
     if suffix == ".safetensors":
-        if start[:1] == b"\x80":
+        if start[:1] == b"\x80" and not safe:
             return "a pickle, as PyTorch used to save. Name it .pth"
         return None if safe else _text(start) or "something else than a safetensors file, or a part of one. Get it anew"
     if safe:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from benchmark import checkpoints
+from benchmark import checkpoints, filetypes
 
 STATE = {"fc.weight": torch.ones(2, 2)}
 
@@ -97,3 +97,13 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence_or_read(old: bool, tmp_pa
         except checkpoints.Misfit:  # any other error ends the test
             refused += 1
     assert refused > 50
+
+
+@pytest.mark.parametrize("length", [0x80, 0x8B1F, 0x180], ids=["a pickle's", "gzip's", "a pickle's again"])
+def test_a_header_whose_length_looks_like_a_signature_is_a_safetensors_file(length: int, tmp_path: Path) -> None:
+    """A safetensors file begins with the length of its header, lowest byte first: any signature may stand there."""
+    whole = save(STATE)
+    short = int.from_bytes(whole[:8], "little")
+    padded = whole[8 : 8 + short] + b" " * (length - short) + whole[8 + short :]
+    (tmp_path / "weights.safetensors").write_bytes(length.to_bytes(8, "little") + padded)
+    assert filetypes.something_else(tmp_path / "weights.safetensors") is None
