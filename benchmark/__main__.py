@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 
+from benchmark import surroundings
 from benchmark.config import did_you_mean
 
 COMMANDS = {
@@ -25,6 +26,7 @@ COMMANDS = {
 
 def main() -> int:
     """Run the command that the first argument names; returns its exit code, 2 where it names none."""
+    surroundings.prepare()
     given = sys.argv[1:]
     if not given or given[0] in ("-h", "--help"):
         print("benchmark <command> [key=value …]     (benchmark <command> --help says what it takes)\n")

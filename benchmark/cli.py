@@ -122,10 +122,7 @@ def compose(overrides: list[str]) -> dict[str, Any]:
             "or run it from a checkout."
         )
     OmegaConf.register_new_resolver("shipped", lambda path: str(shipped(path)), replace=True)
-    try:
-        rest, places = searchpath.split(overrides)
-    except HydraException as error:
-        raise ConfigError(_explain(error, overrides)) from None
+    rest, places = searchpath.split(overrides)
     searchpath.check(searchpath.folders(places), CONF)
     overrides = [*rest, *searchpath.override(places)]
     try:
@@ -184,7 +181,9 @@ def _places(overrides: list[str]) -> list[Path]:
 
 
 def _groups(overrides: list[str]) -> str:
-    options = {group: searchpath.options(group, _places(overrides)) for group in GROUPS}
+    places = _places(overrides)
+    searchpath.check(places[1:], CONF)
+    options = {group: searchpath.options(group, places) for group in GROUPS}
     return "Groups (group=option):\n" + "\n".join(f"  {g:<11}{', '.join(o)}" for g, o in options.items() if o)
 
 

@@ -25,6 +25,7 @@ FULL = {
 CLOSED = {errno.EACCES: "no permission", errno.EPERM: "no permission", errno.ENOTDIR: "a file in its path"}
 CLOSED |= {errno.EISDIR: "a folder of this name", errno.EEXIST: "a file of this name", errno.EIO: "a failing disk"}
 CLOSED |= {errno.ENAMETOOLONG: "a name that is too long"}
+"""Why one file cannot be read or written."""
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -109,7 +110,7 @@ def as_system_error(error: Exception) -> Exception:
 
 
 def no_room(error: BaseException, where: Path | None = None) -> str | None:
-    """A sentence for an error of the system that forbids writing (a full disk …); None for any other error.
+    """A sentence for an error of the system that forbids writing (a full disk …) or a way to a file; None for another.
 
     where  what was being written to, named where the error names no file. With it, an error of another kind than a
            full disk counts only for what lies below
@@ -117,13 +118,13 @@ def no_room(error: BaseException, where: Path | None = None) -> str | None:
     if not isinstance(error, OSError):
         return None
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
-    reason = FULL.get(error.errno)
-    if reason is None and (where is None or (named is not None and named.absolute().is_relative_to(where.absolute()))):
-        reason = CLOSED.get(error.errno)
-    if reason is None:
-        return None
     at = f" at '{named or where}'" if named or where else ""
-    return f"files must have a place where they can be written. Got {reason}{at}. Make room, or give another folder."
+    if full := FULL.get(error.errno):
+        return f"files must have a place where they can be written. Got {full}{at}. Make room, or give another folder."
+    ours = where is None or (named is not None and named.absolute().is_relative_to(where.absolute()))
+    if ours and (closed := CLOSED.get(error.errno)):
+        return f"files must be where they can be read and written. Got {closed}{at}. Give another path."
+    return None
 
 
 def writable(path: Path, folder: bool, name: str = "out") -> None:

@@ -16,16 +16,23 @@ KEY, FILE = "hydra.searchpath", "file://"
 
 
 def split(overrides: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The overrides without the search path, and the places on it, each once; a relative folder is the caller's."""
+    """The overrides without the search path, and the places on it, each once; a relative folder is the caller's.
+
+    Raises ConfigError for a search path that is no list.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import QuotedString
+    from hydra.errors import HydraException
 
     rest, places = [], []
     for override in overrides:
         if override.lstrip("+").partition("=")[0] != KEY:
             rest.append(override)
             continue
-        value = OverridesParser.create().parse_override(override).value()
+        try:
+            value = OverridesParser.create().parse_override(override).value()
+        except HydraException:
+            raise ConfigError(f"{KEY} must be a list of folders. Got '{override}'. Write {KEY}=[<folder>].") from None
         value = value if isinstance(value, list) else [value]
         given = [place.text if isinstance(place, QuotedString) else str(place) for place in value]
         places += [p if _elsewhere(p) else FILE + str(Path(p.removeprefix(FILE)).absolute()) for p in given]

@@ -311,6 +311,7 @@ INSTEAD = {
     "--probe.size=3": "--probe.size must be written as probe.size=<value>, without dashes.",
     "--config-dir": "--config-dir must be followed by a folder.",
     "--config-dir=nowhere": "hydra.searchpath must name folders. Got ",
+    "hydra.searchpath=[a": "hydra.searchpath must be a list of folders. Got 'hydra.searchpath=[a'. Write hydra.",
     f"--config-dir={ROOT / 'tests'}": "hydra.searchpath must name folders that hold groups: bank, target, method,",
     f"hydra.searchpath=[{ROOT / 'conf'}]": "must have a name of its own.",
     "method.parc.n_dims=nan": "method.parc.n_dims must be finite. Got nan.",
@@ -388,6 +389,8 @@ def test_a_folder_of_ones_own_adds_options(call, own):
         assert (shown.bank.small.layers, shown.method.parc_f4.n_dims) == (18, 4)
     code, errors, out = call(f"--config-dir={own}", "--help", tiny=False)
     assert "mine, " in out and "parc_f4" in out  # noqa: PT018
+    code, errors, _ = call("--config-dir=nowhere", "--help", tiny=False)
+    assert (code, len(errors)) == (2, 1)
     code, errors, _ = call(f"--config-dir={own}", "bank=mime")
     assert errors == ["error: bank must be one of its options. Got 'mime'. Did you mean 'mine'?"]
 

@@ -655,7 +655,7 @@ def test_nothing_is_left_where_there_is_no_room(tmp_path, monkeypatch, number):
 def test_errors_that_are_not_about_room_are_told_apart(tmp_path):
     assert no_room(ValueError("No space left on device")) is None
     assert no_room(FileNotFoundError(errno.ENOENT, "none", "x")) is None
-    assert no_room(PermissionError(errno.EACCES, "no", str(tmp_path / "a")), tmp_path).startswith("files must have")
+    assert no_room(PermissionError(errno.EACCES, "no", str(tmp_path / "a")), tmp_path).startswith("files must be where")
     assert no_room(PermissionError(errno.EACCES, "no", "/elsewhere/a"), tmp_path) is None, "an input's, perhaps"
     theirs = as_system_error(RuntimeError("I/O error: No space left on device (os error 28)"))
     assert (type(theirs), theirs.errno) == (OSError, errno.ENOSPC)
