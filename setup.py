@@ -4,13 +4,17 @@ Everything else about the package is in pyproject.toml. An editable installation
 """
 
 import shutil
-import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from benchmark.provenance import commit  # noqa: E402 - imports nothing that a build lacks
+
 RUNS, TABLES = ("diverse_all", "rank", "small"), ("truth", "scores", "status")  # benchmark.transfers reads them
 SHIPPED = ("conf/**/*", "results/released/**/*", *(f"results/{r}/{t}.parquet" for r in RUNS for t in TABLES))
 
@@ -26,25 +30,8 @@ class BuildWithShipped(build_py):
             to = place / file.relative_to(ROOT)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, to)
-        if commit := _commit():
-            (place / "commit").write_text(commit + "\n", encoding="utf-8")
-
-
-def _commit() -> str | None:
-    """As benchmark.provenance.commit says it, for the records of what the installed package computes."""
-    if not (ROOT / ".git").exists():
-        return None
-    git = ["git", "-C", str(ROOT)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, encoding="utf-8", check=True
-        ).stdout.strip()
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, encoding="utf-8", check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + ("-dirty" if changes.stdout.strip() else "")
+        if built_from := commit():  # for the records of what the installed package computes
+            (place / "commit").write_text(built_from + "\n", encoding="utf-8")
 
 
 setup(cmdclass={"build_py": BuildWithShipped})

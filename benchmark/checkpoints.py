@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.filetypes import begins, something_else
+from benchmark.wording import said
 
 if TYPE_CHECKING:
     import torch
@@ -172,8 +173,8 @@ def _read(file: Path) -> Any:
 
 def _complaint(error: Exception) -> str:
     """A reader's error in a few words; some have none but a number."""
-    said = " ".join(str(error).split())[:160].rstrip(".")
-    return f"a damaged or foreign file ({type(error).__name__}{': ' if said else ''}{said})"
+    kind, words = type(error).__name__, said(error, 160)
+    return f"a damaged or foreign file ({kind if words == kind else f'{kind}: {words}'})"
 
 
 def tensors(value: Any) -> dict[str, torch.Tensor]:

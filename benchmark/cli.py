@@ -17,10 +17,9 @@ from pydantic import BaseModel
 from benchmark import searchpath, surroundings
 from benchmark.config import ConfigError, Experiment, did_you_mean, experiment, validate
 from benchmark.files import no_room
-from benchmark.files import writable as writable
 from benchmark.overrides import GROUPS, keys, known, look, read, unknown
 from benchmark.places import shipped
-from benchmark.wording import printable
+from benchmark.wording import printable, said
 
 CONF = shipped("conf")
 S = TypeVar("S", bound=BaseModel)
@@ -82,9 +81,9 @@ def _guard(body: Callable[[], int]) -> int:
         if isinstance(error, BrokenPipeError):  # `… | head`
             sys.stderr.close()
             return 0
-        if not (said := no_room(error)):
+        if not (full := no_room(error)):
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {full}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: nothing that was finished is lost; the same command goes on from there.", file=sys.stderr)
@@ -131,7 +130,7 @@ def compose(overrides: list[str]) -> dict[str, Any]:
             _refuse_double_entries(overrides)
             return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except YAMLError as error:
-        raise ConfigError(f"A configuration file must be YAML. Got {' '.join(str(error).split())}.") from None
+        raise ConfigError(f"A configuration file must be YAML. Got {said(error)}.") from None
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # of a group's null Hydra says ValueError
         raise ConfigError(_explain(error, overrides)) from None
 

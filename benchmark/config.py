@@ -688,7 +688,7 @@ def _named(group: Mapping[str, Any] | None, where: str, problems: list[str]) -> 
     return named
 
 
-def _parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
+def parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
     """The entries with their free keys under `parameters`."""
     return {
         name: {k: v for k, v in e.items() if k in own} | {"parameters": {k: v for k, v in e.items() if k not in own}}
@@ -727,7 +727,7 @@ def experiment(data: Mapping[str, Any]) -> Experiment:
     named = _included(_named(data.get("bank"), "bank", problems), data.get("include_models"), problems)
     data["bank"] = _capped(named, data.get("input_cap"))
     for group, own in (("target", DATA), ("source", DATA), ("method", METHOD)):
-        data[group] = _parameterised(_named(data.get(group), group, problems), own)
+        data[group] = parameterised(_named(data.get(group), group, problems), own)
     if isinstance(data.get("reference"), Mapping):  # null undoes what another file gave
         data["reference"] = {"name": "reference"} | {k: v for k, v in data["reference"].items() if v is not None}
     try:

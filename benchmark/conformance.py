@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from benchmark.config import ARRAYS
-from benchmark.score import shares
+from benchmark.score import classes_of, shares
 from benchmark.wording import one_line
 from methods.capabilities import INVARIANCES, Capabilities, capabilities
 from methods.linalg import Features
@@ -106,7 +106,7 @@ class Subject:
     def run(self, arrays: Arrays, shared: Features | None = None, **changed: Any) -> Outcome:
         """One call on copies of the arrays, so that writing to them shows and does no harm."""
         own = {k: _copy(arrays[k]) for k in self.needs if k in arrays} | {"seed": 0} | changed
-        own |= {"n_classes": None if own.get("labels") is None else _classes(own["labels"])}
+        own |= {"n_classes": None if own.get("labels") is None else classes_of(own["labels"])}
         before = {k: _copy(v) for k, v in own.items()}
         given = own | ({"features": shared} if shared is not None else {})
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -118,11 +118,6 @@ class Subject:
                 return Outcome(error=error, changed=_differing(own, before))
         status, reason = getattr(result, "status", "ok"), getattr(result, "reason", "") or ""
         return Outcome(value, str(status), str(reason), changed=_differing(own, before))
-
-
-def _classes(labels: Any) -> int:
-    y = np.asarray(labels)
-    return y.shape[1] if y.ndim == 2 else len(np.unique(y))
 
 
 def examine(

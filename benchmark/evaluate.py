@@ -30,6 +30,7 @@ import pandas as pd
 from benchmark import correlate, reading
 from benchmark.config import MethodSpec
 from benchmark.correlate import MODEL, TARGET
+from benchmark.failures import Failures
 from benchmark.tables import Banks
 
 FIELDS = ("features", "probs", "logits")
@@ -112,6 +113,8 @@ def tables(
     """
     from threadpoolctl import threadpool_limits
 
+    from benchmark.score import classes_of
+
     facts = truth.drop_duplicates(["Model", TARGET]).set_index(["Model", TARGET])
     scores, status, timings, banks = [], [], [], Banks()
     with threadpool_limits(1):
@@ -146,20 +149,35 @@ def tables(
         seeds=per_seed,
         status=pd.DataFrame(status, columns=["Run", *_KEYS, "Stage", "Method", "Status", "Reason"]),
         timings=pd.DataFrame(timings),
+        failures=_failures(status, len(scores)),
     )
+
+
+def _failures(status: Sequence[Mapping[str, Any]], scores: int) -> list[Failures]:
+    """The methods that raised an exception, or of which nothing was left, each with its first failure."""
+    found: dict[str, Failures] = {}
+    for row in status:
+        if row["Status"] != "failed":
+            continue
+        if row["Method"] not in found:
+            inapplicable = sum(r["Method"] == row["Method"] and r["Status"] == "not_applicable" for r in status)
+            where = f"{row['Model']} → {row[TARGET]}, probe set {row['Run']}"
+            first = {"where": where, "reason": row["Reason"], "file": ""}
+            first |= {"given": row["Given"], "traceback": row["Traceback"]}
+            found[row["Method"]] = Failures(row["Method"], tried=scores - inapplicable, first=first)
+        found[row["Method"]].failed += 1
+    return list(found.values())
 
 
 def methods_named(names: Sequence[str]) -> list[MethodSpec]:
     """The methods of conf/method by name, `all` and the other lists among them, parameters checked."""
     from benchmark import cli
-    from benchmark.config import ARRAYS, METHOD, ConfigError, check_parameters, validate
+    from benchmark.config import ARRAYS, METHOD, ConfigError, check_parameters, parameterised, validate
 
-    composed, problems = cli.compose([f"method=[{','.join(names)}]"])["method"], []
-    specs = []
-    for name, entry in composed.items():
-        parameters = {k: v for k, v in entry.items() if k not in METHOD}
-        specs.append(validate(MethodSpec, {"name": name, "_target_": entry["_target_"], "parameters": parameters}))
-        problems += check_parameters(specs[-1].function, parameters, f"method.{name}", ARRAYS)
+    entries, problems, specs = cli.compose([f"method=[{','.join(names)}]"])["method"], [], []
+    for name, entry in parameterised(entries, METHOD).items():
+        specs.append(validate(MethodSpec, {"name": name, **entry}))
+        problems += check_parameters(specs[-1].function, entry["parameters"], f"method.{name}", ARRAYS)
     if problems:
         raise ConfigError("\n".join(problems))
     return specs
@@ -243,11 +261,6 @@ def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]
     return [draw(labels, size, seed_of_draw(r), labels.ndim == 2) for r in range(draws)]
 
 
-def classes_of(labels: np.ndarray) -> int:
-    """Classes that labels (n,) or multi-hot (n, c) speak of; of a data set, where they are all of its labels."""
-    return labels.shape[1] if labels.ndim == 2 else len(np.unique(labels))
-
-
 def _held(
     given: Mapping[str, np.ndarray], labels: np.ndarray, reference: np.ndarray | None, rows: np.ndarray
 ) -> dict[str, Any]:
@@ -289,7 +302,8 @@ def _score(
         spent.append({"Stage": "score", "Method": method.name, **taken, "Seconds": None})
         if result.status != "ok":
             problem = {"Status": result.status, "Reason": result.reason}
-            problems.append({"Stage": "score", "Method": method.name, **problem})
+            kept = {"Given": result.given, "Traceback": result.traceback}  # no columns of a status table
+            problems.append({"Stage": "score", "Method": method.name, **problem, **kept})
     return problems, spent
 
 
@@ -335,13 +349,9 @@ def main(argv: list[str] | None = None) -> int:
             )
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
-        raised = made.status[made.status["Status"] == "failed"]
-        for method, rows in raised.groupby("Method", sort=False):
-            first = rows.iloc[0]
-            where = f"{first['Model']} → {first[TARGET]}, probe set {first['Run']}"
-            often, why = f"{len(rows)} of {len(made.scores)} scores", first["Reason"].rstrip(".")
-            print(f"{method} failed in {often}, first on {where}: {why}.", file=sys.stderr)
-        return code or int(not raised.empty)
+        for method in made.failures:
+            print(method, file=sys.stderr)
+        return code or int(bool(made.failures))
 
     return cli.settings(run, Settings, __doc__.strip(), argv)
 

@@ -32,10 +32,10 @@ from benchmark.config import ConfigError, ExecutorSpec
 from benchmark.files import as_system_error, no_room, writable
 from benchmark.plan import Cell
 from benchmark.store import STAGES, Busy, Damaged, Store, clean
+from benchmark.surroundings import THREAD_VARIABLES
 from benchmark.wording import one_line, printable
 
 POLL_SECONDS = 0.5
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)

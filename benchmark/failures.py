@@ -34,7 +34,7 @@ class Failures:
         if self.failed < self.tried:
             kept = f"The traceback is in {first['file']}." if first["traceback"] and first["file"] else ""
             return " ".join(part for part in (f"{lead}: {first['reason'].rstrip('.')}.", given, kept) if part)
-        return f"{lead}. {given}\n{first['traceback'] or first['reason']}".rstrip()
+        return f"{lead}. {given}".rstrip() + f"\n{first['traceback'] or first['reason']}".rstrip()
 
 
 def failures(

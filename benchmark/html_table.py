@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Head:
+class Heading:
     """A column's heading, what it says when pointed at, and whether it holds words (to the left, sorted as text)."""
 
     name: str
@@ -28,7 +28,7 @@ class Cell:
     value: float | None = None
 
 
-def table(name: str, heads: Sequence[Head], rows: Iterable[tuple[str, Sequence[Cell]]]) -> str:
+def table(name: str, heads: Sequence[Heading], rows: Iterable[tuple[str, Sequence[Cell]]]) -> str:
     """A table in its box. name: its id and what a screen reader calls the box; rows: (class, cells)."""
     head = "".join(
         f'<th scope="col" data-kind="{"text" if h.words else "number"}" aria-sort="none"><button type="button"'
@@ -46,14 +46,14 @@ def table(name: str, heads: Sequence[Head], rows: Iterable[tuple[str, Sequence[C
     )
 
 
-def _cell(head: Head, cell: Cell, position: int) -> str:
+def _cell(head: Heading, cell: Cell, position: int) -> str:
     text = html.escape(cell.text)
     if head.words:
         return f'<th scope="row">{text}</th>' if position == 0 else f'<td class="word">{text}</td>'
     return f'<td data-value="{"" if cell.value is None else repr(float(cell.value))}">{text}</td>'
 
 
-HEAD = """<!doctype html>
+PAGE_START = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -35,6 +35,7 @@ import numpy as np
 
 from benchmark.config import MethodSpec
 from benchmark.score import Lost, Result, call, shares
+from benchmark.surroundings import THREAD_VARIABLES
 from benchmark.wording import one_line
 
 TIMEOUT = 600.0
@@ -47,7 +48,6 @@ LOOK = 1.0
 """Seconds between two looks at whether the process lives."""
 
 PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from benchmark.isolation import serve; serve()"
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
 def isolated(method: MethodSpec) -> bool:
@@ -149,7 +149,7 @@ class Isolation:
             [sys.executable, "-c", PROGRAM, json.dumps(sys.path), *map(str, handles)],
             stdin=subprocess.DEVNULL,
             pass_fds=handles,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
         )
         theirs.close()
         os.close(ends)

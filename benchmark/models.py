@@ -27,6 +27,7 @@ from benchmark.filetypes import something_else
 from benchmark.places import shipped
 from benchmark.provenance import seed_of
 from benchmark.store import file_digest
+from benchmark.wording import said
 
 if TYPE_CHECKING:
     import torch
@@ -636,9 +637,8 @@ def _filled_by_timm(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes:
 
 
 def _misfit(spec: ModelSpec, error: Exception) -> Misfit:
-    first = " ".join(str(error).split())[:300]
     return Misfit(
-        f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {first}. Check "
+        f"weights of '{spec.name}' must fit architecture '{spec.arch}' with its arguments. Got {said(error)}. Check "
         f"arch, args and weights."
     )
 

@@ -324,7 +324,8 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
     from safetensors.numpy import load_file
     from threadpoolctl import threadpool_limits
 
-    from benchmark.evaluate import _held, _score, classes_of
+    from benchmark.evaluate import _held, _score
+    from benchmark.score import classes_of
     from benchmark.tables import Banks
 
     reference = {
@@ -367,16 +368,14 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
 def methods_of_the_paper() -> list[Any]:
     """The methods of experiment paper_mini, and beside them `<name>_released` where the release computes another."""
     from benchmark import cli
-    from benchmark.config import MethodSpec, validate
+    from benchmark.config import METHOD, MethodSpec, parameterised, validate
 
     specs = []
-    for name, entry in cli.compose(["experiment=paper_mini"])["method"].items():
-        parameters = {k: v for k, v in entry.items() if k != "_target_"}
-        variants = {name: parameters}
+    for name, entry in parameterised(cli.compose(["experiment=paper_mini"])["method"], METHOD).items():
+        specs.append(validate(MethodSpec, {"name": name, **entry}))
         if entry["_target_"] in RELEASED:
-            variants[f"{name}_released"] = {**parameters, "compat": "parc"}
-        for variant, given in variants.items():
-            specs.append(validate(MethodSpec, {"name": variant, "_target_": entry["_target_"], "parameters": given}))
+            released = {**entry["parameters"], "compat": "parc"}
+            specs.append(validate(MethodSpec, {"name": f"{name}_released", **entry, "parameters": released}))
     return specs
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark import layout, robustness, stats
 from benchmark.colours import GREY, palette
 from benchmark.correlate import put
-from benchmark.html_table import HEAD, SORT, Cell, Head, table
+from benchmark.html_table import PAGE_START, SORT, Cell, Heading, table
 
 CITE = """@inproceedings{bolya2021scalable,
   title     = {Scalable Diverse Model Selection for Accessible Transfer Learning},
@@ -113,9 +113,9 @@ def _summary(report: Any) -> str:
     frame = _frame(report)
     columns = [c for c in COLUMNS if c[1] in frame and frame[c[1]].notna().any()]
     why = problems(report)
-    heads = [Head("method", words=True), *(Head(name, about) for name, _, _, about in columns)]
+    heads = [Heading("method", words=True), *(Heading(name, about) for name, _, _, about in columns)]
     if why:
-        heads.append(Head("not scored", "scores that failed, are degenerate or do not apply, and why", words=True))
+        heads.append(Heading("not scored", "scores that failed, are degenerate or do not apply, and why", words=True))
     rows = []
     for row in frame.to_dict("records"):
         cells = [Cell(row["method"])]
@@ -143,7 +143,7 @@ def problems(report: Any, shown: int = 1) -> dict[str, str]:
 
 def _table(label: str, frame: pd.DataFrame, digits: int, words: Sequence[str]) -> str:
     """A frame whose first column names the row."""
-    heads = [Head(str(n).replace("_", " "), words=n in words) for n in frame]
+    heads = [Heading(str(n).replace("_", " "), words=n in words) for n in frame]
     rows = []
     for row in frame.itertuples(index=False):
         cells = []
@@ -213,7 +213,7 @@ def _numbers(values: Any) -> Any:
 
 
 _DOCUMENT = (
-    HEAD
+    PAGE_START
     + """.yardstick > * { color: var(--soft); font-style: italic; }
 .plot { width: 100%; height: 460px; }
 </style>

@@ -18,9 +18,9 @@ import numpy as np
 from pydantic import Field
 
 from benchmark import packs
-from benchmark.cli import settings, writable
+from benchmark.cli import settings
 from benchmark.config import ConfigError, ModelSpec, RecipeSpec, Spec
-from benchmark.files import put
+from benchmark.files import put, writable
 from benchmark.userdata import ENOUGH
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]

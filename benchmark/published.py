@@ -21,6 +21,7 @@ import pandas as pd
 from benchmark import bootstrap, correlate, layout, published_further, reading, stats
 from benchmark.correlate import MODEL, PAPER_EXCLUDED, PAPER_IMAGES, PAPER_LAYERS, TARGET
 from benchmark.published_tables import Bank, Source, bank_of
+from benchmark.wording import said
 
 MEASURES = ("pearson", "kendall", "weighted_kendall", "regret1")
 FLAG = 0.01  # a correlation that is further from the one reported is flagged; rounding of the inputs moves less
@@ -592,7 +593,7 @@ def write(folders: Sequence[Path], out: Path, page: Path | None = None, tell: Ca
         files = ", ".join(warning.partition(" ")[0] for warning in warnings)
         raise ValueError(
             f"{files} must be as published. Got another content, of which nothing can be made "
-            f"({' '.join(str(error).split())}). Take it from {SOURCES[files.split('.csv')[0]].origin}."
+            f"({said(error)}). Take it from {SOURCES[files.split('.csv')[0]].origin}."
         ) from error
 
 

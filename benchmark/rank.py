@@ -116,7 +116,7 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
 
     asked = validate(Settings, {"data": data, **settings})
     if "out" in settings:
-        cli.writable(asked.out, folder=True)
+        files.writable(asked.out, folder=True)
     answer = answered(asked, [f"bank={bank}", *overrides])
     if "out" in settings:
         write(answer, asked)
@@ -374,7 +374,7 @@ def run(asked: Settings, overrides: list[str]) -> int:
 
     start = time.monotonic()
     budget = None if asked.budget is None else seconds_of(asked.budget)
-    cli.writable(asked.out, folder=True)
+    files.writable(asked.out, folder=True)
     answer = answered(asked, overrides)
     write(answer, asked)
     rank_show.show(answer)

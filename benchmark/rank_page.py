@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmark import loading, provenance
 from benchmark.files import put
-from benchmark.html_table import HEAD, SORT, Cell, Head
+from benchmark.html_table import PAGE_START, SORT, Cell, Heading
 from benchmark.html_table import table as html_table
 from benchmark.packs import LEFT_OUT, Pack
 from benchmark.packs import load as load_pack
@@ -119,7 +119,7 @@ COLUMNS = (  # heading, column, how it reads, what it says
 
 
 def _table(found: pd.DataFrame) -> str:
-    heads = [Head(name, about, words=column in WORDS) for name, column, _, about in COLUMNS]
+    heads = [Heading(name, about, words=column in WORDS) for name, column, _, about in COLUMNS]
     rows = [
         ("", [Cell(str(say(row)), None if c in WORDS else float(row[c])) for _, c, say, _ in COLUMNS])
         for row in found.to_dict("records")
@@ -309,7 +309,7 @@ def _label(pack: Pack, label: np.ndarray) -> str:
 
 
 _DOCUMENT = (
-    HEAD
+    PAGE_START
     + """.label, figcaption { color: var(--soft); }
 .answer { background: var(--back); border-left: 4px solid var(--accent); padding: 12px 18px; margin: 1rem 0; }
 .answer b { font-size: 1.3rem; overflow-wrap: anywhere; } .answer p { margin: .2rem 0; }

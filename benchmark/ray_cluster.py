@@ -20,8 +20,8 @@ from pathlib import Path
 
 from benchmark import provenance, ray_guard
 from benchmark.config import ConfigError, ExecutorSpec
-from benchmark.executor import THREAD_VARIABLES
 from benchmark.places import INSTALLED
+from benchmark.surroundings import THREAD_VARIABLES
 
 CODE_MEGABYTES = 100
 TERMINATED = 128 + signal.SIGTERM

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.wording import said
+
 KINDS = {
     b"PAR1": "a Parquet file. Call it .parquet",
     b"PK\x03\x04": "a zip file (Excel's .xlsx and NumPy's .npz are some). Save a CSV table",
@@ -88,7 +90,7 @@ def _csv(path: Path, text: set[str]) -> pd.DataFrame:
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, csv.Error) as error:
         raise ValueError(
-            f"{path} must be a CSV table, as many fields in each row as in the header. Got {_said(error)}."
+            f"{path} must be a CSV table, as many fields in each row as in the header. Got {said(error)}."
         ) from None
 
 
@@ -100,7 +102,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         for name in range(found.shape[1]):
             found.iloc[:, name].to_numpy(object)  # text that is none is noticed only here
     except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} must be a whole Parquet file. Got one that cannot be read: {_said(error)}.") from None
+        raise ValueError(f"{path} must be a whole Parquet file. Got one that cannot be read: {said(error)}.") from None
     found.columns = [str(name) for name in found.columns]
     _refuse_doubled(found.columns, path)
     for name, kind in found.dtypes.items():  # numbers that know of missing ones in a way of pandas' own
@@ -120,10 +122,10 @@ def _npz(path: Path) -> list[tuple[str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as held:
             return [(key, held[key]) for key in held.files]
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, AttributeError, TypeError, NotImplementedError) as error:
-        what = f"one that cannot be read: {_said(error)}"
+        what = f"one that cannot be read: {said(error)}"
     except (ValueError, SyntaxError, KeyError) as error:
-        said = _said(error)
-        what = f"an object array, which is not read: {said}" if "llow_pickle" in said else f"something else: {said}"
+        words = said(error)
+        what = f"an object array, which is not read: {words}" if "llow_pickle" in words else f"something else: {words}"
     raise ValueError(f"{path} must hold plain arrays, as numpy.savez writes them. Got {what}.")
 
 
@@ -134,11 +136,7 @@ def _safetensors(path: Path) -> list[tuple[str, np.ndarray]]:
     try:
         return list(load_file(path).items())
     except (SafetensorError, OSError, ValueError) as error:
-        what = f"one that cannot be read: {_said(error)}"
+        what = f"one that cannot be read: {said(error)}"
     except (KeyError, TypeError, AttributeError) as error:
-        what = f"numbers that NumPy has no type for ({_said(error)}). Save them as float32"
+        what = f"numbers that NumPy has no type for ({said(error)}). Save them as float32"
     raise ValueError(f"{path} must be a whole safetensors file. Got {what}.")
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

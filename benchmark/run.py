@@ -55,7 +55,7 @@ def run(experiments: Sequence[Experiment]) -> int:
     if first.dry_run:
         print(describe(made, store, workers, first.executor.device))
         return 0
-    cli.writable(first.paths.out, folder=True, name="paths.out")
+    files.writable(first.paths.out, folder=True, name="paths.out")
     for reason in made.unavailable.values():
         print(f"unavailable: {reason}", file=sys.stderr)
     columns = _columns(experiments)

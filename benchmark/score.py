@@ -197,6 +197,12 @@ def drawn(
     return arrays | {"features": Features(features)}
 
 
+def classes_of(labels: Any) -> int:
+    """The number of classes in labels (n,) or multi-hot (n, c); a data set's own, where they are all of its labels."""
+    y = np.asarray(labels)
+    return y.shape[1] if y.ndim == 2 else len(np.unique(y))
+
+
 def _draw(probe: Any, r: int) -> dict[str, Any]:
     arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
     return drawn(*(arrays[name][rows] for name in ("features", "labels", "logits") if name in arrays))

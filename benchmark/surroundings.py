@@ -6,6 +6,9 @@ import logging
 import sys
 from typing import TextIO
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""What tells numerical libraries how many threads to use; each reads it once, when it is loaded."""
+
 
 def prepare() -> None:
     """Called once by every command."""

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from benchmark.config import ConfigError, ModelSpec, explain
 from benchmark.files import put_tensors
 from benchmark.filetypes import something_else
+from benchmark.wording import said
 
 if TYPE_CHECKING:
     from torch import nn
@@ -142,6 +143,6 @@ def load(file: Path) -> tuple[nn.Module, Checkpoint]:
     except checkpoints.Misfit as error:
         raise ConfigError(str(error)) from None
     except (RuntimeError, ValueError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise ConfigError(f"weights of '{file}' must fit '{about.spec.arch}'. Got {first}. Make it again.") from None
+        misfit = f"weights of '{file}' must fit '{about.spec.arch}'. Got {said(error)}. Make it again."
+        raise ConfigError(misfit) from None
     return module.eval(), about

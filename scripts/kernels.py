@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmark.kernels import KERNELS, unavailable  # noqa: E402
+from benchmark.surroundings import THREAD_VARIABLES  # noqa: E402
 
-ONE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 
 
 def tested(kernel: str, arguments: list[str]) -> tuple[int, str]:
@@ -31,7 +32,7 @@ def tested(kernel: str, arguments: list[str]) -> tuple[int, str]:
         return 0, f"{kernel}: left out, {reason}"
     start = time.perf_counter()
     command = [sys.executable, "-m", "pytest", "tests/methods", "-q", "-p", "no:cacheprovider", *arguments]
-    environment = os.environ | ONE | {"OPENBLAS_CORETYPE": kernel}
+    environment = os.environ | ONE_THREAD | {"OPENBLAS_CORETYPE": kernel}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     outcome = "passed" if done.returncode == 0 else f"failed\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
     return done.returncode, f"{kernel}: tests/methods {outcome}, {time.perf_counter() - start:.0f} s"
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
         for code, line in pool.map(lambda kernel: tested(kernel, arguments), KERNELS):
             print(line, flush=True)
             failed |= code != 0
-    done = subprocess.run([sys.executable, "-m", "benchmark.check", "all"], cwd=ROOT, env=os.environ | ONE)
+    done = subprocess.run([sys.executable, "-m", "benchmark.check", "all"], cwd=ROOT, env=os.environ | ONE_THREAD)
     return int(failed or done.returncode != 0)
 
 

@@ -233,7 +233,8 @@ def harm(rng: random.Random, cell: Path) -> set[Path]:
         file.write_bytes((rng.choice(others) / file.name).read_bytes())
     elif how == "newer":
         manifest = cell / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"schema": 1', f'"schema": {rng.randint(2, 9)}'))
+        text = manifest.read_text(encoding="utf-8").replace('"schema": 1', f'"schema": {rng.randint(2, 9)}')
+        manifest.write_text(text, encoding="utf-8")
     elif how == "remove":
         file.unlink()
     elif how == "empty":

@@ -127,10 +127,13 @@ def test_an_estimator_that_fails_is_told_and_the_exit_code_is_1(own, tmp_path, c
     argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", f"out={tmp_path}/out", "method=parc"]
     assert evaluate.main(argv) == 1
     told = capsys.readouterr().err.splitlines()
-    reason = r"ValueError: \x1b[31mred\x1b[0m and \x07 two lines \u202e"
-    assert f"colourful failed in 16 of 16 scores, first on net0 → birds, probe set 0: {reason}." in told
-    lost = "wants_memory failed in 16 of 16 scores, first on net0 → birds, probe set 0: there was not enough memory"
-    assert any(line.startswith(lost) for line in told)
+    reason = r"ValueError: \x1b[31mred\x1b[0m"
+    lead = "failed in 16 of 16 scores, first on net0 → birds, probe set 0."
+    assert f"colourful {lead} It was given features (40, 12) float32, labels (40,) int64." in told
+    assert told.count("Traceback (most recent call last):") == 1
+    assert reason in told
+    at = told.index(f"wants_memory {lead}")
+    assert told[at + 1].startswith("there was not enough memory")
     assert pd.read_csv(tmp_path / "out/scores.csv")["sound"].notna().all()
 
 

@@ -155,7 +155,7 @@ def test_a_row_says_why_its_method_has_no_score(text):
 
 
 def test_it_is_dark_where_dark_is_asked_for():
-    light, dark = re.findall(r":root \{(.*?)\}", html_table.HEAD, re.S)
+    light, dark = re.findall(r":root \{(.*?)\}", html_table.PAGE_START, re.S)
     named = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in (light, dark)]
     assert named[0].keys() == named[1].keys()
     for theme in named:
