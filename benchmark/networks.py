@@ -126,11 +126,16 @@ class MiniXception(nn.Module):
 class DoodleNet(nn.Module):
     """Three blocks of two 3×3 convolutions and max-pooling, 3×3 average pooling, two dense layers; 512 features.
 
+    activation  what follows the first dense layer, a function of torch by name; the released network has tanh there
+
     Source: github.com/yining1023/doodleNet, whose 28-pixel images leave 3×3 maps that need no average pooling.
     """
 
-    def __init__(self, num_classes: int = 345):
+    def __init__(self, num_classes: int = 345, activation: str = "tanh"):
         super().__init__()
+        if activation not in ("tanh", "relu"):
+            raise TypeError(f"activation must be tanh or relu. Got {activation}")
+        self.activation = getattr(torch, activation)
         parts: list[nn.Module] = []
         for inputs, outputs in ((3, 16), (16, 32), (32, 64)):
             parts += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
@@ -141,7 +146,7 @@ class DoodleNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.adaptive_avg_pool2d(self.features(x), 3).flatten(1)
-        return self.classifier(functional.relu(self.fc(x)))
+        return self.classifier(self.activation(self.fc(x)))
 
 
 class SqueezeNet(nn.Module):
