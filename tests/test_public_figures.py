@@ -53,11 +53,17 @@ def decoded(image: bytes) -> Image.Image:
 
 
 def outputs(name: str, images: list[Image.Image], batch: int = 32) -> np.ndarray:
-    """What a network says of images that are squashed to its own input size."""
+    """What a network says of images: short side scaled to its own input size bilinearly, the centre cut out."""
     spec, module = released(name)
-    size = (spec.input_size, spec.input_size)
-    pixels = np.stack([np.asarray(i if i.size == size else i.resize(size, Image.Resampling.BICUBIC)) for i in images])
+    pixels = np.stack([middle(image, spec.input_size) for image in images])
     return forward(module, spec, torch.from_numpy(pixels).split(batch))[1]
+
+
+def middle(image: Image.Image, size: int) -> np.ndarray:
+    if (short := min(image.size)) != size:
+        image = image.resize([round(side * size / short) for side in image.size], Image.Resampling.BILINEAR)
+    left, top = ((side - size) // 2 for side in image.size)
+    return np.asarray(image.crop((left, top, left + size, top + size)))
 
 
 def drawn(shape: str) -> Image.Image:
@@ -83,16 +89,58 @@ def test_doodlenet_names_drawn_shapes() -> None:
     assert found.tolist() == list(places.values())
 
 
-def test_cifar_resnet_reaches_the_stated_accuracy() -> None:
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("resnet20-cifar10", 72.6),
+        pytest.param("resnet32-cifar10", 77.4, marks=pytest.mark.slow),
+        pytest.param("resnet56-cifar10", 77.0, marks=pytest.mark.slow),
+    ],
+)
+def test_cifar_resnet_reaches_the_stated_accuracy(name: str, stated: float) -> None:
     images, labels, split, _ = columns("cifar10")
     first = np.flatnonzero(split == "test")[:500]
-    right = outputs("resnet20-cifar10", [decoded(images[i]) for i in first], 250).argmax(1) == labels[first]
-    assert 100 * right.mean() == pytest.approx(72.6, abs=0.41)  # two images: near ties differ between processors
+    right = outputs(name, [decoded(images[i]) for i in first], 250).argmax(1) == labels[first]
+    assert 100 * right.mean() == pytest.approx(stated, abs=0.41)  # two images: near ties differ between processors
+
+
+SLOW = pytest.mark.slow
+DOGS = [  # images, top-1 and top-5 in %
+    ("mobilenetv2_035_128-imagenet_mcu", 61, 45.9, 77.0),
+    ("proxyless_030_128-imagenet_mcu", 61, 49.2, 82.0),
+    ("mcunet_5fps_128-imagenet", 121, 54.5, 79.3),
+    ("squeezenet1_1-imagenet", 61, 54.1, 83.6),
+    pytest.param("mobilenetv1_025_128-imagenet_qat", 482, 32.4, 69.1, marks=SLOW),
+    pytest.param("mobilenetv1_025_224-imagenet", 482, 41.3, 74.9, marks=SLOW),
+    pytest.param("mobilenetv1_050_160-imagenet_qat", 482, 55.6, 83.6, marks=SLOW),
+    pytest.param("mobilenetv1_075_192-imagenet_qat", 161, 57.1, 88.2, marks=SLOW),
+    pytest.param("mobilenet_edgetpu_075-imagenet", 61, 62.3, 80.3, marks=SLOW),
+    pytest.param("mobilenetv2_100-imagenet_qat", 161, 67.1, 90.7, marks=SLOW),
+    pytest.param("mobilenetv1_100_224-imagenet_qat", 161, 65.2, 91.9, marks=SLOW),
+    pytest.param("squeezenet1_0-imagenet", 61, 36.1, 77.0, marks=SLOW),
+]
+
+
+@pytest.mark.parametrize(("name", "n", "top1", "top5"), DOGS)
+def test_imagenet_models_know_dogs_by_name(name: str, n: int, top1: float, top5: float) -> None:
+    """Every image, every third, fourth or eighth of dogs_mini; the right one among 1,000 classes."""
+    from torchvision.models._meta import _IMAGENET_CATEGORIES as CATEGORIES
+
+    images, labels, _, names = columns("dogs_mini")
+    plain = ["".join(filter(str.isalpha, category.lower())) for category in CATEGORIES]
+    classes = np.array([plain.index("".join(filter(str.isalpha, dog))) for dog in names])
+    every = slice(None, None, len(images) // n + (len(images) % n > 0))
+    found = np.argsort(-outputs(name, [decoded(image) for image in images[every]], 16), axis=1)[:, :5]
+    right = found == classes[labels[every]][:, None]
+    assert len(right) == n
+    # one image more or less: near ties differ between processors
+    assert 100 * right[:, 0].mean() == pytest.approx(top1, abs=100 / n + 0.06)
+    assert 100 * right.any(1).mean() == pytest.approx(top5, abs=100 / n + 0.06)
 
 
 def original(name: str, images: list[Image.Image]) -> np.ndarray:
     """Probabilities of the authors' own classes of a Mini-Xception, for grey images."""
-    spec, module = released(name)
+    _, module = released(name)
     grey = [image.convert("L").convert("RGB").resize((64, 64), Image.Resampling.BICUBIC) for image in images]
     pixels = torch.from_numpy(np.stack([np.asarray(image) for image in grey])).permute(0, 3, 1, 2)
     with torch.inference_mode():
