@@ -290,7 +290,7 @@ INSTEAD = {
     "seed=1": "seed must be a known key. Got 'seed'. The nearest: reference.seed, bank.<name>.seed, recipe.seeds;",
     "debug=true": "debug must be a known key. Got 'debug'. The nearest:",
     "epochs=3": "epochs must be a known key. Got 'epochs'. The nearest: paths, report, recipe.steps;",
-    "num_workers=2": "The nearest: executor.workers, executor.num_cpus, executor.num_gpus; --cfg prints all.",
+    "num_workers=2": "The nearest: executor.workers, include_models, executor.num_cpus; --cfg prints all.",
     "recipe.optimisers.cnn.rtes=[1]": "Did you mean 'recipe.optimisers.cnn.rates'?",
     "recipe.optimisers.cmm.rates=[1]": "Did you mean 'recipe.optimisers.cnn.rates'?",
     "recipe.mixup=0.1": "recipe.mixup must be added where it is at its default. Write +recipe.mixup=<value>.",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 from torch.nn.functional import conv2d
 
 from benchmark import anatomy, models
@@ -175,6 +176,7 @@ def test_the_committed_table_and_lock_are_of_this_bank(bank: dict[str, ModelSpec
 
 def test_a_pinned_revision_is_the_one_that_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
+    save_file({"fc.bias": torch.zeros(1)}, tmp_path / "model.safetensors")
 
     def download(repository: str, file: str, **how: Any) -> str:
         asked.append((repository, how.get("revision")))

@@ -233,15 +233,16 @@ def test_missing_weights_say_what_to_put_where(
     assert caught.value.model == "resnet10"
 
 
-def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_does_not_answer_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    asked = []
+    asked, cached = [], tmp_path / "model.safetensors"
+    save_file({"fc.bias": torch.zeros(1)}, cached)
 
     def download(repository: str, file: str, local_files_only: bool) -> str:
         asked.append((repository, local_files_only))
         if repository == "here/cached":
-            return f"/cache/{file}"
+            return str(tmp_path / file)
         raise LocalEntryNotFoundError("no answer")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
@@ -249,7 +250,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     for name in ("some/one", "some/other"):
         with pytest.raises(models.WeightsUnavailable, match=name):
             models.weight_files(spec(weights=f"hf-hub:{name}"))
-    assert models.weight_files(spec(weights="hf-hub:here/cached"))[0] == Path("/cache/model.safetensors")
+    assert models.weight_files(spec(weights="hf-hub:here/cached"))[0] == cached
     cached = [("here/cached", True)] * 2  # what was downloaded before is still found
     assert asked == [("some/one", False), ("some/other", True), *cached]
 

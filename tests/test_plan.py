@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from benchmark.cli import compose
 from benchmark.config import (
@@ -200,7 +201,7 @@ def test_later_fields_are_these():
         return [spec, *(s for c in spec.__subclasses__() if c.__module__ == "benchmark.config" for s in family(c))]
 
     assert {s.__name__: s.later for s in family(Spec) if s.later} == {
-        "ModelSpec": ("init", "crop_pct"),
+        "ModelSpec": ("init", "crop_pct", "features_from"),
         "OptimiserSpec": ("decay_products",),
         "RecipeSpec": ("steps_tried", "milestones", "mixup", "by_data"),
     }
@@ -342,7 +343,8 @@ def with_weights(weights: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["file", "local-dir"])
 def test_weights_from_disk_enter_by_their_bytes(tmp_path, kind):
     found = []
-    for name, content in (("a", b"x"), ("b", b"x"), ("c", b"y")):
+    x, y = (save({"head.bias": np.full(2, value, np.float32)}) for value in (0.0, 1.0))
+    for name, content in (("a", x), ("b", x), ("c", y)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(content)
         path = tmp_path / name / ("model.safetensors" if kind == "file" else "")

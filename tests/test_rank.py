@@ -220,7 +220,9 @@ def test_bad_data_is_refused_before_anything_is_computed(tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("image,label\nempty/x.png,a\nempty/y.png,b\n")
     assert "that are not: empty/y.png" in refused(capsys, f"data={tmp_path}/labels.csv", cache)
     assert "data must be given" in refused(capsys, cache)
-    assert "licens must be a known key. Did you mean 'licence'?" in refused(capsys, "data=x", "licens=MIT")
+    assert "licens must be a known key. Got 'licens'. Did you mean 'licence'?" in refused(
+        capsys, "data=x", "licens=MIT"
+    )
     assert "budget must be a time" in refused(capsys, f"data={tmp_path}", "budget=soon")
     folder(tmp_path / "lamps", 3)
     (tmp_path / "file").write_text("")
@@ -246,7 +248,7 @@ def test_no_candidate_left_says_which_filter_took_them(ranked, capsys):
     said = refused(
         capsys, f"data={ranked.images}", f"paths.cache={ranked.place}/cache", "licence=[GPL-3.0]", f"out={ranked.out}"
     )
-    assert "a candidate must be left. Got none of 3 (3: its licence is MIT, GPL-3.0 is asked for). Loosen" in said
+    assert "a candidate must be left. Got none of 3 (3: its licence is unknown, GPL-3.0 is asked for). Loosen" in said
     said = refused(capsys, f"data={ranked.images}", f"paths.cache={ranked.place}/cache", "speed=1e9")
     assert "Got none of 3" in said
     assert "1e+09 asked for" in said

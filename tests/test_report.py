@@ -191,7 +191,8 @@ def test_models_of_one_architecture_and_source_stay_apart_in_the_papers_columns(
     assert found.mean("good") == pytest.approx(made(tables).correlations.mean("good"))
 
 
-def test_report_is_made_again_from_its_folder(tables, tmp_path, capsys):
+def test_report_is_made_again_from_its_folder(tables, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
     report.write(tables, tmp_path, title="trial", exclude_models=["m3"], inputs={"good": ("features", "labels")})
     before, shown = hashes(tmp_path), capsys.readouterr().out
     for name in ("table.md", "correlations.csv", "scatter-good.png", "table-without.csv"):
