@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = "diverse-model-selection checkpoint 1"
+KNOWN = ("timm.", "torchvision.", "benchmark.networks.")  # where an architecture that a file names may come from
 SPEC = ("name", "arch", "args", "edits", "input_size", "crop_pct", "mean", "std", "family", "layers", "licence")
 """The fields of a model that its checkpoint holds: those that build it and feed it."""
 MORE = ("features_from",)
@@ -108,6 +109,11 @@ def read(file: Path) -> Checkpoint:
             if k not in ("format", "layout", "timm")
         }
         spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC}, **{k: facts[k] for k in MORE if k in facts})
+        if "." in spec.arch and not spec.arch.startswith(KNOWN):  # a file may come from anywhere; loading would run it
+            raise ConfigError(
+                f"arch of '{file}' must be of timm, torchvision or {KNOWN[-1][:-1]}. Got '{spec.arch}', which loading "
+                "would import and run. Build that network yourself, and load the file's tensors into it."
+            )
         _complete(facts)
         return Checkpoint(spec, *(facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")))
     except ValidationError as error:

@@ -103,6 +103,10 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     file, _ = save(tmp_path, spec(**SMALL))
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata()
+    for arch in ("os.system", "my_package.net", "timmy.net", "benchmark.networksx.net"):
+        save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors", metadata=metadata | {"arch": arch})
+        with pytest.raises(ConfigError, match=f"Got '{arch}', which loading would import and run"):
+            trained.read(tmp_path / "foreign.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "empty.safetensors", metadata=metadata)
     with pytest.raises(ConfigError, match="must fit 'resnet10t'"):
         trained.load(tmp_path / "empty.safetensors")
