@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import reading, stats
-from benchmark.files import put
+from benchmark.files import put, together
 
 MODEL = ["Architecture", "Source Dataset"]
 TARGET = "Target Dataset"
@@ -499,14 +499,20 @@ def _refuse_doubles(table: pd.DataFrame, by: Sequence[str], name: str) -> None:
 def write(found: Correlations, modes: pd.DataFrame, out: Path) -> None:
     """Put correlations.csv, coverage.csv, modes.csv and notes.txt into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    for name, table in (("correlations", found.table), ("coverage", found.coverage), ("modes", modes)):
-        save(table, out / f"{name}.csv")
-    put(out / "notes.txt", "".join(f"{note}\n" for note in found.notes))
+    with together():
+        for name, table in (("correlations", found.table), ("coverage", found.coverage), ("modes", modes)):
+            save(table, out / f"{name}.csv")
+        put(out / "notes.txt", "".join(f"{note}\n" for note in found.notes))
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
     """A table as CSV with twelve digits: fewer than processors differ in; missing values are empty."""
-    put(path, table.round(12).to_csv(index=False, lineterminator="\n", float_format="%.12g"))
+    put(path, as_csv(table))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """The text that `save` writes."""
+    return table.round(12).to_csv(index=False, lineterminator="\n", float_format="%.12g")
 
 
 def main(argv: list[str] | None = None) -> int:

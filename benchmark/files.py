@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.config import ConfigError
+from benchmark.wording import said
 
 if TYPE_CHECKING:
     import torch
@@ -31,10 +34,47 @@ CLOSED |= {errno.ENAMETOOLONG: "a name that is too long"}
 def put(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, and onto the disk. It starts beside its place: nobody's `clean` takes it.
 
-    Raises OSError with the file's own path where there is no room; nothing is left of it then.
+    Raises OSError with the file's own path where there is no room; nothing is left of it then. Within `together` it
+    is written with the others.
     """
+    content = content.encode() if isinstance(content, str) else content
+    if _waiting.files is not None:
+        _waiting.files[path] = content
+        return
     with begun(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        part.write_bytes(content)
+
+
+def put_record(path: Path, facts: Mapping[str, Any]) -> None:
+    """Facts for a later run as JSON, with a checksum of their own, so that `record` notices any damage."""
+    held = json.loads(json.dumps(dict(facts)))
+    put(path, json.dumps({**held, CHECKSUM: _checksum(held)}, indent=1, sort_keys=True) + "\n")
+
+
+def record(path: Path, *keys: str, remedy: str = "Delete it: the same command makes it again.") -> dict[str, Any]:
+    """The JSON object that a run left in a file, which must hold `keys`. One without a checksum is taken as it is.
+
+    Raises ConfigError with the remedy where the file is damaged.
+    """
+    try:
+        held = json.loads(path.read_bytes())
+        if not isinstance(held, dict):
+            raise ValueError("no JSON object")
+        found = held.pop(CHECKSUM, None)
+        if found is not None and found != _checksum(held):
+            raise ValueError("another checksum than its own")
+        if lacking := [key for key in keys if key not in held]:
+            raise ValueError(f"no {lacking[0]}")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} must be as a run left it. Got a damaged file ({said(error)}). {remedy}") from None
+    return held
+
+
+CHECKSUM = "sha256"
+
+
+def _checksum(held: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
 def put_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -49,44 +89,88 @@ def put_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[
             raise as_system_error(error) from error
 
 
-_new: list[Path] = []
-"""Files that `begun` put where there were none, for `together`."""
+class _Waiting(threading.local):
+    """What this thread has put since its `together` began; None outside one."""
+
+    files: dict[Path, bytes] | None = None
+
+
+_waiting = _Waiting()
 
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Where there is no room for one of the files that are put meanwhile, those that are new are taken away again."""
-    _new.clear()
+    """Files that belong together: what is put meanwhile is held in memory and written at the end, all of it or none.
+
+    Every file is on the disk under another name before the first takes its place. Where there is no room for one, the
+    older files stay as they were and nothing of the new ones is left. Within another one, the outer one writes.
+    """
+    if _waiting.files is not None:
+        yield
+        return
+    _waiting.files = {}
     try:
         yield
-    except OSError:
-        for path in _new:
+        held = _waiting.files
+    finally:
+        _waiting.files = None
+    _put_all(held)
+
+
+def _put_all(files: Mapping[Path, bytes]) -> None:
+    parts: dict[Path, Path] = {}
+    try:
+        for path, content in files.items():
+            parts[path] = _beside(path)
+            with _named(path):
+                parts[path].write_bytes(content)
+                sync(parts[path])
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        for path, part in parts.items():
+            part.replace(path)
+    except BaseException:
+        for part in parts.values():
             with suppress(OSError):
-                path.unlink()
-        for folder in {path.parent for path in _new}:
+                part.unlink(missing_ok=True)
+        for folder in {path.parent for path in files}:
             with suppress(OSError):  # what else is in it stays
                 folder.rmdir()
         raise
-    finally:
-        _new.clear()
+    for folder in {path.parent for path in files}:
+        sync(folder)
 
 
 @contextmanager
 def begun(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; what is there in the end is synced and takes the place of `path`."""
-    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    part = _beside(path)
     try:
-        yield part
-        sync(part)
-        _new.extend([path] * (not path.exists()))
-        part.replace(path)
-    except BaseException as error:
+        with _named(path):
+            yield part
+            sync(part)
+            part.replace(path)
+    except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     sync(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    """The name under which a file begins."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An OSError of what is done meanwhile names the file that was meant."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def sync(path: Path) -> None:

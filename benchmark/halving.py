@@ -14,16 +14,16 @@ Differs in that the number of rungs is fixed, the rate is searched along, and th
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import pool
 from benchmark.config import ConfigError, DataSpec, Experiment, ModelSpec, did_you_mean
 from benchmark.executor import run as execute
+from benchmark.files import record
 from benchmark.plan import plan
 from benchmark.progress import Display
 from benchmark.race import FEW, PRODUCTS, Candidate, Result, Search, Subject, show
@@ -94,7 +94,7 @@ def finished(folder: Path, out: Path) -> Result | None:
     """The result of an earlier search, where all its files are in its folder still; they are put into `out` again."""
     if not all((folder / name).exists() for name in ("result.json", *PRODUCTS)):
         return None
-    facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    facts = record(folder / "result.json", *(field.name for field in fields(Result)))
     show(folder, out)
     paths = {k: out / Path(facts[k]).name for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
     return Result(**facts | paths | {"notes": tuple(facts["notes"])})

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.config import did_you_mean
+from benchmark.files import record
 from benchmark.findings import TO_SPLIT, DataError
 from benchmark.hub import Shards, labelled
 from benchmark.packs import (
@@ -354,17 +355,20 @@ def _path_column(schema: Any, image: str) -> list[str]:
     return [f"{image}.path"] if pyarrow.types.is_struct(kind) and "path" in [f.name for f in kind] else []
 
 
+SAVE = "Save the data set again."
+
+
 def from_saved(path: Path, image: str | None = None, label: str | None = None) -> Listing:
     """A folder that `datasets` wrote (save_to_disk), read without that package."""
     import pyarrow
 
     parts: list[str | None] = [None]
     if (path / "dataset_dict.json").is_file():
-        parts = json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        parts = record(path / "dataset_dict.json", "splits", remedy=SAVE)["splits"]
     tables, files, owners = [], [], []
     for part in parts:
         folder = path / part if part else path
-        for entry in json.loads((folder / "state.json").read_text(encoding="utf-8"))["_data_files"]:
+        for entry in record(folder / "state.json", "_data_files", remedy=SAVE)["_data_files"]:
             files.append(folder / entry["filename"])
             with pyarrow.memory_map(str(files[-1])) as source:
                 tables.append(pyarrow.ipc.open_stream(source).read_all())

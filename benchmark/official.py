@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.correlate import PAPER_CLASSES, PAPER_IMAGES, PAPER_LAYERS, TARGET, put
+from benchmark.files import record
 
 PROTOCOLS = (2, 3, 4, 5)
 REQUIRED = ("features", "probs", "y", "source_dataset", "target_dataset", "architecture")
@@ -281,11 +282,7 @@ def convert(folder: Path, out: Path, tell: Callable[[str], None] = print) -> tup
 
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.json"
-    known = (
-        {e["sha256"]: e for e in json.loads(manifest.read_text(encoding="utf-8"))["probes"]}
-        if manifest.is_file()
-        else {}
-    )
+    known = {e["sha256"]: e for e in record(manifest, "probes")["probes"]} if manifest.is_file() else {}
     entries, refused = [], []
     for path in sorted(folder.rglob("*.pkl")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

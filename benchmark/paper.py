@@ -19,6 +19,7 @@ import pandas as pd
 from benchmark import bootstrap, correlate, layout, report, stats
 from benchmark.colours import palette
 from benchmark.correlate import PAPER_LONGEST, Aligned, put, save
+from benchmark.files import together
 from benchmark.latex import latex
 from benchmark.layout import Grid, number, spread
 from benchmark.tables import without_vacuous
@@ -492,8 +493,13 @@ ln|Dᵗ| in the heuristic. Rows named R-50 compare with the released ResNet-50 t
 
 
 def write(run: Run, out: Path, source: Path, diverse: Run | None = None, sizes: Run | None = None) -> pd.DataFrame:
-    """paper.csv, paper.md, <table>.{csv,tex}, claims.{csv,md} and the figures; returns the claims."""
+    """paper.csv, paper.md, <table>.{csv,tex}, claims.{csv,md} and the figures, all or none; returns the claims."""
     out.mkdir(parents=True, exist_ok=True)
+    with together():
+        return _written(run, out, source, diverse, sizes)
+
+
+def _written(run: Run, out: Path, source: Path, diverse: Run | None, sizes: Run | None) -> pd.DataFrame:
     table = records(run, diverse, sizes)
     made = grids(table, run.aligned.targets)
     save(table, out / "paper.csv")

@@ -7,7 +7,6 @@ in a moment.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 from benchmark import trial
 from benchmark.config import ExecutorSpec
 from benchmark.executor import resolve_devices, without_main, worker_count
+from benchmark.files import record
 from benchmark.trial import Job
 
 POLL_SECONDS = 0.25
@@ -87,7 +87,7 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
 
 def _unfinished(job: Job) -> dict[str, Any]:
     """What a job has written so far, with status running; empty where it is finished."""
-    facts = json.loads(job.result.read_text(encoding="utf-8")) if job.result.exists() else {"status": "running"}
+    facts = record(job.result, "status") if job.result.exists() else {"status": "running"}
     return facts if facts["status"] == "running" else {}
 
 

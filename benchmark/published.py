@@ -20,6 +20,7 @@ import pandas as pd
 
 from benchmark import bootstrap, correlate, layout, published_further, reading, stats
 from benchmark.correlate import MODEL, PAPER_EXCLUDED, PAPER_IMAGES, PAPER_LAYERS, TARGET
+from benchmark.files import together
 from benchmark.published_tables import Bank, Source, bank_of
 from benchmark.wording import said
 
@@ -628,19 +629,20 @@ def _write(
         beside.append(beside_reported(methods[methods["source"] == spider], spider_reported(), spider))
     reported = pd.concat(beside) if beside else pd.DataFrame(columns=["source", "flagged"])
     out.mkdir(parents=True, exist_ok=True)
-    for name, table in (
-        ("yardsticks", yardsticks),
-        ("methods", methods),
-        ("agreement", agreed),
-        ("reported", reported),
-        ("list", wins),
-    ):
-        correlate.save(table, out / f"{name}.csv")
-    text = _page(made, yardsticks, methods, wins, agreed, reported, warnings, list(tables))
-    correlate.put(out / "published.md", text)
-    if page is not None:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        correlate.put(page, text)
+    with together():
+        for name, table in (
+            ("yardsticks", yardsticks),
+            ("methods", methods),
+            ("agreement", agreed),
+            ("reported", reported),
+            ("list", wins),
+        ):
+            correlate.save(table, out / f"{name}.csv")
+        text = _page(made, yardsticks, methods, wins, agreed, reported, warnings, list(tables))
+        correlate.put(out / "published.md", text)
+        if page is not None:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            correlate.put(page, text)
     tell(f"{len(made)} ground truths, {len(yardsticks)} values in {out}/yardsticks.csv")
 
 

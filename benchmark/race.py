@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmark import confusion, trial
 from benchmark.config import ConfigError, ModelSpec, RecipeSpec
+from benchmark.files import record
 from benchmark.progress import duration
 from benchmark.rungs import Arm, Expected, Speed, affordable, best_first, held_out, rates_of
 from benchmark.trial import Job
@@ -133,7 +134,7 @@ class Search:
         self.run, self.workers, self.threads, self.clock = run, workers, threads, clock
         folder.mkdir(parents=True, exist_ok=True)
         self.spent = folder / "clock.json"
-        used = json.loads(self.spent.read_text(encoding="utf-8"))["seconds"] if self.spent.exists() else 0.0
+        used = record(self.spent, "seconds")["seconds"] if self.spent.exists() else 0.0
         self.start = (clock() if begun is None else begun) - used
         self.deadline = self.start + budget
         self.writing = min(max(WRITING, 0.02 * budget), LONGEST_WRITING)
@@ -216,7 +217,7 @@ class Search:
         """
         file, before = self.folder / "finalists.json", len(self.notes)
         if file.exists():
-            kept = json.loads(file.read_text(encoding="utf-8"))
+            kept = record(file, "models", "notes")
             self.notes += kept["notes"]
             return kept["models"]
         fit = self.fitting()
@@ -282,7 +283,7 @@ class Search:
         """The plan of a rung that was begun before: a resumed search goes on with it."""
         if not self.plan_file(number).exists():
             return None
-        kept = json.loads(self.plan_file(number).read_text(encoding="utf-8"))
+        kept = record(self.plan_file(number), "arms", "steps", "seconds")
         return Rung([Arm(**a) for a in kept["arms"]], kept["steps"], kept["seconds"])
 
     def models(self, standing: Sequence[Arm], left: float, least: int) -> Rung:
@@ -432,7 +433,7 @@ class Search:
 
     @staticmethod
     def found(job: Job) -> dict[str, Any]:
-        return json.loads(job.result.read_text(encoding="utf-8")) if job.result.exists() else {"status": "none"}
+        return record(job.result, "status") if job.result.exists() else {"status": "none"}
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -26,14 +26,15 @@ KINDS = {
 }
 
 
-def table(path: Path, text: Iterable[str] = ()) -> pd.DataFrame:
+def table(path: Path, text: Iterable[str] = (), rows: bool = True) -> pd.DataFrame:
     """A CSV (UTF-8, commas, a header) or Parquet table with at least one row.
 
+    rows  whether it must have any
     text  columns that are names: numbers in them are kept as they are written, and "None" or "NA" are names, too
     """
     _is_file(path, "a CSV or Parquet table")
     found = _parquet(path) if path.suffix == ".parquet" else _csv(path, set(text))
-    if not len(found):
+    if rows and not len(found):
         raise ValueError(f"{path} must have rows below its header. Got none.")
     for name in set(text) & set(found):
         known = found[name].notna()

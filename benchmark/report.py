@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import bootstrap, correlate, layout, ranks, scatter, stats
+from benchmark import bootstrap, correlate, layout, ranks, reading, scatter, stats
 from benchmark import evidence as supporting
 from benchmark.correlate import MODEL, TARGET, Correlations, put, save
 from benchmark.evidence import Evidence
+from benchmark.files import record, together
 from benchmark.grids import latex_grids, legend, summary_grid, target_grid, times_grid, times_legend
 from benchmark.latex import TEXT_WIDTH, latex, width
 from benchmark.tables import KEYS, index_of, without_vacuous
@@ -159,6 +160,8 @@ def write(
 ) -> int:
     """Write the report on `benchmark.tables.Tables` into a folder and print it; returns 0, or 1 without a result.
 
+    All files or none: where there is no room, those of an earlier report stay as they were.
+
     scores.csv, truth.csv      the paper's columns, as the official evaluator reads them; *.parquet everything
     correlations.csv           every measure; table.{csv,md,tex} the summary; targets.csv; scatter-<method>.png;
                                in table.tex the most important columns that fit an article, or `latex_columns`
@@ -168,11 +171,31 @@ def write(
     With `exclude_models` a second table without those models stands beside it: table-without.{csv,md,tex}.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _records(tables, out, provenance, inputs, tuple(exclude_models), title)
-    if tables.scores.empty or tables.truth.empty:
+    with together():
+        shown = _written(tables, out, title, tuple(exclude_models), inputs, provenance, html, latex_columns)
+    if not shown:
         which = "score" if tables.scores.empty else "accuracy"
         print(f"error: no {which} came out, so there is nothing to correlate. See {out}/status.csv.", file=sys.stderr)
         return 1
+    if not quiet:
+        show(*shown, where=f"{out}/table.md" + (f" and {out}/times.md" if shown[0].times is not None else ""))
+    return 0
+
+
+def _written(
+    tables: Any,
+    out: Path,
+    title: str,
+    exclude_models: Sequence[str],
+    inputs: Mapping[str, Sequence[str]] | None,
+    provenance: Mapping[str, Any] | None,
+    html: bool,
+    latex_columns: Sequence[str],
+) -> list[Report]:
+    """Put all files of `write`; returns the reports that they hold, none where there is nothing to correlate."""
+    _records(tables, out, provenance, inputs, exclude_models, title)
+    if tables.scores.empty or tables.truth.empty:
+        return []
     report = build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, inputs, title=title)
     report = supported(replace(report, times=times_of(tables)), out)
     _write_tables(report, out, "table", latex_columns)
@@ -200,9 +223,7 @@ def write(
         name = f"{title}, without {', '.join(gone)}"
         shown.append(build(**rest, inputs=inputs, title=name))
         _write_tables(shown[1], out, "table-without")
-    if not quiet:
-        show(*shown, where=f"{out}/table.md" + (f" and {out}/times.md" if report.times is not None else ""))
-    return 0
+    return shown
 
 
 def show(report: Report, *others: Report, console: Any = None, where: str = "") -> None:
@@ -227,18 +248,31 @@ def times_of(tables: Any) -> pd.DataFrame | None:
     return getattr(tables, "times", None) if times is None else times
 
 
+ARGUMENTS = ("title", "exclude_models", "inputs")
+AGAIN = "Run the experiment again: it writes all of the report anew."
+
+
 def read(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """What `write` recorded in a folder: the tables, and its further arguments."""
-    record = folder / "report.json"
-    if not record.is_file():
+    """What `write` recorded in a folder: the tables, and its further arguments.
+
+    Raises ValueError or ConfigError for a file that is missing or damaged.
+    """
+    about = folder / "report.json"
+    if not about.is_file():
         raise ValueError(f"path must be a folder that holds a report. Got {folder}: no report.json there.")
-    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("scores", "truth", "seeds", "status")}
+    tables = {n: reading.table(folder / f"{n}.parquet", rows=False) for n in ("scores", "truth", "seeds", "status")}
+    for name, columns in (("scores", [TARGET]), ("truth", [TARGET, "Oracle"]), ("seeds", [TARGET, "Oracle"])):
+        if len(tables[name]) and (lacking := [c for c in columns if c not in tables[name]]):
+            raise ValueError(f"{folder / name}.parquet must have the column {lacking[0]}. Got none. {AGAIN}")
     timings = folder / "timings.csv"
-    tables["timings"] = pd.read_csv(timings) if timings.is_file() and timings.stat().st_size > 1 else pd.DataFrame()
+    tables["timings"] = (
+        reading.table(timings, rows=False) if timings.is_file() and timings.stat().st_size > 1 else pd.DataFrame()
+    )
     tables["times"] = _kept_times(folder / "times.csv")
-    arguments = json.loads(record.read_text(encoding="utf-8"))
+    kept = record(about, *ARGUMENTS, remedy=AGAIN)
+    arguments = {name: kept[name] for name in ARGUMENTS}
     if (folder / "provenance.json").is_file():
-        arguments["provenance"] = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        arguments["provenance"] = record(folder / "provenance.json", remedy=AGAIN)
     return SimpleNamespace(**tables), arguments
 
 
@@ -246,7 +280,7 @@ def _kept_times(path: Path) -> pd.DataFrame | None:
     """times.csv, which stays where timings.csv is not kept; its milliseconds were once what is shared_milliseconds."""
     if not path.is_file():
         return None
-    table = pd.read_csv(path)
+    table = reading.table(path, rows=False)
     new = {"milliseconds": "shared_milliseconds", "milliseconds_sd": "shared_milliseconds_sd"}
     return table if "shared_milliseconds" in table else table.rename(columns=new)
 
@@ -418,8 +452,8 @@ def _records(
     if len(tables.timings):
         save(tables.timings, out / "timings.csv")
     chosen = {name: list(arrays) for name, arrays in (inputs or {}).items()}
-    record = {"title": title, "exclude_models": list(exclude_models), "inputs": chosen}
-    put(out / "report.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+    about = {"title": title, "exclude_models": list(exclude_models), "inputs": chosen}
+    put(out / "report.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
     if provenance is not None:
         put(out / "provenance.json", json.dumps(provenance, indent=1, sort_keys=True, default=str) + "\n")
 

@@ -7,7 +7,6 @@ are imported inside the functions: the process that searches needs none.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.config import ModelSpec, RecipeSpec
-from benchmark.files import no_room, put, put_tensors
+from benchmark.files import no_room, put_record, put_tensors, record
 from benchmark.provenance import seed_of
 from benchmark.rungs import CHECKS, held_out, hopeless
 
@@ -73,8 +72,8 @@ class Job:
 
 
 def write(file: Path, facts: Mapping[str, Any]) -> None:
-    """JSON that is there whole or not at all."""
-    put(file, json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    """A record of a search, there whole or not at all; `benchmark.files.record` reads it."""
+    put_record(file, facts)
 
 
 def work(job: Job, device: str) -> None:
@@ -105,7 +104,7 @@ def work(job: Job, device: str) -> None:
 def rivals(job: Job) -> list[list[float]]:
     """The curves so far of the other jobs of this rung."""
     files = (f for f in job.result.parent.glob(f"rung{job.rung}-*.json") if f != job.result)
-    return [json.loads(f.read_text(encoding="utf-8")).get("curve", []) for f in files]
+    return [record(f).get("curve", []) for f in files]
 
 
 def parts_of(labels: np.ndarray, validation: float, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -183,7 +183,7 @@ FULL = OSError(28, "No space left on device")
 
 
 def test_a_full_disk_under_out_is_one_sentence(call, tmp_path, monkeypatch):
-    """What is new goes again; a file that stood there before is whole."""
+    """Nothing of what is new is left; what stood there before is as it was."""
     from benchmark import files
 
     monkeypatch.setattr(running_module, "_complete", lambda *a: (_ for _ in ()).throw(AssertionError("not reached")))
@@ -206,10 +206,11 @@ def test_a_full_disk_under_out_is_one_sentence(call, tmp_path, monkeypatch):
     code, errors, _ = call()
     assert code == 2
     assert errors == [
-        f"error: files must have a place where they can be written. Got a full disk at '{tmp_path}/given/scores.csv'. "
-        "Make room, or give another folder."
+        "error: files must have a place where they can be written. Got a full disk at "
+        f"'{tmp_path}/given/out/truth.csv'. Make room, or give another folder."
     ]
     assert [p.name for p in (tmp_path / "given").iterdir()] == ["table.csv"]
+    assert (tmp_path / "given" / "table.csv").read_text() == "old"
 
 
 # what is not an error

@@ -290,6 +290,32 @@ def killed_in_the_final(folder: Path, budget: float = BUDGET) -> World:
     return world
 
 
+@pytest.mark.parametrize("name", ["clock", "finalists", "rung-1", "rung1-00"])
+def test_a_damaged_file_of_a_search_is_a_sentence_and_can_be_deleted(tmp_path: Path, name: str) -> None:
+    world = killed_in_the_final(tmp_path)
+    file = tmp_path / f"out/search/{name}.json"
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-20], whole.replace(b"1", b"2")):
+        file.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=f"{name}.json must be as a run left it. Got a damaged file .* Delete it"):
+            world.search(tmp_path)
+    file.unlink()
+    (tmp_path / "out/search/final-00-snapshot.safetensors").write_bytes(b"weights")
+    assert world.search(tmp_path).model == "best"
+
+
+def test_a_damaged_result_of_a_search_is_a_sentence(tmp_path: Path) -> None:
+    first = World(PLANTED).search(tmp_path)
+    places = tmp_path / "out/search", tmp_path / "out"
+    file = places[0] / "result.json"
+    whole = file.read_text()
+    file.write_text(whole.replace(f'"steps": {first.steps}', f'"steps": {first.steps + 1}'))
+    with pytest.raises(ConfigError, match=r"result.json must be as a run left it. .*another checksum"):
+        halving.finished(*places)
+    file.unlink()
+    assert World(PLANTED).search(tmp_path).test_accuracy == first.test_accuracy
+
+
 @pytest.mark.parametrize("budget", [BUDGET, 24.0, 12.0])
 def test_a_killed_search_whose_time_is_over_keeps_what_was_trained(tmp_path: Path, budget: float) -> None:
     world = killed_in_the_final(tmp_path, budget)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import resource
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
-from benchmark import correlate, grids, latex, layout, report, scatter
+from benchmark import correlate, files, grids, latex, layout, paper, report, scatter
 
 KEYS = ["Model", "Architecture", "Source Dataset", "Target Dataset"]
 
@@ -266,3 +267,48 @@ def test_inputs_read_as_in_the_papers_table(tables):
     summary = made(tables, inputs=inputs).summary.set_index("method")
     assert summary.loc[["good", "head"], "input"].tolist() == ["f(x), y", "p(z∣x), y"]
     assert summary["input"].isna()["noise"]
+
+
+def test_without_room_for_one_file_all_the_older_ones_stay(tables, tmp_path):
+    """A limit on a file's size stands for a full disk: small tables would fit, the first picture does not."""
+    assert report.write(tables, tmp_path / "out", quiet=True) == 0
+    old = hashes(tmp_path / "out")
+    largest = max(len(p.read_bytes()) for p in (tmp_path / "out").iterdir())
+    smallest = min(len(p.read_bytes()) for p in (tmp_path / "out").iterdir())
+    assert smallest < 2000 < largest
+    tables.scores["good"] *= -1
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for place in ("out", "new"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, hard))
+        try:
+            with pytest.raises(OSError) as raised:
+                report.write(tables, tmp_path / place, quiet=True, html=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert "a limit on the size of files" in files.no_room(raised.value)
+    assert hashes(tmp_path / "out") == old
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert report.write(tables, tmp_path / "out", quiet=True) == 0
+    assert {name for name, digest in hashes(tmp_path / "out").items() if digest != old[name]} >= {
+        "scores.csv",
+        "table.md",
+    }
+
+
+@pytest.mark.parametrize("name", ["report.json", "provenance.json", "scores.parquet", "truth.parquet", "timings.csv"])
+def test_a_damaged_file_of_a_report_is_a_sentence(tables, tmp_path, capsys, name):
+    report.write(tables, tmp_path, quiet=True, provenance={"commit": "c"})
+    whole = (tmp_path / name).read_bytes()
+    capsys.readouterr()
+    for damaged in (b"", whole[: len(whole) // 2], b"\x00" * 40):
+        (tmp_path / name).write_bytes(damaged)
+        for command in (report.main, paper.main):
+            code, said = command([f"path={tmp_path}"]), capsys.readouterr().err
+            if not damaged and name == "timings.csv":  # a report without timings is one
+                continue
+            if name == "timings.csv" and damaged == whole[: len(whole) // 2]:  # its rows are whole as far as they go
+                continue
+            assert (code, len(said.splitlines())) == (2, 1)
+            assert said.startswith(f"error: {tmp_path / name} must be ")
+    (tmp_path / name).write_bytes(whole)
+    assert report.main([f"path={tmp_path}"]) == 0

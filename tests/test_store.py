@@ -659,3 +659,30 @@ def test_errors_that_are_not_about_room_are_told_apart(tmp_path):
     assert no_room(PermissionError(errno.EACCES, "no", "/elsewhere/a"), tmp_path) is None, "an input's, perhaps"
     theirs = as_system_error(RuntimeError("I/O error: No space left on device (os error 28)"))
     assert (type(theirs), theirs.errno) == (OSError, errno.ENOSPC)
+
+
+def test_a_record_of_a_run_is_whole_or_a_sentence(tmp_path):
+    """Every byte of it counts: with one changed it is refused, or says the same (white space, an escape)."""
+    from benchmark import files
+
+    path, facts = tmp_path / "clock.json", {"seconds": 12.5, "notes": ["a", {"b": None}]}
+    files.put_record(path, facts)
+    assert files.record(path, "seconds") == facts
+    whole, refused = path.read_bytes(), []
+    changed = [whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :] for at, byte in enumerate(whole)]
+    cut = [whole[:at] for at in range(len(whole) - 1)]
+    for content in (*changed, *cut, b"[1]", b"3", b"{}", b"[" * 100_000):
+        path.write_bytes(content)
+        try:
+            found = files.record(path, "seconds")
+        except ConfigError as error:
+            refused.append((content, str(error)))
+        else:
+            assert {k: found.get(k) for k in facts} == facts
+    assert {content for content, _ in refused} >= {*cut, b"[1]", b"3", b"{}"}
+    assert len(refused) > 0.8 * len(changed) + len(cut)
+    for _, said in refused:
+        assert said.startswith(f"{path} must be as a run left it. Got a damaged file (")
+        assert said.endswith("). Delete it: the same command makes it again.")
+    path.write_text('{"seconds": 1}')  # of an earlier version
+    assert files.record(path, "seconds") == {"seconds": 1}
