@@ -43,6 +43,23 @@ def settings(run: Callable[[S], int | None], schema: type[S], usage: str, argv: 
     return _guard(body)
 
 
+def searching(
+    run: Callable[[S, list[str]], int | None], schema: type[S], usage: str, argv: list[str] | None = None
+) -> int:
+    """A command with flat settings that chooses from conf/, too: it also gets the search path, for `compose`."""
+
+    def body() -> int:
+        given = read(sys.argv[1:] if argv is None else argv, several=False)
+        if given.help:
+            print(f"{_describe(schema, usage)}")
+            return 0
+        path = [o for o in given.overrides if o.partition("=")[0] == searchpath.KEY]
+        flat = _flat([o for o in given.overrides if o not in path], schema)
+        return run(validate(schema, flat), path) or 0
+
+    return _guard(body)
+
+
 def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str, argv: list[str] | None = None) -> int:
     """A command with flat settings of its own; its other overrides are the experiment's, for `compose`."""
 

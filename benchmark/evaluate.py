@@ -2,7 +2,9 @@
 
     python -m benchmark.evaluate features=mine.npz truth=mine.csv method=[parc_f32,logme,knn] out=outputs/mine
 
-No PyTorch is needed. `features` is one file (.npz or .safetensors) or a folder of such files (`<name>` below a target's
+No PyTorch is needed. `--config-dir=<folder>` adds methods of your own, in <folder>/method/<name>.yaml.
+
+`features` is one file (.npz or .safetensors) or a folder of such files (`<name>` below a target's
 folder is the model: `pets/resnet50.npz` holds the keys that follow `pets/resnet50/`). Its arrays, n images of a target:
 
     <target>/labels               (n,) class ids, or (n, c) multi-hot; the same images for all models of the target
@@ -169,12 +171,15 @@ def _failures(status: Sequence[Mapping[str, Any]], scores: int) -> list[Failures
     return list(found.values())
 
 
-def methods_named(names: Sequence[str]) -> list[MethodSpec]:
-    """The methods of conf/method by name, `all` and the other lists among them, parameters checked."""
+def methods_named(names: Sequence[str], searchpath: Sequence[str] = ()) -> list[MethodSpec]:
+    """The methods of conf/method by name, `all` and the other lists among them, parameters checked.
+
+    searchpath  overrides that add folders of one's own configuration (`benchmark.searchpath`)
+    """
     from benchmark import cli
     from benchmark.config import ARRAYS, METHOD, ConfigError, check_parameters, parameterised, validate
 
-    entries, problems, specs = cli.compose([f"method=[{','.join(names)}]"])["method"], [], []
+    entries, problems, specs = cli.compose([*searchpath, f"method=[{','.join(names)}]"])["method"], [], []
     for name, entry in parameterised(entries, METHOD).items():
         specs.append(validate(MethodSpec, {"name": name, **entry}))
         problems += check_parameters(specs[-1].function, entry["parameters"], f"method.{name}", ARRAYS)
@@ -328,11 +333,11 @@ def main(argv: list[str] | None = None) -> int:
         def _several(cls, value: object) -> object:
             return (value,) if isinstance(value, str) else value or ()
 
-    def run(settings: Settings) -> int:
+    def run(settings: Settings, searchpath: list[str]) -> int:
         for path in (settings.features, settings.truth):  # at once; methods take a second to load
             if not path.exists():
                 raise ConfigError(f"{path} must be there. Got nothing. Check the path.")
-        specs = methods_named(settings.method)
+        specs = methods_named(settings.method, searchpath)
         try:
             truth = read_truth(settings.truth)
             made = tables(read(settings.features), truth, specs, settings.size, settings.draws)
@@ -353,7 +358,7 @@ def main(argv: list[str] | None = None) -> int:
             print(method, file=sys.stderr)
         return code or int(bool(made.failures))
 
-    return cli.settings(run, Settings, __doc__.strip(), argv)
+    return cli.searching(run, Settings, __doc__.strip(), argv)
 
 
 if __name__ == "__main__":

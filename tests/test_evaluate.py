@@ -207,3 +207,21 @@ def test_probe_size_curves_come_from_a_sweep():
         {"pearson": [10.0, 30, 20, 5]}, index=["a @ probe.size=100", "a @ probe.size=1000", "a @ probe.size=500", "b"]
     )
     assert page._sizes(list(frame.index), frame) == {"a": [[100, 10.0], [500, 20.0], [1000, 30.0]]}
+
+
+def test_methods_of_a_folder_of_ones_own_configuration(own, tmp_path, capsys):
+    folder, arrays, _ = own
+    (tmp_path / "conf/method").mkdir(parents=True)
+    entry = "# @package method\nmine:\n  _target_: methods.knn\n  k: 3\n"
+    (tmp_path / "conf/method/mine.yaml").write_text(entry)
+    argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", "method=mine", f"out={tmp_path}/out"]
+    assert evaluate.main([*argv, f"--config-dir={tmp_path}/conf"]) == 0
+    scores = pd.read_csv(tmp_path / "out/scores.csv").set_index(["Architecture", TARGET])
+    expected = float(methods.knn(arrays["pets/net1/features"], arrays["pets/labels"], k=3))
+    assert scores.loc[("net1", "pets"), "mine"] == pytest.approx(expected, rel=1e-9)
+    capsys.readouterr()
+    for more, words in (([], "method must be one of its options. Got 'mine'."), (["--config-dir=no"], "Got ")):
+        assert evaluate.main([*argv, *more]) == 2
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == 1
+        assert words in said
