@@ -32,7 +32,8 @@ z source classes. `insufficient` says that there are too few images or classes, 
 not take such labels or lacks an input, `degenerate` that the value says nothing about the model.
 `compat="<whose>"` computes what a released code does where that differs from the definition, on the classes that the
 labels hold: a code that loops to the largest id and scores empty classes too is not followed in that.
-`python -m benchmark.check <name>` examines any of them, and any function of your own.
+`python -m benchmark.check <name>` examines any of them, and any function of your own. Its
+exit code is 1 where one fails, or deviates and is not expected to (`expected=[<check>]`).
 
 Cost is time after what the estimators share: one Gram product and one decomposition of the features. What was measured
 is in [results/bench/estimators.md](../results/bench/estimators.md) and
