@@ -77,3 +77,20 @@ def test_stops_by_the_summed_loss():
     x = 0.4 * (rng.normal(size=(40, 200))[labels] + 0.1 * rng.normal(size=(160, 200)))
     assert logistic(x, labels) == 100.0
     assert logistic(x, labels, compat="scikit-learn") == 2.5  # all images called the same
+
+
+def test_classes_of_equal_images_share_them():
+    """Columns 0 and 1 tie to the bit, so that an image of either is half right; told apart by nothing, not by rounding.
+
+    Without that, twenty steps enlarge rounding to a tenth of a logit where n > d, and the processor decides.
+    """
+    n, d = 96, 16
+    labels = np.arange(n) % 4
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(n, d)) + 3 * np.array([0, 0, 1, -1])[labels, None]) * np.exp(0.5 * rng.normal(size=d)) + 1.0
+    x[labels == 1] = x[labels == 0]
+    right = logistic(x, labels) / 100 * (n // 2)
+    merged = logistic(x, np.maximum(labels, 1))
+    assert right == pytest.approx(36.0)  # 12 of each: of the twins' 24 half, of the others all
+    assert merged == 100.0
+    assert logistic(x[labels < 2], labels[labels < 2]) == 50.0
