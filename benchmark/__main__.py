@@ -14,6 +14,7 @@ COMMANDS = {
     "rank": "which pretrained model should be fine-tuned on your images",
     "predict": "what a fine-tuned model says of images",
     "evaluate": "estimators on your own features and accuracies, without PyTorch",
+    "lineage": "what a run's table says with each lineage of models left out",
     "correlate": "correlations of anybody's tables of scores and accuracies",
     "check": "whether an estimator behaves, check by check",
     "report": "tables and pictures of a run again",

@@ -30,7 +30,7 @@ MODEL = ["Architecture", "Source Dataset"]
 TARGET = "Target Dataset"
 ATTRIBUTES = (
     *("Run", "Seed", "Seeds", "Model", "Architecture", "Source Dataset", "Target Dataset", "Oracle"),
-    *("Layers", "Parameters", "Family", "Licence", "Status", "Images", "Source Size", "Target Size"),
+    *("Layers", "Parameters", "Family", "Lineage", "Licence", "Status", "Images", "Source Size", "Target Size"),
     *("Source Accuracy", "Probe Size", "Input Size", "Feature Dim"),
 )
 NAMES = ("Model", *MODEL, TARGET)

@@ -23,7 +23,7 @@ class Tables:
 
     scores   Run, Model, Architecture, Source Dataset, Target Dataset, Layers, Parameters, <method>…
     truth    the same model columns and Oracle: per cent on the test split, mean over seeds (multi-label: mean
-             average precision, with the paper's per-label accuracy beside it)
+             average precision, with the paper's per-label accuracy beside it); Lineage where the bank states any
     seeds    truth seed by seed, with all its measures
     status   one row per score that is not `ok`, and per cell that failed, with the reason; one per cell that ran out
              of memory once and was made with halved batches
@@ -52,7 +52,8 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
                 status.append(row | {"Stage": "truth", "Status": "failed", "Reason": failed[key]})
             elif (transfer.model.name, key) not in seeds:  # models of one specification share their cells
                 entry = store.read("truth", key)
-                seeds[transfer.model.name, key] = row | {"Layers": transfer.model.layers} | _truth_columns(entry.values)
+                facts = {"Layers": transfer.model.layers} | _lineage(transfer)
+                seeds[transfer.model.name, key] = row | facts | _truth_columns(entry.values)
                 timings.append(row | {"Stage": "truth", "Seconds": entry.record["seconds"]})
                 status += _retried(row, "truth", entry.record.get("note"))
         for method in transfer.prepared:
@@ -122,6 +123,11 @@ def _row(transfer: Transfer) -> dict:
     }
 
 
+def _lineage(transfer: Transfer) -> dict:
+    """What the bank says of the model's relatives: a column that exists where it says something of any."""
+    return {"Lineage": transfer.model.lineage} if transfer.model.lineage else {}
+
+
 def _preparation(store: Store, transfer: Transfer) -> dict:
     """What training the reference model took, where this store saw it."""
     if not store.has("weights", transfer.reference):
@@ -145,6 +151,8 @@ def _mean_over_seeds(per_seed: pd.DataFrame) -> pd.DataFrame:
     if per_seed.empty:
         return pd.DataFrame(columns=[*KEYS, "Layers", "Oracle", "Seeds"])
     beside = {"Per Label": ("Per Label", "mean")} if "Per Label" in per_seed else {}
+    if "Lineage" in per_seed:
+        beside["Lineage"] = ("Lineage", "first")
     groups = per_seed.groupby([*KEYS, "Layers"], sort=False)
     return groups.agg(Oracle=("Oracle", "mean"), Seeds=("Oracle", "count"), **beside).reset_index()
 
