@@ -33,7 +33,7 @@ def facts(spec: ModelSpec) -> dict[str, Any]:
 
     with torch.device("meta"):
         module = models.create(spec).eval()
-        images = torch.zeros(1, 3, spec.input_size, spec.input_size)
+        images = torch.zeros(1, spec.in_chans, spec.input_size, spec.input_size)
         with FlopCounterMode(display=False) as counter:
             features, _ = models.features_and_logits(module, images)
         head = {id(p) for p in models.head_parameters(module)}

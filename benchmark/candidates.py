@@ -59,7 +59,9 @@ def alike(left_out: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> list[tu
     """The models that are left out, those with a reason of one kind together: (models, the first one's reason)."""
     groups: dict[str, list[str]] = {}
     for name, why in left_out.items():
-        kind = why.replace(bank[name].weights.partition(":")[2] or name, "…").replace(name, "…")
+        model, kind = bank[name], why
+        for own in (model.weights.partition(":")[2], model.sha256, model.origin, name):
+            kind = kind.replace(own, "…") if own else kind
         groups.setdefault(re.sub(r"[\d.]+", "#", kind), []).append(name)
     said = []
     for names in groups.values():
@@ -123,7 +125,8 @@ def sizes(model: ModelSpec, store: Store) -> dict[str, int]:
     """
     path = store.cache / "sizes.json"
     known = _known(path)
-    key = key_of({"arch": model.arch, "args": model.args, "edits": model.edits, "input": model.input_size})
+    facts = {"arch": model.arch, "args": model.args, "edits": model.edits, "input": model.input_size}
+    key = key_of(facts | ({} if model.in_chans == 3 else {"channels": model.in_chans}))
     if key not in known:
         known[key] = _measured(model)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +162,7 @@ def _measured(model: ModelSpec) -> dict[str, int]:
         if not any(part.children()):
             part.register_forward_hook(count)
     with torch.inference_mode():
-        module(torch.zeros(1, 3, model.input_size, model.input_size, device="meta"))
+        module(torch.zeros(1, model.in_chans, model.input_size, model.input_size, device="meta"))
     return {"parameters": sum(p.numel() for p in module.parameters() if id(p) not in own), "outputs": int(outputs)}
 
 

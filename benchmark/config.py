@@ -139,8 +139,9 @@ class ModelSpec(Spec):
     source_size: Count | None = None
     source_accuracy: Annotated[float, Field(ge=0, le=100)] | None = None
     input_size: Count = 32
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[Positive, Positive, Positive] = (0.25, 0.25, 0.25)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    """One number a channel, as std; for grey images one in all, by default the first of these."""
+    std: tuple[Positive, ...] = (0.25, 0.25, 0.25)
     layers: Count
     family: Family = "cnn"
     licence: str = "unknown"
@@ -165,7 +166,31 @@ class ModelSpec(Spec):
     """Checksum of the file at the origin, where the one that is read was converted from it."""
     lineage: str | None = None
     """A name that models share which were trained one from another, or are variants of one training."""
-    later = ("init", "crop_pct", "features_from")
+    in_chans: Literal[1, 3] = 3
+    """Channels of the images: 3, or 1 for a network that learned from grey ones, to which images are turned then."""
+    later = ("init", "crop_pct", "features_from", "in_chans")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grey_defaults(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("in_chans") == 1:
+            return {k: cls.model_fields[k].default[:1] for k in ("mean", "std")} | dict(given)
+        return given
+
+    @model_validator(mode="after")
+    def _channels(self) -> ModelSpec:
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.in_chans:
+                raise ValueError(
+                    f"{name} of model '{self.name}' must hold a number for each channel, {self.in_chans} of them. Got "
+                    f"{list(getattr(self, name))}. For a network of grey images, state in_chans: 1."
+                )
+        if self.args.get("in_chans", self.in_chans) != self.in_chans:
+            raise ValueError(
+                f"args of model '{self.name}' must leave out in_chans. Got {self.args['in_chans']!r}. State it beside "
+                "args, in_chans: 1, so that images are turned to grey."
+            )
+        return self
 
     @model_validator(mode="after")
     def _finite_arguments(self) -> ModelSpec:
@@ -241,6 +266,7 @@ class ModelSpec(Spec):
     def architecture(self) -> tuple[str, ...]:
         """What models share whose learning rate may be chosen together; untrained ones are apart."""
         own = (self.arch, self.args, self.edits, self.input_size, self.family, self.weights == "random")
+        own += (self.in_chans,) if self.in_chans != 3 else ()
         return tuple(repr(part) for part in own)
 
     def identity(self, *leave_out: str) -> dict[str, Any]:

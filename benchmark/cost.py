@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from benchmark.absent import together
 from benchmark.config import ModelSpec
 from benchmark.plan import FORWARD, IMAGES, SECONDS, Cell, Plan, passes, weigh
 from benchmark.store import Damaged, Store
@@ -167,12 +168,13 @@ def _summary(stages: Mapping[str, Work], workers: int, measured: int) -> list[st
 
 def _absent(made: Plan) -> list[str]:
     """What is missing and where to put it, things that are missing for the same reason together."""
+    models = {f"bank.{t.model.name}": t.model for t in made.transfers if t.model.source_data is None}
+    shared = together(made.absent, models)
     reasons: dict[str, list[str]] = {}
     for name, reason in made.absent.items():
-        reasons.setdefault(_general(reason), []).append(name)
+        reasons.setdefault(_general(shared.get(name, reason)), []).append(name)
     if not reasons:
         return []
-    models = {f"bank.{t.model.name}": t.model for t in made.transfers if t.model.source_data is None}
     fetched = sum((model.parameters or 0) * 4 / 1e6 for name, model in models.items() if name in made.absent)
     size = f"; the weights are about {fetched:,.0f} MB" if fetched else ""
     lines = [f"missing: {len(made.absent)} things that the run needs and that are not here{size}"]

@@ -54,14 +54,18 @@ def to_device(module: nn.Module, spec: ModelSpec, device: torch.device) -> nn.Mo
 def normaliser(spec: ModelSpec, device: torch.device) -> Callable[[Tensor], Tensor]:
     """A function from pixels (n, 3, h, w), 0 to 255, to the model's input: float32, its mean and deviation.
 
-    It keeps the layout, works in place on float pixels, and leaves uint8 ones alone.
+    It keeps the layout, works in place on float pixels, and leaves uint8 ones alone. For a network of grey images the
+    input is (n, 1, h, w), the luma of ITU-R BT.601 as Pillow has it, not rounded.
     """
-    std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
-    mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=device).view(1, -1, 1, 1)
+    mean = torch.tensor(spec.mean, device=device).view(1, -1, 1, 1)
     scale, shift = 1 / (255 * std), mean / std
 
     def normalise(pixels: Tensor) -> Tensor:
         values = pixels.to(torch.float32)
+        if spec.in_chans == 1:
+            red, green, blue = values.unbind(1)
+            return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(1).mul_(scale).sub_(shift)
         if values.is_cuda or values.stride(1) != 1:
             return values.mul_(scale).sub_(shift)
         # channels last: a CPU goes along rows of pixels many times as fast as along three values at a time

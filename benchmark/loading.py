@@ -19,10 +19,10 @@ def lines(spec: ModelSpec, n_classes: int, weights: Path | None = None, source_c
     kind, _, what = spec.weights.partition(":")
     classes = source_classes or n_classes
     again = [] if classes == n_classes else [f"model.reset_classifier({n_classes})"]
-    if spec.arch.startswith("torchvision."):
+    if spec.arch.startswith("torchvision.") or spec.own_network:
         return _with_this_project(spec, n_classes)
     if kind in ("timm", "hf-hub", "local-dir"):
-        options = {"pretrained": True, "num_classes": n_classes, **spec.args}
+        options = {"pretrained": True, "num_classes": n_classes, **spec.args, **_channels(spec)}
         return _shaped(spec, _call("timm.create_model", what if kind == "timm" else spec.weights, options))
     made = _shaped(spec, _built(spec, classes))
     if kind == "random":
@@ -48,10 +48,14 @@ def _with_this_project(spec: ModelSpec, n_classes: int) -> list[str]:
 
 
 def _built(spec: ModelSpec, classes: int) -> str:
-    options = {"num_classes": classes, **spec.args}
+    options = {"num_classes": classes, **spec.args, **_channels(spec)}
     if "." in spec.arch:  # a class in timm
         return _call(spec.arch, None, options)
     return _call("timm.create_model", spec.arch, options)
+
+
+def _channels(spec: ModelSpec) -> dict[str, int]:
+    return {} if spec.in_chans == 3 else {"in_chans": spec.in_chans}
 
 
 def _call(function: str, first: str | None, options: dict[str, Any]) -> str:

@@ -79,9 +79,29 @@ def build(spec: ModelSpec, n_classes: int) -> nn.Module:
 
 def create(spec: ModelSpec) -> nn.Module:
     """The architecture with its edits and a head of one class, which does not shift the random numbers of the body."""
-    module = _create(spec.arch, _tuples(spec.args), n_classes=1)
+    module = _create(spec.arch, _arguments(spec), n_classes=1)
     _edit(module, spec.edits)
+    _refuse_other_channels(module, spec)
     return _with_features(module, spec)
+
+
+def _refuse_other_channels(module: nn.Module, spec: ModelSpec) -> None:
+    """ValueError for a network of grey images whose first convolution wants other ones."""
+    from torch import nn
+
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    if spec.in_chans != 3 and first is not None and first.in_channels != spec.in_chans:
+        raise ValueError(
+            f"in_chans of model '{spec.name}' must be the channels of its first convolution. Got {spec.in_chans} for "
+            f"'{spec.arch}', which looks at {first.in_channels}. Leave in_chans out, or give the network a parameter "
+            "of that name."
+        )
+
+
+def _arguments(spec: ModelSpec) -> dict[str, Any]:
+    """The architecture's arguments, with the channels of its images where they are not three."""
+    args = _tuples(spec.args)
+    return args if spec.in_chans == 3 else args | {"in_chans": spec.in_chans}
 
 
 def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
@@ -102,6 +122,8 @@ def _create(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.
                 args = {k: v for k, v in args.items() if k != "arch_def"} | {"block_args": blocks}
             if arch.startswith(("timm.", TORCHVISION)) or _takes(make, "num_classes"):
                 args = {"num_classes": n_classes} | args
+            if not _takes(make, "in_chans"):  # a network of one's own that has the channels of its kernels
+                args = {k: v for k, v in args.items() if k != "in_chans"}
             made = make(**args)
             if not isinstance(made, nn.Module):
                 raise TypeError(f"{arch} gives no torch.nn.Module")
@@ -236,7 +258,7 @@ def _with_features(module: nn.Module, spec: ModelSpec) -> nn.Module:
         )
     from benchmark.networks import Headed
 
-    return Headed(module, spec.input_size)
+    return Headed(module, spec.input_size, spec.in_chans)
 
 
 def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
@@ -306,7 +328,7 @@ def describe(spec: ModelSpec) -> dict[str, int]:
     import torch
 
     module = build(spec, 1)
-    images = torch.zeros(1, 3, spec.input_size, spec.input_size)
+    images = torch.zeros(1, spec.in_chans, spec.input_size, spec.input_size)
     with torch.inference_mode():
         features, _ = features_and_logits(module.eval(), images)
     return {
@@ -578,8 +600,8 @@ def _through_timm(spec: ModelSpec, state: dict[str, torch.Tensor]) -> tuple[nn.M
     classes = _classes_in(spec, state)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", spec.seed))
-        if _is_path(spec.arch):
-            module = _create(spec.arch, _tuples(spec.args), n_classes=classes or 1)
+        if _is_path(spec.arch) or spec.in_chans != 3:  # timm would make a sum or copies of another kernel's channels
+            module = _create(spec.arch, _arguments(spec), n_classes=classes or 1)
             _fill(spec, module, state)
         else:
             module = _converted(spec, state, classes)

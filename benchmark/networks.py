@@ -168,17 +168,17 @@ class Headed(nn.Module):
     """A body that ends in features or feature maps, averaged over places, with a linear map of one class after it.
 
     body   has `forward_features`, and perhaps timm's `forward_head(x, pre_logits=True)`
-    size   side in pixels of the images that tell how many features there are
+    size   side in pixels of the images that tell how many features there are, and `channels` of them
     """
 
     features_from = "classifier"
 
-    def __init__(self, body: nn.Module, size: int):
+    def __init__(self, body: nn.Module, size: int, channels: int = 3):
         super().__init__()
         self.body = body.eval()
         device = next(body.parameters()).device
         with torch.no_grad():
-            width = self.features(torch.zeros(1, 3, size, size, device=device)).shape[1]
+            width = self.features(torch.zeros(1, channels, size, size, device=device)).shape[1]
         self.classifier = nn.Linear(width, 1, device=device)
         self.train()
 

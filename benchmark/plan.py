@@ -23,6 +23,10 @@ from benchmark.store import Store, file_digest, key_of
 VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score": 4}
 """Raised by hand when a stage's code changes what it returns."""
 
+NETWORKS = {"CifarResNet": 1, "MiniXception": 1, "DoodleNet": 1, "SqueezeNet": 1}
+"""The version of each network of benchmark.networks, raised by hand when an edit there changes what it computes: the
+cells of its models, and of no others, are made anew. Version 1 is left out of keys."""
+
 SECONDS = {"pack": 3.0, "weights": 30.0, "tune": 8.0, "truth": 5.0, "probe": 1.0, "score": 0.1}
 """Rough costs of a cell, for the estimate before anything of a stage was measured."""
 IMAGES = {"tune": 8000, "truth": 4000}
@@ -390,12 +394,15 @@ def code_of(function: Any, path: str) -> str:
     return key_of({name: file_digest(file) for name, file in sorted(files.items())})
 
 
-def network_code(model: ModelSpec) -> dict[str, str]:
-    """Fingerprint of the code behind a stranger's network, as {"code": …}; nothing for timm's, torchvision's and ours.
+def network_code(model: ModelSpec) -> dict[str, str | int]:
+    """What a network's code adds to keys; nothing for timm's and torchvision's, which are known by their names.
 
-    Those are known by their names: `VERSIONS` is raised where ours change what they compute.
+    Of a stranger's the fingerprint of its files, as {"code": …}; of ours the version in `NETWORKS`, beyond the first.
     """
-    if not model.own_network or model.arch.startswith("benchmark."):
+    if model.arch.startswith("benchmark.networks."):
+        version = NETWORKS.get(model.arch.rpartition(".")[2], 1)
+        return {} if version == 1 else {"network": version}
+    if not model.own_network:
         return {}
     files = _files_behind({model.arch.partition(".")[0]}, model.arch)
     return {"code": key_of({name: file_digest(file) for name, file in sorted(files.items())})}

@@ -24,6 +24,7 @@ from benchmark.files import put, writable
 from benchmark.userdata import ENOUGH
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
+                         [trust=<network>]
 
 model is what a search with a budget wrote; folders are searched at any depth."""
 BATCH = 64
@@ -35,6 +36,9 @@ class Settings(Spec):
     model: Path = Field(description="the checkpoint, model.safetensors")
     out: Path | None = Field(None, description="also write image, class, probability and those of all classes as CSV")
     device: str = Field("auto", description="auto, cpu or cuda")
+    trust: str | None = Field(
+        None, description="a network of your own that the checkpoint may name: my_package.my_module.MyNet"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +64,7 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
     if chosen.out:
         writable(chosen.out, folder=False)
-    trained.read(chosen.model)
+    trained.read(chosen.model, chosen.trust)
     files = find(images)
     import torch  # takes seconds, which a refusal need not wait for
 
@@ -68,7 +72,7 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
 
     if chosen.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
-    module, about = trained.load(chosen.model)
+    module, about = trained.load(chosen.model, chosen.trust)
     place = "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"
     module = finetune.to_device(module, about.spec, torch.device(place))
     read, unreadable, found = [], [], []

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark import cli, files
+from benchmark import absent, cli, files
 from benchmark.config import ConfigError, Experiment
 from benchmark.cost import describe
 from benchmark.executor import resolve_devices, worker_count
@@ -56,7 +56,8 @@ def run(experiments: Sequence[Experiment]) -> int:
         print(describe(made, store, workers, first.executor.device))
         return 0
     files.writable(first.paths.out, folder=True, name="paths.out")
-    for reason in made.unavailable.values():
+    bank = {name: model for e in experiments for name, model in e.bank.items()}
+    for reason in absent.sentences(made.unavailable, bank):
         print(f"unavailable: {reason}", file=sys.stderr)
     columns = _columns(experiments)
     by_transfer = [names for names, one in zip(columns, plans, strict=True) for _ in one.transfers]

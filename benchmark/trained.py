@@ -7,6 +7,7 @@ Everything else is text in the file's metadata.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,10 @@ FORMAT = "diverse-model-selection checkpoint 1"
 KNOWN = ("timm.", "torchvision.", "benchmark.networks.")  # where an architecture that a file names may come from
 SPEC = ("name", "arch", "args", "edits", "input_size", "crop_pct", "mean", "std", "family", "layers", "licence")
 """The fields of a model that its checkpoint holds: those that build it and feed it."""
-MORE = ("features_from",)
+MORE = ("features_from", "in_chans")
 """Fields that a checkpoint of an earlier version does not have."""
+TEXT = ("name", "arch", "family", "licence", "features_from")
+"""What a file holds as it stands; all else is JSON."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,15 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
     }
     if bad := [n for n, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]:
         raise ValueError(f"weights must be finite to be kept. Got NaN or infinity in '{bad[0]}'.")
+    colour = "RGB" if about.spec.in_chans == 3 else "grey (0.299 R + 0.587 G + 0.114 B)"
     memory = "contiguous" if about.spec.family == "transformer" else "channels_last"
     metadata = about.spec.model_dump(mode="json", include={*SPEC, *MORE}) | {
         "format": FORMAT,
         "class_names": about.class_names,
         "multilabel": about.multilabel,
         "pack_size": about.pack_size,
-        "layout": f"float32 (n, 3, h, w), RGB, pixels / 255, then (x - mean) / std; in memory {memory}",
+        "layout": f"float32 (n, {about.spec.in_chans}, h, w), {colour}, pixels / 255, then (x - mean) / std; "
+        f"in memory {memory}",
         "data": dict(data),
         "test": about.test,
         "provenance": about.provenance,
@@ -73,15 +78,19 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
 
 
 def code(spec: ModelSpec, n_classes: int, file: str = "model.safetensors") -> str:
-    """Python that loads the file with timm alone, where timm has the architecture."""
+    """Python that loads the file, with timm alone where timm has the architecture."""
     from benchmark.loading import lines
 
     made = lines(spec.model_copy(update={"weights": "random", "init": None}), n_classes)
     return "\n".join(["from safetensors.torch import load_file", *made, f"model.load_state_dict(load_file({file!r}))"])
 
 
-def read(file: Path) -> Checkpoint:
-    """What a checkpoint says about itself; ConfigError for a file that is none. The weights are not read."""
+def read(file: Path, trust: str | None = None) -> Checkpoint:
+    """What a checkpoint says about itself; ConfigError for a file that is none. The weights are not read.
+
+    trust  the one network outside timm, torchvision and this project, by its whole dotted path, that the file may name:
+           a file may come from anywhere, and what it names is imported and called with the arguments that it gives
+    """
     from safetensors import SafetensorError, safe_open
 
     if not file.is_file():
@@ -104,16 +113,13 @@ def read(file: Path) -> Checkpoint:
         )
     try:
         facts = {
-            k: v if k in ("name", "arch", "family", "licence") else json.loads(v)
+            k: v if k in TEXT and v != "null" else json.loads(v)
             for k, v in text.items()
             if k not in ("format", "layout", "timm")
         }
         spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC}, **{k: facts[k] for k in MORE if k in facts})
-        if "." in spec.arch and not spec.arch.startswith(KNOWN):  # a file may come from anywhere; loading would run it
-            raise ConfigError(
-                f"arch of '{file}' must be of timm, torchvision or {KNOWN[-1][:-1]}. Got '{spec.arch}', which loading "
-                "would import and run. Build that network yourself, and load the file's tensors into it."
-            )
+        if "." in spec.arch and not spec.arch.startswith(KNOWN):
+            _refuse_untrusted(file, spec, trust)
         _complete(facts)
         return Checkpoint(spec, *(facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")))
     except ValidationError as error:
@@ -121,6 +127,19 @@ def read(file: Path) -> Checkpoint:
         raise ConfigError(f"model must have whole metadata. Got '{file}' where {said}. Make it again.") from None
     except (KeyError, ValueError) as error:  # JSON's complaints are ValueErrors
         raise ConfigError(f"model must have whole metadata. Got '{file}' without it: {error}. Make it again.") from None
+
+
+def _refuse_untrusted(file: Path, spec: ModelSpec, trust: str | None) -> None:
+    """ConfigError unless the network that a file names is the one that the caller named, and can be imported."""
+    first = spec.arch.partition(".")[0]
+    if trust != spec.arch:
+        said = f"Got '{spec.arch}', which loading would import and run"
+        said += f", and trust={trust}. Is it the right file?" if trust else ". If you know that code, add trust=<arch>."
+        raise ConfigError(f"arch of '{file}' must be of timm, torchvision or {KNOWN[-1][:-1]}. {said}")
+    if first in sys.stdlib_module_names:
+        raise ConfigError(f"trust must name a network of your own. Got '{trust}', which is Python's own.")
+    if not spec.own_network:
+        raise ConfigError(f"trust must name a network on PYTHONPATH. Got '{trust}', and no package '{first}' there.")
 
 
 def _complete(facts: Mapping[str, Any]) -> None:
@@ -136,13 +155,13 @@ def _complete(facts: Mapping[str, Any]) -> None:
         raise ValueError(f"{wrong[0]} is {str(facts[wrong[0]])[:60]!r}")
 
 
-def load(file: Path) -> tuple[nn.Module, Checkpoint]:
-    """The trained model in evaluation mode on the CPU, and what the file says about it. Raises ConfigError."""
+def load(file: Path, trust: str | None = None) -> tuple[nn.Module, Checkpoint]:
+    """The trained model in evaluation mode on the CPU, and what the file says about it; see `read`."""
     from safetensors.torch import load_file
 
     from benchmark import checkpoints, models
 
-    about = read(file)
+    about = read(file, trust)
     try:
         module = models.build(about.spec, len(about.class_names))
         module.load_state_dict(checkpoints.sound(load_file(file), file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     spoilt = {
         "args": ('{"pretrained": true}', r"where args of model 'resnet10' must leave out pretrained\. Got True"),
         "arch": ("hf-hub:timm/resnet18", r"must fit 'hf-hub:timm/resnet18'\. Got arch must be a timm architecture"),
-        "mean": ("[0.5]", r"where mean\.1 must be given"),
+        "mean": ("[0.5]", r"where mean of model 'resnet10' must hold a number for each channel, 3 of them"),
         "class_names": ("3", "class_names is '3'"),
         "pack_size": ("null", "pack_size is 'None'"),
         "test": ("{}", "test is '{}'"),
@@ -130,6 +131,60 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
         save_file(bad, tmp_path / "spoilt.safetensors", metadata=metadata)
         with pytest.raises(ConfigError, match=rf"must be real, finite numbers\. Got {said} in 'conv1\.0\.weight'"):
             trained.load(tmp_path / "spoilt.safetensors")
+
+
+STRANGE = """
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self, width, num_classes=3):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, width, 3), nn.Linear(width, num_classes)
+    def forward(self, x):
+        return self.out(self.conv(x).relu().mean((2, 3)))
+"""
+
+
+def test_a_network_of_ones_own_is_predicted_with_once_it_is_named(images: Path, tmp_path: Path, monkeypatch, capsys):
+    """The file names what loading would import: nothing of it runs before the command names the same."""
+    (tmp_path / "own_nets.py").write_text(STRANGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ModelSpec(
+        name="mine",
+        arch="own_nets.Own",
+        args={"width": 4},
+        features_from="out",
+        weights="random",
+        layers=2,
+        input_size=16,
+    )
+    file, module = save(tmp_path, own)
+    with safe_open(file, framework="numpy") as opened:
+        lines = opened.metadata()["timm"]
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(lines, names)
+    torch.testing.assert_close(names["model"].out.weight, module.out.weight)
+    sys.modules.pop("own_nets")
+    assert predict.main([f"model={file}", str(images)]) == 2
+    assert "Got 'own_nets.Own', which loading would import and run. If you know that code" in capsys.readouterr().err
+    assert predict.main([f"model={file}", str(images), "trust=own_nets"]) == 2, "a package is not one network"
+    assert "and trust=own_nets. Is it the right file?" in capsys.readouterr().err
+    assert "own_nets" not in sys.modules
+    assert predict.main([f"model={file}", str(images), "trust=own_nets.Own"]) == 0
+    assert "mine, 3 classes" in capsys.readouterr().out
+    torch.testing.assert_close(trained.load(file, "own_nets.Own")[0].conv.weight, module.conv.weight)
+    sys.modules.pop("own_nets")
+
+
+def test_what_is_trusted_must_be_a_network_that_is_here(tmp_path: Path) -> None:
+    file, _ = save(tmp_path, spec(**SMALL))
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    for arch, said in {"os.system": "which is Python's own", "no_such.Net": "no package 'no_such' there"}.items():
+        save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors", metadata=metadata | {"arch": arch})
+        with pytest.raises(ConfigError, match=rf"trust must name a network .*Got '{arch}', .*{said}"):
+            trained.read(tmp_path / "foreign.safetensors", trust=arch)
 
 
 # --- predicting -------------------------------------------------------------------------------------------------
