@@ -201,7 +201,7 @@ def test_later_fields_are_these():
         return [spec, *(s for c in spec.__subclasses__() if c.__module__ == "benchmark.config" for s in family(c))]
 
     assert {s.__name__: s.later for s in family(Spec) if s.later} == {
-        "ModelSpec": ("init", "crop_pct", "features_from"),
+        "ModelSpec": ("init", "crop_pct", "features_from", "in_chans"),
         "OptimiserSpec": ("decay_products",),
         "RecipeSpec": ("steps_tried", "milestones", "mixup", "by_data"),
     }

@@ -188,9 +188,9 @@ def test_released_weights_fill_their_networks_and_give_finite_features(name: str
     assert models.body_parameters(module) == entry["parameters"]
     size = min(64, spec.input_size)
     with torch.inference_mode():
-        features, _ = models.features_and_logits(
-            module.eval(), torch.linspace(-1, 1, 3 * size**2).view(1, 3, size, size)
-        )
+        pixels = torch.linspace(0, 1, 3 * size**2).view(1, 3, size, size)
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.mean, spec.std))
+        features, _ = models.features_and_logits(module.eval(), (pixels - mean) / std)
     assert torch.isfinite(features).all()
     assert features.std() > 0
     head = models.head_parameters(module)[0]
