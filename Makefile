@@ -30,8 +30,8 @@ slow: .venv/ready ## the long tests
 torture: .venv/ready ## killed runs, damaged files, overlapping runs, malformed options; figures to docs/torture.md
 	$(PY) scripts/torture.py minutes=$(or $(MINUTES),4) seed=$(or $(SEED),0) out=docs/torture.md
 
-lint: .venv/ready ## ruff
-	$(PY) -m ruff check . && $(PY) -m ruff format --check .
+lint: .venv/ready ## ruff, and the contracts of what may import what
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && .venv/bin/lint-imports
 
 # OFFICIAL: options of scripts/fetch_official.py, e.g. OFFICIAL='probes=~/probes.zip tables=<folder>'
 reproduce-paper: .venv/ready ## the paper's tables: SCALE=mini from own ground truth, SCALE=official from the released probes
@@ -52,10 +52,10 @@ results: .venv/ready ## all tables of results/ again from the released ground tr
 	$(PY) scripts/make_results.py $(if $(DATA),data=$(DATA)) $(if $(PUBLISHED),published=$(PUBLISHED)) $(if $(MORE),more=$(MORE))
 
 bench: .venv/ready ## speed, as ratios against baselines of the same run
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench.py
-	$(PY) scripts/bench_bootstrap.py
-	$(PY) scripts/bench_ray.py
-	$(PY) scripts/bench_training.py
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench/bench.py
+	$(PY) scripts/bench/bench_bootstrap.py
+	$(PY) scripts/bench/bench_ray.py
+	$(PY) scripts/bench/bench_training.py
 
 # GPU: overrides as for benchmark.run, e.g. GPU='experiment=small paths.data=<packs>'; again until nothing is left
 gpu: .venv/ready ## the tests that need CUDA, then ground truth on one CUDA device (the embedded bank, or GPU='experiment=…')

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmark.provenance import commit  # noqa: E402 - imports nothing that a build lacks
 
-RUNS, TABLES = ("diverse_all", "rank", "small"), ("truth", "scores", "status")  # benchmark.transfers reads them
+RUNS, TABLES = ("diverse_all", "rank", "small"), ("truth", "scores", "status")  # benchmark.ranking.transfers reads them
 SHIPPED = ("conf/**/*", "results/released/**/*", *(f"results/{r}/{t}.parquet" for r in RUNS for t in TABLES))
 
 

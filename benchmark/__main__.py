@@ -7,7 +7,7 @@ import os
 import sys
 
 from benchmark import surroundings
-from benchmark.config import did_you_mean
+from benchmark.errors import did_you_mean
 
 COMMANDS = {
     "run": "fine-tune what has no ground truth yet, score every model on every target, print how well scores predict",

@@ -9,10 +9,11 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.config import ConfigError
+from benchmark.errors import ConfigError
 from benchmark.wording import said
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ FULL = {
 """Why nothing more can be written there, whatever it is."""
 CLOSED = {errno.EACCES: "no permission", errno.EPERM: "no permission", errno.ENOTDIR: "a file in its path"}
 CLOSED |= {errno.EISDIR: "a folder of this name", errno.EEXIST: "a file of this name", errno.EIO: "a failing disk"}
+
 CLOSED |= {errno.ENAMETOOLONG: "a name that is too long"}
 """Why one file cannot be read or written."""
 
@@ -47,7 +49,7 @@ def put(path: Path, content: str | bytes) -> None:
 
 def put_record(path: Path, facts: Mapping[str, Any]) -> None:
     """Facts for a later run as JSON, with a checksum of their own, so that `record` notices any damage."""
-    held = json.loads(json.dumps(dict(facts)))
+    held = json.loads(json.dumps({key: value for key, value in facts.items() if key != CHECKSUM}))
     put(path, json.dumps({**held, CHECKSUM: _checksum(held)}, indent=1, sort_keys=True) + "\n")
 
 
@@ -221,3 +223,20 @@ def writable(path: Path, folder: bool, name: str = "out") -> None:
         raise ConfigError(f"{name} must lie in a folder. Got '{path}' below the file '{place}'. Give another path.")
     if not os.access(place, os.W_OK):
         raise ConfigError(f"{name} must be where files may be written. Got '{path}'. Give another path.")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The same of a file from outside, which is read once a process unless its size or time of change differ."""
+    facts = path.stat()
+    return _digest_once(str(path), facts.st_size, facts.st_mtime_ns)
+
+
+@cache
+def _digest_once(path: str, _size: int, _modified: int) -> str:
+    return digest(Path(path))

@@ -10,18 +10,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark import absent, cli, files
-from benchmark.config import ConfigError, Experiment
-from benchmark.cost import describe
-from benchmark.executor import resolve_devices, worker_count
-from benchmark.executor import run as execute
-from benchmark.failures import failures
-from benchmark.plan import Cell, Plan, draw_seeds, merge, plan, scoring_seed
-from benchmark.progress import Display, duration
-from benchmark.store import Damaged, Store
+from benchmark import files
+from benchmark.cells.cost import describe
+from benchmark.cells.plan import Cell, Plan, merge
+from benchmark.cells.planner import plan
+from benchmark.cells.store import Damaged, Store
+from benchmark.config import cli
+from benchmark.config.experiment import Experiment
+from benchmark.errors import ConfigError
+from benchmark.execution.compute import run as execute
+from benchmark.execution.local import resolve_devices, worker_count
+from benchmark.execution.progress import Display
+from benchmark.models import absent
+from benchmark.scoring.draws import draw_seeds, scoring_seed
+from benchmark.tables.failures import failures
+from benchmark.wording import duration
 
 if TYPE_CHECKING:
-    from benchmark.tables import Tables
+    from benchmark.tables.gather import Tables
 
 SWEPT = ("bank", "target", "source", "method", "probe", "reference")
 """What the points of a sweep may differ in: rows and columns of the merged table tell them apart."""
@@ -65,11 +71,11 @@ def run(experiments: Sequence[Experiment]) -> int:
     with files.together():
         code = _report(experiments, tables, columns)
     if first.logger:
-        from benchmark.tracking import log
+        from benchmark.reporting.tracking import log
 
         log(experiments, tables)
     if first.truth.verify:
-        from benchmark.verify import verify
+        from benchmark.execution.verify import verify
 
         code |= not verify(first, made, store)
     if failed:
@@ -88,7 +94,7 @@ def _refuse_unknown_architectures(missing: Sequence[Cell]) -> None:
     }
     if not models:
         return
-    from benchmark.models import unknown_architecture
+    from benchmark.models.architecture import unknown_architecture
 
     problems = [
         f"arch of model '{model.name}' must be an architecture of timm or torchvision. {why}"
@@ -103,7 +109,7 @@ def _complete(
     made: Plan, store: Store, first: Experiment, columns: Sequence[Mapping[str, str]]
 ) -> tuple[dict[str, str], Tables]:
     """Compute what is missing and read the tables; a cell found damaged on reading sends us round again."""
-    from benchmark.tables import gather  # with it comes pandas, which a refusal need not wait for
+    from benchmark.tables.gather import gather  # with it comes pandas, which a refusal need not wait for
 
     failed: dict[str, str] = {}
     while True:
@@ -130,10 +136,11 @@ def _damaged(made: Plan, store: Store) -> Iterator[Damaged]:
 
 
 def _report(experiments: Sequence[Experiment], tables: Tables, columns: Sequence[Mapping[str, str]]) -> int:
-    from benchmark import provenance, report
+    from benchmark import provenance
+    from benchmark.reporting import folder
 
     first = experiments[0]
-    return report.write(
+    return folder.write(
         tables,
         first.paths.out,
         title=first.name,

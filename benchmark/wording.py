@@ -2,6 +2,53 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
+from benchmark.errors import ConfigError
+
+
+def plural(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"
+
+
+def verb_for(n: int, one: str, many: str) -> str:
+    return one if n == 1 else many
+
+
+SHOWN = 10  # offending files or rows that an error message names
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
+
+
+def duration(seconds: float) -> str:
+    """`7 s`, `3 min 20 s`, `2 h 05 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(budget: str | float) -> float:
+    """`30m`, `1h30m`, `90s` or a number of seconds."""
+    text = str(budget).strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        parts = [(text, "s")]
+    if not parts or "".join(n + u for n, u in parts) not in (text, text + "s") or not any(float(n) for n, _ in parts):
+        raise ConfigError(f"budget must be a time, for instance 30m, 1h30m or 900s. Got '{budget}'.")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
 LONGEST = 500
 """Characters of somebody's message that a table or a line of output holds."""
 

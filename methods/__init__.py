@@ -4,7 +4,6 @@ Every function is here under its own name, so `methods.parc` is the function and
 """
 
 from methods.baselines import heuristic, layers, parameters, random, source_accuracy
-from methods.capabilities import Capabilities, capabilities, estimator, estimators
 from methods.cka import cka
 from methods.dds import dds
 from methods.effective_rank import effective_rank, stable_rank
@@ -16,7 +15,6 @@ from methods.knn import knn
 from methods.lda import lda
 from methods.leep import leep
 from methods.lfc import lfc
-from methods.linalg import Factorisation, Features, as_features
 from methods.logistic import logistic
 from methods.logme import logme
 from methods.ncc import ncc
@@ -29,8 +27,10 @@ from methods.ped import ped
 from methods.ridge import ridge
 from methods.rsa import rsa
 from methods.sa import sa
-from methods.score import Score
 from methods.sfda import sfda
+from methods.shared.capabilities import Capabilities, capabilities, estimator, estimators
+from methods.shared.linalg import Factorisation, Features, as_features
+from methods.shared.score import Score
 from methods.silhouette import silhouette
 from methods.tmi import tmi
 from methods.transrate import transrate

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.score import Score, not_applicable
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.score import Score, not_applicable
 
 
 @estimator(labels=(), deterministic=False, min_samples=0, min_classes=0, cost="O(1)")

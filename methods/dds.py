@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import same_length
-from methods.linalg import PCA, Features, inverse_norms, reduced
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import same_length
+from methods.shared.linalg import PCA, Features, inverse_norms, reduced
+from methods.shared.score import Score, degenerate, insufficient
 
 
 @estimator(

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.checks import choice
-from methods.labels import class_index, multilabel
-from methods.score import Score
+from methods.shared.checks import choice
+from methods.shared.labels import class_index, multilabel
+from methods.shared.score import Score
 
 if TYPE_CHECKING:
     from torch import Tensor

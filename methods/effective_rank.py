@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.linalg import Features, as_features
-from methods.score import Score, degenerate
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.linalg import Features, as_features
+from methods.shared.score import Score, degenerate
 
 RANKME_EPS = 1e-7
 

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice, same_length
-from methods.classes import read_classes, read_targets
 from methods.lda import lda
-from methods.linalg import SAME, Features, as_features
 from methods.ncc import ncc
-from methods.score import Score, degenerate, insufficient, not_applicable
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice, same_length
+from methods.shared.classes import read_classes, read_targets
+from methods.shared.linalg import SAME, Features, as_features
+from methods.shared.score import Score, degenerate, insufficient, not_applicable
 
 WEIGHTS = {"energy": 0.15, "classification": 0.85, "regression": 0.85}
 RELEASED_TAIL = 0.005
@@ -108,7 +108,7 @@ def etran(
     compat         "etran": energies of the features instead of logits, of the lowest 0.5 % (at least one:
                    the release takes none of fewer than 200 images), and `ncc` for `lda`
     returns        0.15 · energy + 0.85 · the other term as they are; over a bank,
-                   `methods.bank.finished` moves each to [0, 1] first, as the published score does; higher
+                   `methods.shared.bank.finished` moves each to [0, 1] first, as the published score does; higher
                    predicts better
     parts          energy, and classification (`lda`) or regression (`least_squares`)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from methods.capabilities import EVERY, applied, capabilities, estimator, named
-from methods.linalg import Features, as_features
-from methods.score import Score
+from methods.shared.capabilities import EVERY, applied, capabilities, estimator, named
+from methods.shared.linalg import Features, as_features
+from methods.shared.score import Score
 
 Fused = Mapping[str, Mapping[str, Any] | None]
 FUSED: Fused = MappingProxyType({"parc": {"n_dims": 32, "pca": "exact"}, "logme": {}, "knn": {}})
@@ -26,7 +26,7 @@ def rank_fusion(features: ArrayLike | Features, labels: ArrayLike, of: Fused = F
     of        estimators of features and labels by name, each with its parameters ({} or null for none); of
               those, none that is itself combined over a bank
     returns   mean of the fused scores as they are, which means nothing across units: over a bank,
-              `methods.bank.finished` takes each part's rank first (1/m to 1, ties averaged); higher predicts
+              `methods.shared.bank.finished` takes each part's rank first (1/m to 1, ties averaged); higher predicts
               better
     parts     one a fused estimator. One whose status is not ok is left out for that model, and named
 
@@ -47,7 +47,7 @@ def z_fusion(features: ArrayLike | Features, labels: ArrayLike, of: Fused = FUSE
     labels    as the fused estimators take them
     of        as in `rank_fusion`
     returns   mean of the fused scores as they are, which means nothing across units: over a bank,
-              `methods.bank.finished` standardises each part first (ddof 0), so that one outlying model can
+              `methods.shared.bank.finished` standardises each part first (ddof 0), so that one outlying model can
               outweigh the rest; higher predicts better
     parts     as in `rank_fusion`
 
@@ -65,7 +65,9 @@ def _parts(features: ArrayLike | Features, labels: ArrayLike, of: Fused) -> Scor
     functions = {name: named(name) for name in of}
     for name, function in functions.items():
         if (declared := capabilities(function)) and declared.bank:
-            raise ValueError(f"of must name estimators that stand on their own. Got '{name}'. See `methods.bank`.")
+            raise ValueError(
+                f"of must name estimators that stand on their own. Got '{name}'. See `methods.shared.bank`."
+            )
     found = {name: applied(function, features, labels, of[name]) for name, function in functions.items()}
     good = {name: float(score) for name, score in found.items() if score.ok}
     if not good:

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.labels import class_index, multilabel
-from methods.linalg import PCA, Features, class_sums, reduced
-from methods.score import Score, degenerate, insufficient, not_applicable
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.labels import class_index, multilabel
+from methods.shared.linalg import PCA, Features, class_sums, reduced
+from methods.shared.score import Score, degenerate, insufficient, not_applicable
 
 FULL = 1e-6  # reciprocal condition number above which columns are independent beyond doubt
 RCOND = 1e-5  # of the released pseudo-inverse: variances below this share of the largest are dropped

@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice, whole
-from methods.labels import class_index, multi_hot, multilabel
-from methods.linalg import PCA, TIE, Features, measured, reduced
-from methods.score import Score, degenerate, insufficient, not_applicable
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice, whole
+from methods.shared.labels import class_index, multi_hot, multilabel
+from methods.shared.linalg import PCA, TIE, Features, measured, reduced
+from methods.shared.score import Score, degenerate, insufficient, not_applicable
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 

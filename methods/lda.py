@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg, special
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.classes import Classes, read_classes
-from methods.linalg import PCA, Features, reduced
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate, insufficient
 
 Shrinkage = Literal["reference", "ledoit-wolf"] | float
 

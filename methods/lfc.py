@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.classes import Classes, read_classes
-from methods.labels import multi_hot, multilabel
-from methods.linalg import PCA, Features, reduced
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.classes import Classes, read_classes
+from methods.shared.labels import multi_hot, multilabel
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate, insufficient
 
 
 @estimator(

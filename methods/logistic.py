@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg, special
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.labels import class_index, multilabel
-from methods.linalg import PCA, Features, from_gram, reduced
-from methods.score import Score, degenerate, insufficient, not_applicable
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.labels import class_index, multilabel
+from methods.shared.linalg import PCA, Features, from_gram, reduced
+from methods.shared.score import Score, degenerate, insufficient, not_applicable
 
 LEVEL = 1e-6  # of logits that differ by less than this of their size: twenty steps of descent enlarge rounding
 

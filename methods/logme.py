@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.labels import class_index, multi_hot, multilabel
-from methods.linalg import PCA, Features, reduced
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.labels import class_index, multi_hot, multilabel
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate, insufficient
 
 LOG_2PI = float(np.log(2 * np.pi))
 

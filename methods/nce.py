@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice, probabilities
-from methods.labels import class_count, class_index, multilabel
-from methods.score import Score, insufficient, not_applicable
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice, probabilities
+from methods.shared.labels import class_count, class_index, multilabel
+from methods.shared.score import Score, insufficient, not_applicable
 
 
 @estimator(

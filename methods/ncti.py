@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg, special
 
-from methods.capabilities import estimator
-from methods.checks import whole
-from methods.classes import Classes, read_classes
 from methods.lda import Within
-from methods.linalg import Features, as_features
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import whole
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import Features, as_features
+from methods.shared.score import Score, degenerate, insufficient
 
 WEIGHTS = {"ncc": 1.0, "seli": 1.0, "vc": -1.0}
 FLOOR = 1e-10
@@ -31,7 +31,7 @@ def ncti(features: ArrayLike | Features, labels: ArrayLike, n_dims: int = 64) ->
     labels    class ids (n,); multi-label is not applicable
     n_dims    principal components, exact, that the discriminant sees; at most the rank
     returns   ncc + seli - vc of the parts as they are, which ranks models poorly: over a bank,
-              `methods.bank.finished` moves each part to [0, 1] first, as the published index does; higher
+              `methods.shared.bank.finished` moves each part to [0, 1] first, as the published index does; higher
               predicts better. Nuclear norms grow as sqrt(n): compare at equal n only
     parts     ncc   mean posterior of the true class under LDA on the same images, in [0, 1]
               seli  nuclear norm of the centred LDA projection (n, min(c-1, n_dims))

@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice, whole
-from methods.classes import Classes, read_classes
 from methods.leep import leep
-from methods.linalg import Features, as_features
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice, whole
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import Features, as_features
+from methods.shared.score import Score, degenerate, insufficient
 
 Covariance = Literal["auto", "full", "tied", "diag", "spherical"]
 

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from methods.capabilities import estimator
-from methods.checks import choice, probabilities, whole
-from methods.classes import Classes, read_classes
-from methods.linalg import PCA, Features, class_sums, reduced
-from methods.score import Score, degenerate
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice, probabilities, whole
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import PCA, Features, class_sums, reduced
+from methods.shared.score import Score, degenerate
 
 STILL = 1e-9  # largest entry of the gradient at the minimum, in units of the curvature at W = 0
 NEWTON, CONJUGATE = 100, 300  # most steps of Newton's method, and of conjugate gradients in one of them

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import applied, estimator, named
-from methods.checks import whole
-from methods.classes import Classes, read_classes
-from methods.linalg import Features, as_features, sq_distances
-from methods.score import Score, degenerate
+from methods.shared.capabilities import applied, estimator, named
+from methods.shared.checks import whole
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import Features, as_features, sq_distances
+from methods.shared.score import Score, degenerate
 
 LEAST_SD = 1e-3  # of a column that features are standardised by
 TIME = 0.1  # of a step

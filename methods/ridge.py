@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.classes import read_classes, read_targets
-from methods.labels import multi_hot, multilabel
-from methods.linalg import PCA, SAME, Features, average_ranks, reduced
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.classes import read_classes, read_targets
+from methods.shared.labels import multi_hot, multilabel
+from methods.shared.linalg import PCA, SAME, Features, average_ranks, reduced
+from methods.shared.score import Score, degenerate, insufficient
 
 LAMBDAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 

@@ -2,11 +2,11 @@
 
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice, same_length
-from methods.linalg import PCA, Features, Signs, reduced
 from methods.parc import row_ranks, spearman
-from methods.score import Score, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice, same_length
+from methods.shared.linalg import PCA, Features, Signs, reduced
+from methods.shared.score import Score, insufficient
 
 
 @estimator(

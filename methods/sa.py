@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import applied, estimator, named
-from methods.checks import choice
-from methods.classes import Classes, read_classes
-from methods.linalg import PCA, Features, reduced
 from methods.ped import apart, distances
-from methods.score import Score, degenerate
+from methods.shared.capabilities import applied, estimator, named
+from methods.shared.checks import choice
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate
 
 GATE = 1e-9
 

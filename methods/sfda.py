@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg, special
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.classes import Classes, read_classes
 from methods.lda import Shrinkage, Within, posterior_score, published_intensity, shrinkage_checked, within
-from methods.linalg import PCA, Features, reduced
-from methods.score import Score, degenerate
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.classes import Classes, read_classes
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate
 
 
 @estimator(

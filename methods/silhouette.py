@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.checks import choice
-from methods.classes import Classes, read_classes
 from methods.knn import Metric, metric_space
-from methods.labels import multi_hot
-from methods.linalg import PCA, Features, reduced, sq_distances
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import choice
+from methods.shared.classes import Classes, read_classes
+from methods.shared.labels import multi_hot
+from methods.shared.linalg import PCA, Features, reduced, sq_distances
+from methods.shared.score import Score, degenerate, insufficient
 
 ROWS = 1024  # images at a time: what is held beside the Gram matrix is ROWS · n
 

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from methods.capabilities import estimator
-from methods.checks import whole
-from methods.classes import read_classes
-from methods.linalg import PCA, Features, reduced
-from methods.score import Score, degenerate, insufficient
+from methods.shared.capabilities import estimator
+from methods.shared.checks import whole
+from methods.shared.classes import read_classes
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate, insufficient
 
 
 @estimator(

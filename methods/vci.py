@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.capabilities import estimator
-from methods.classes import read_classes
 from methods.hscore import hscore
-from methods.linalg import PCA, Features, reduced
-from methods.score import Score, degenerate
+from methods.shared.capabilities import estimator
+from methods.shared.classes import read_classes
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.score import Score, degenerate
 
 
 @estimator(

@@ -19,8 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import Field
 
-from benchmark import cli, published
-from benchmark.config import ConfigError, Spec
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
+from benchmark.files import put
+from benchmark.literature import sources
 
 TABLES = {"parc_controlled": "controlled.csv", "parc_all": "all.csv"}
 LARGEST = 20 << 30  # bytes of all probes together
@@ -37,16 +40,16 @@ def table(stem: str, out: Path, local: Path | None) -> Path:
     name = TABLES[stem]
     out.mkdir(parents=True, exist_ok=True)
     if local is None:
-        published.fetch(stem, out).replace(out / name)
+        sources.fetch(stem, out).replace(out / name)
         return out / name
     here = next((p for p in (local / name, local / f"{stem}.csv") if p.is_file()), None)
     if here is None:
         raise ValueError(f"tables must be a folder with {name}. Got {local}.")
     content = here.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != published.SOURCES[stem].sha256:
-        raise ValueError(f"{here} must have SHA-256 {published.SOURCES[stem].sha256}. Got {found}.")
-    published.correlate.put(out / name, content)
+    if found != sources.SOURCES[stem].sha256:
+        raise ValueError(f"{here} must have SHA-256 {sources.SOURCES[stem].sha256}. Got {found}.")
+    put(out / name, content)
     return out / name
 
 

@@ -3,9 +3,9 @@
     python scripts/gpu.py [experiment=diverse …]       # overrides as for benchmark.run
 
 Ends by itself after BENCHMARK_MINUTES (default 9) and goes on from there when called again. What it made goes to
-the folder BENCHMARK_OUT (default outputs/gpu): cells-*.zip of at most 15 MB each for scripts/import_results.py,
+the folder BENCHMARK_OUT (default outputs/gpu): cells-*.zip of at most 15 MB each for scripts/results/import_results.py,
 the tables, and a log. Tests can be left out with BENCHMARK_TESTS=0. BENCHMARK_BENCH=1 times fine-tuning and extraction
-(scripts/gpu_bench.py, to which the arguments then go) in place of the experiment.
+(scripts/bench/gpu_bench.py, to which the arguments then go) in place of the experiment.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import zipfile
 from pathlib import Path
 from typing import TextIO
 
-from benchmark import cli
-from benchmark.config import ConfigError, PathsSpec, validate
+from benchmark.config import compose
+from benchmark.config.experiment import PathsSpec
+from benchmark.config.validation import validate
+from benchmark.errors import ConfigError
 
 OUT = Path(os.environ.get("BENCHMARK_OUT", "outputs/gpu"))
 MINUTES = float(os.environ.get("BENCHMARK_MINUTES", "9"))
@@ -44,7 +46,9 @@ def main(overrides: list[str]) -> int:
         if os.environ.get("BENCHMARK_TESTS", "1") != "0":
             code |= _call([sys.executable, "-m", "pytest", "-m", "gpu", "-rs"], log, deadline)
         if os.environ.get("BENCHMARK_BENCH", "0") != "0":
-            return code | _call([sys.executable, "scripts/gpu_bench.py", *overrides, "--out", str(OUT)], log, deadline)
+            return code | _call(
+                [sys.executable, "scripts/bench/gpu_bench.py", *overrides, "--out", str(OUT)], log, deadline
+            )
         workers = os.environ.get("BENCHMARK_WORKERS", str(min(8, os.cpu_count() or 1)))
         device = os.environ.get("BENCHMARK_DEVICE", "cuda")
         given = {o.partition("=")[0].lstrip("+") for o in overrides}
@@ -59,7 +63,7 @@ def main(overrides: list[str]) -> int:
 
 def cache_of(overrides: list[str]) -> Path:
     """The cache folder that the overrides choose; also where they sweep over other things."""
-    paths = cli.compose([o for o in overrides if o.lstrip("+").startswith("paths.")])["paths"]
+    paths = compose.compose([o for o in overrides if o.lstrip("+").startswith("paths.")])["paths"]
     return validate(PathsSpec, paths).cache
 
 

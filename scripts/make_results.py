@@ -24,8 +24,10 @@ from pydantic import Field
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmark import cli, provenance  # noqa: E402
-from benchmark.config import ConfigError, Spec  # noqa: E402
+from benchmark import provenance  # noqa: E402
+from benchmark.config import cli  # noqa: E402
+from benchmark.config.spec import Spec  # noqa: E402
+from benchmark.errors import ConfigError  # noqa: E402
 
 RUN, PAPER = ("-m", "benchmark.run"), ("-m", "benchmark.paper")
 DATA, PUBLISHED, MORE = "paths.data={data}", "{published}", "{more}"
@@ -88,7 +90,7 @@ STEPS = (
         "small",
         (
             (*RUN, "experiment=small", DATA, "paths.out=results/small", "report.html=true"),
-            ("scripts/weights_table.py", "experiment=small", DATA, "paths.out=results/small"),
+            ("scripts/results/weights_table.py", "experiment=small", DATA, "paths.out=results/small"),
             (*PAPER, "path=results/small", "out=outputs/small_claims"),
         ),
         keep=(("outputs/small_claims", "small", ("claims.csv", "claims.md")),),
@@ -104,7 +106,7 @@ STEPS = (
             ),
         ),
     ),
-    Step("recommendation", (("scripts/rank_table.py", f"published={PUBLISHED}"),)),
+    Step("recommendation", (("scripts/results/rank_table.py", f"published={PUBLISHED}"),)),
     Step(
         "published",
         (
@@ -118,7 +120,7 @@ STEPS = (
             ),
         ),
     ),
-    Step("pages", (("scripts/readme.py",),)),
+    Step("pages", (("scripts/results/readme.py",),)),
 )
 """In an order in which each step finds what it reads: the recommendation learns from diverse_all, rank and small."""
 
@@ -126,7 +128,7 @@ STEPS = (
 class Settings(Spec):
     data: Path | None = Field(None, description="folder of the packs of real images")
     published: Path | None = Field(None, description="folder of the published tables")
-    more: Path | None = Field(None, description="folder of those of benchmark/published_further.py")
+    more: Path | None = Field(None, description="folder of those of benchmark/literature/further_banks.py")
     only: tuple[str, ...] = Field((), description="names of steps, where not all are wanted")
 
 

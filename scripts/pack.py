@@ -1,4 +1,4 @@
-"""Write data sets as Parquet files, one each, that `benchmark.packs.parquet` reads back.
+"""Write data sets as Parquet files, one each, that `benchmark.data.parquet.parquet` reads back.
 
     python scripts/pack.py target=oxford_pets paths.data=DIR [size=96] [quality=90] [out=FILE or FOLDER]
 
@@ -21,9 +21,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import Field
 
-from benchmark import cli
-from benchmark.config import ConfigError, DataSpec, Experiment, Spec, validate
-from benchmark.packs import SHOWN, SPLITS, Examples, UnreadableImageError, check, scaled, tolerant
+from benchmark.config import cli
+from benchmark.config.experiment import Experiment
+from benchmark.config.functions import DataSpec
+from benchmark.config.spec import Spec
+from benchmark.config.validation import validate
+from benchmark.data.examples import SPLITS, Examples
+from benchmark.data.images import UnreadableImageError, scaled
+from benchmark.data.packs import check, tolerant
+from benchmark.errors import ConfigError
+from benchmark.wording import SHOWN
 
 ROWS = 500  # in a row group: that many encoded images are in memory
 

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import Field
 
-from benchmark import cli
-from benchmark.config import ConfigError, Spec
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 

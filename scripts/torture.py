@@ -36,10 +36,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import Field
 
-from benchmark import cli, provenance
-from benchmark.config import ConfigError, Spec
+from benchmark import provenance
+from benchmark.cells.store import Damaged, Store
+from benchmark.config import cli, compose
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 from benchmark.files import put
-from benchmark.store import Damaged, Store
 from tests import running
 
 FINISHED = re.compile(r"^\[\d+/\d+\] (?P<label>.+?)  [\d.]+ s, ", re.MULTILINE)
@@ -317,7 +319,7 @@ ODD = (
 
 def options(campaign: Campaign, name: str, rng: random.Random) -> None:
     """One malformed option: a sentence and exit code 2."""
-    known = sorted(cli._known_keys(cli.compose([*running.TINY])))
+    known = sorted(compose.known_keys(compose.compose([*running.TINY])))
     numbers = [k for k in known if NUMBERS.fullmatch(k)]
     kind = rng.choice(("key", "key", "number", "odd"))
     if kind == "key":

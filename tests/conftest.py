@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from benchmark import packs
+from benchmark.data import packs
 from tests import running, tiny
 
 

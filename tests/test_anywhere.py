@@ -17,14 +17,17 @@ THEIRS = "raise ImportError('the methods.py of this folder')"
 FOUND = """
 import sys
 from pathlib import Path
-from benchmark import cli, models, provenance, transfers
-from benchmark.config import experiment
-from benchmark.store import Store
+from benchmark import provenance
+from benchmark.cells.store import Store
+from benchmark.config.compose import compose
+from benchmark.config.validation import experiment
+from benchmark.models import weights
+from benchmark.ranking import transfers
 import methods
 
-spec = experiment(cli.compose(["experiment=diverse"]))
+spec = experiment(compose(["experiment=diverse"]))
 store = Store(spec.paths.cache, spec.paths.released)
-print(Path(methods.__file__).parent.parent, spec.paths.released, len(transfers.known()), bool(models.locked()))
+print(Path(methods.__file__).parent.parent, spec.paths.released, len(transfers.known()), bool(weights.locked()))
 print(*(len(store.released_keys(stage)) for stage in ("weights", "tune", "truth")), provenance.commit())
 """
 
@@ -53,8 +56,9 @@ def test_a_wheel_has_all_that_commands_read(tmp_path):
     assert {p.relative_to(shipped / "results/released") for p in shipped.rglob("results/released/**/*")} == {
         p.relative_to(layer) for p in layer.rglob("*")
     }
-    from benchmark import provenance, transfers
-    from benchmark.store import STAGES, Store
+    from benchmark import provenance
+    from benchmark.cells.store import STAGES, Store
+    from benchmark.ranking import transfers
 
     assert int(known) == len(transfers.known())
     counts = [len(Store(tmp_path / "none", layer).released_keys(stage)) for stage in STAGES[1:4]]
@@ -64,28 +68,29 @@ def test_a_wheel_has_all_that_commands_read(tmp_path):
 
 def test_the_references_of_the_first_table_are_released():
     """With them nothing is trained when a fresh clone runs experiment=diverse."""
-    from benchmark import cli, plan
-    from benchmark.config import experiment
-    from benchmark.store import Store
+    from benchmark.cells import planner
+    from benchmark.cells.store import Store
+    from benchmark.config import compose
+    from benchmark.config.validation import experiment
 
-    spec = experiment(cli.compose(["experiment=diverse", "paths.cache=none"]))
-    missing = plan.plan(spec).missing(Store(spec.paths.cache, spec.paths.released))
+    spec = experiment(compose.compose(["experiment=diverse", "paths.cache=none"]))
+    missing = planner.plan(spec).missing(Store(spec.paths.cache, spec.paths.released))
     assert {c.stage for c in missing} == {"pack", "probe", "score"}
 
 
 def test_everything_else_is_relative_to_the_caller(monkeypatch, tmp_path):
-    from benchmark import cli
-    from benchmark.config import experiment
+    from benchmark.config import compose
+    from benchmark.config.validation import experiment
 
     monkeypatch.chdir(tmp_path)
-    paths = experiment(cli.compose(["paths.data=mine"])).paths
+    paths = experiment(compose.compose(["paths.data=mine"])).paths
     assert paths.released == ROOT / "results/released"
     assert [str(p) for p in (paths.cache, paths.out, paths.data)] == [".cache", "outputs/run", "mine"]
-    assert experiment(cli.compose(["paths.released=mine"])).paths.released == Path("mine")
+    assert experiment(compose.compose(["paths.released=mine"])).paths.released == Path("mine")
 
 
 def test_a_function_in_a_hidden_methods_py_is_explained(monkeypatch, tmp_path, capsys):
-    from benchmark import cli
+    from benchmark.config import cli
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "methods.py").write_text(THEIRS, encoding="utf-8")

@@ -13,8 +13,12 @@ import pytest
 from safetensors.numpy import save_file
 
 import methods
-from benchmark import correlate, evaluate, page
-from benchmark.config import MethodSpec
+from benchmark import evaluate
+from benchmark.config import compose
+from benchmark.config.functions import MethodSpec
+from benchmark.reporting import page
+from benchmark.scoring import own_features
+from benchmark.tables import columns
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = "Target Dataset"
@@ -75,9 +79,9 @@ def test_a_folder_and_safetensors_give_the_same(own, tmp_path):
                 f: arrays[f"{target}/net{i}/{f}"] for f in ("features", "probs") if f"{target}/net{i}/{f}" in arrays
             }
             np.savez(path, labels=arrays[f"{target}/labels"], **given)
-    expected = evaluate.read(folder / "own.npz")
+    expected = own_features.read(folder / "own.npz")
     for path in (tmp_path / "own.safetensors", tmp_path / "tree"):
-        found = evaluate.read(path)
+        found = own_features.read(path)
         assert found.models.keys() == expected.models.keys()
         for target, named in expected.models.items():
             np.testing.assert_array_equal(found.labels[target], expected.labels[target])
@@ -87,11 +91,13 @@ def test_a_folder_and_safetensors_give_the_same(own, tmp_path):
 
 
 def test_probe_sets_are_drawn_as_the_benchmark_draws_them(own):
-    from benchmark.probe import draw
+    from benchmark.scoring.draws import draw
 
     folder, arrays, _ = own
-    specs = evaluate.methods_named(["knn"])
-    made = evaluate.tables(evaluate.read(folder / "own.npz"), evaluate.read_truth(folder / "own.csv"), specs, 16, 3)
+    specs = compose.methods_named(["knn"])
+    made = own_features.tables(
+        own_features.read(folder / "own.npz"), own_features.read_truth(folder / "own.csv"), specs, 16, 3
+    )
     assert made.scores["Images"].unique().tolist() == [16]
     assert sorted(made.scores["Run"].unique()) == [0, 1, 2]
     rows = draw(arrays["pets/labels"], 16, 2020 + 3037 * 2)
@@ -123,7 +129,7 @@ def test_malformed_input_is_a_sentence(own, tmp_path, capsys, change, words):
 def test_an_estimator_that_fails_is_told_and_the_exit_code_is_1(own, tmp_path, capsys, monkeypatch):
     folder, _, _ = own
     faulty = [MethodSpec(name=n, _target_=f"tests.misbehaving.{n}") for n in ("colourful", "wants_memory", "sound")]
-    monkeypatch.setattr(evaluate, "methods_named", lambda names: faulty)
+    monkeypatch.setattr(evaluate, "methods_named", lambda *_: faulty)
     argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", f"out={tmp_path}/out", "method=parc"]
     assert evaluate.main(argv) == 1
     told = capsys.readouterr().err.splitlines()
@@ -162,7 +168,7 @@ def test_no_pytorch_is_needed(own, tmp_path):
     argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", "method=[parc,leep]", f"out={tmp_path}"]
     done = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert correlate.read(tmp_path / "table.csv")["method"].tolist()[0] == "parc"
+    assert columns.read(tmp_path / "table.csv")["method"].tolist()[0] == "parc"
 
 
 # the page
@@ -193,11 +199,11 @@ def test_the_page_is_whole_and_repeats_to_the_byte(own, tmp_path):
 
 def test_names_cannot_break_out_of_the_page(tmp_path):
     rows = [{"Run": 0, "Architecture": f"n{i}</script><b>", "Source Dataset": "s", TARGET: "t<i>"} for i in range(5)]
-    from benchmark import report
+    from benchmark.reporting import report as reporting_report
 
     scores = pd.DataFrame(rows).assign(**{"<script>alert(1)</script>": np.arange(5.0)})
     truth = pd.DataFrame(rows).drop(columns="Run").assign(Oracle=[50.0, 60, 55, 70, 80])
-    text = page.page(report.build(scores, truth), {"command": ["</script>"]}, "/* plotly */")
+    text = page.page(reporting_report.build(scores, truth), {"command": ["</script>"]}, "/* plotly */")
     assert text.count("<script>") == 2 and text.count("</script>") == 3  # noqa: PT018
     assert "<b>" not in text.split("<script>")[0]
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from benchmark import checkpoints, filetypes
+from benchmark import filetypes
+from benchmark.models import layouts
 
 STATE = {"fc.weight": torch.ones(2, 2)}
 
@@ -62,8 +63,8 @@ OTHERS = {
 def test_what_a_file_is_instead_is_said(kind: str, suffix: str, tmp_path: Path) -> None:
     content, said = OTHERS[kind]
     (tmp_path / f"w{suffix}").write_bytes(content)
-    with pytest.raises(checkpoints.Misfit, match=rf"w\{suffix} must be a checkpoint\. Got ({said})"):
-        checkpoints.state_dict(tmp_path / f"w{suffix}")
+    with pytest.raises(layouts.Misfit, match=rf"w\{suffix} must be a checkpoint\. Got ({said})"):
+        layouts.state_dict(tmp_path / f"w{suffix}")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,8 @@ def test_what_a_file_is_instead_is_said(kind: str, suffix: str, tmp_path: Path) 
 )
 def test_a_checkpoint_under_another_name_or_cut_short(name: str, content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(checkpoints.Misfit, match=said):
-        checkpoints.state_dict(tmp_path / name)
+    with pytest.raises(layouts.Misfit, match=said):
+        layouts.state_dict(tmp_path / name)
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["pickle", "zip"])
@@ -93,8 +94,8 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence_or_read(old: bool, tmp_pa
             content[at : at + rng.choice((0, 1, 1, 9))] = rng.randbytes(rng.choice((0, 1, 1, 3)))
         file.write_bytes(content)
         try:
-            checkpoints.state_dict(file)
-        except checkpoints.Misfit:  # any other error ends the test
+            layouts.state_dict(file)
+        except layouts.Misfit:  # any other error ends the test
             refused += 1
     assert refused > 50
 

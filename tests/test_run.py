@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import tracking
+from benchmark.reporting import tracking
 from tests.running import ROOT, records, run, tables, values
 
 RECORDER = """
@@ -189,7 +189,7 @@ def test_a_newcomer_adds_a_model_a_data_set_and_an_estimator(tmp_path):
         (tmp_path / "conf" / name).write_text(text)
     code = """
         import numpy as np
-        from benchmark.packs import Examples, adapter
+        from benchmark.data.examples import Examples, adapter
 
         @adapter(version=1)
         def stripes(count: int = 40):

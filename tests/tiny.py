@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from benchmark import packs
-from benchmark.config import ModelSpec
+from benchmark.config.model import ModelSpec
+from benchmark.data import examples, packs
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "resnet10": {"arch": "resnet10t", "args": {"channels": [24, 48, 96, 160], "output_stride": 8}},
@@ -55,5 +55,5 @@ def digits(folder: Path, train: int = 200, test: int = 100, multilabel: bool = F
         names = [*names, "even"]
     settings = {"flip": False, "upright": True, **more}
     split = np.arange(train + test) >= train
-    packs.build("digits", packs.Examples(noisy, labels, split, names, multilabel, **settings), 32, folder)
+    packs.build("digits", examples.Examples(noisy, labels, split, names, multilabel, **settings), 32, folder)
     return packs.load(folder)

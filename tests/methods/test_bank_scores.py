@@ -7,7 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import methods
-from methods import bank, energy, etran, lda, least_squares, ncc, ncti
+from methods import energy, etran, lda, least_squares, ncc, ncti
+from methods.shared import bank
 
 SHAPES = [(200, 30, 4), (120, 150, 6), (90, 100, 3), (60, 8, 12)]
 

@@ -10,7 +10,7 @@ import yaml
 
 import methods
 from methods import Features, Score, capabilities, estimator, estimators
-from methods.capabilities import named
+from methods.shared.capabilities import named
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "method"
 N, C, Z = 60, 4, 9

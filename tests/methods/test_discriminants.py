@@ -5,9 +5,9 @@ import pytest
 from scipy import linalg, special
 
 from methods import lda, ncc, sfda
-from methods.classes import Classes
 from methods.lda import Within
 from methods.sfda import mixed
+from methods.shared.classes import Classes
 
 SHAPES = [(90, 12, 4), (40, 70, 5), (60, 30, 2)]
 

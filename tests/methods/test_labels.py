@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from methods.labels import class_index, multi_hot, multilabel
+from methods.shared.labels import class_index, multi_hot, multilabel
 
 
 @pytest.mark.parametrize("labels", [[7, 3, 7, 9], ["g", "c", "g", "i"], np.eye(10)[[7, 3, 7, 9]], [7.0, 3.0, 7.0, 9.0]])

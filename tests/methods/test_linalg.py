@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
 
 from methods import Features, as_features
-from methods.linalg import average_ranks, class_sums, condensed, reduced
+from methods.shared.linalg import average_ranks, class_sums, condensed, reduced
 
 SHAPES = [(40, 15), (15, 40), (20, 20), (21, 20), (20, 21), (2, 5)]
 
@@ -86,7 +86,7 @@ def test_kept_and_fresh_matrices_agree(monkeypatch):
     """Beyond KEEP images the standardised Gram is consumed in place: the ranks are the same."""
     x = drawn(30, 12)
     kept = Features(x)
-    monkeypatch.setattr("methods.linalg.KEEP", 10)
+    monkeypatch.setattr("methods.shared.linalg.KEEP", 10)
     fresh = Features(x)
     np.testing.assert_array_equal(fresh.correlation_ranks.values, kept.correlation_ranks.values)
     np.testing.assert_array_equal(fresh.standardised_gram[0], kept.standardised_gram[0])

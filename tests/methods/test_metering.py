@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark import conformance
+from benchmark.scoring.conformance import probes
 from methods import Features, metering
-from methods.capabilities import estimators
 from methods.metering import metered, once, shared
+from methods.shared.capabilities import estimators
 
 
 class Clock:
@@ -109,7 +109,7 @@ def test_every_estimator_is_charged_for_what_it_would_compute_alone(clock, monke
     """A second passes with every shared quantity that is computed, and at no other time."""
     kept = metering._read_only
     monkeypatch.setattr(metering, "_read_only", lambda value: clock.spend(1.0) and kept(value))
-    arrays = conformance.probe(**shape) | {"seed": 0, "n_classes": 4}
+    arrays = probes.probe(**shape) | {"seed": 0, "n_classes": 4}
     sharing = {n: f for n, f in estimators().items() if "features" in f.capabilities.needs}
 
     def charged(function, features: Features, reference: Features) -> float:

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from methods import Score
-from methods.score import degenerate, insufficient, not_applicable
+from methods.shared.score import degenerate, insufficient, not_applicable
 
 
 def test_is_a_float_and_arithmetic_forgets_the_status():

@@ -5,9 +5,9 @@ import pytest
 
 import methods
 from methods import Score, ped, sa
-from methods.classes import Classes
 from methods.ped import descended
 from methods.sa import attracted, spread_out
+from methods.shared.classes import Classes
 
 
 def probe(n: int = 60, d: int = 8, c: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,138 @@
+"""What a cell is called: the hash of what made it, fingerprints of files from outside, of a stranger's code.
+
+Keys hold specifications, never import paths of this project, so that code can move without losing what was computed."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import json
+import os
+import sysconfig
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.model import ModelSpec
+from benchmark.errors import ConfigError
+from benchmark.files import file_digest
+
+NETWORKS = {"CifarResNet": 1, "MiniXception": 1, "DoodleNet": 1, "SqueezeNet": 1}
+"""The version of each network of `benchmark.models.networks`, raised by hand when an edit there changes what it
+computes: the cells of its models, and of no others, are made anew. Version 1 is left out of keys."""
+
+
+def fingerprints(paths: Iterable[Path]) -> list[str]:
+    """SHA-256 of each file that enters from outside, with the end of its path (images carry their class there)."""
+    paths = [Path(p) for p in paths]
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path.name} must exist. Got nothing at '{path}'. Check the path in the configuration.")
+    if len({p.is_absolute() for p in paths}) > 1:  # a table that names absolute paths, itself named by a relative one
+        paths = [Path(os.path.abspath(p)) for p in paths]
+    root = _common(paths)
+    return [f"{p.relative_to(root).as_posix() if len(paths) > 1 else p.suffix}:{file_digest(p)}" for p in paths]
+
+
+def _common(paths: list[Path]) -> Path:
+    return Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
+
+
+@cache
+def code_of(function: Any, path: str) -> str:
+    """Fingerprint of the code behind an estimator that a dotted path names, so that editing it makes its scores anew.
+
+    One of this project counts with its whole package, since estimators share their linear algebra. A stranger's counts
+    with every file of the package (or the module) that holds it, and of those beside that package which it imports.
+    """
+    if getattr(function, "__module__", "").partition(".")[0] == "methods":
+        return key_of({name: file_digest(file) for name, file in sorted(_files_of("methods").items())})
+    inner = inspect.unwrap(function)
+    while isinstance(inner, partial):
+        inner = inspect.unwrap(inner.func)
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    files = _files_behind({path.partition(".")[0], module.partition(".")[0]}, path)
+    if not files:
+        raise ConfigError(
+            f"an estimator must have source code, which its scores are kept under. Got '{path}' without a file. "
+            "Write a function around it in a module of your own."
+        )
+    return key_of({name: file_digest(file) for name, file in sorted(files.items())})
+
+
+def network_code(model: ModelSpec) -> dict[str, str | int]:
+    """What a network's code adds to keys; nothing for timm's and torchvision's, which are known by their names.
+
+    Of a stranger's the fingerprint of its files, as {"code": …}; of ours the version in `NETWORKS`, beyond the first.
+    """
+    if model.arch.startswith("benchmark.models.networks."):
+        version = NETWORKS.get(model.arch.rpartition(".")[2], 1)
+        return {} if version == 1 else {"network": version}
+    if not model.own_network:
+        return {}
+    files = _files_behind({model.arch.partition(".")[0]}, model.arch)
+    return {"code": key_of({name: file_digest(file) for name, file in sorted(files.items())})}
+
+
+def _files_behind(waiting: set[str], path: str) -> dict[str, Path]:
+    """The source files of top-level modules or packages and of what they import beside them, by name."""
+    found: dict[str, dict[str, Path]] = {}
+    root = _home(path.partition(".")[0])
+    while waiting:
+        name = waiting.pop()
+        if name in found or _home(name) is None:
+            continue
+        found[name] = _files_of(name)
+        beside = {other for file in found[name].values() for other in _imports(file)} - set(found)
+        waiting |= {other for other in beside if _home(other) == root and not _installed(root)}
+    return {name: file for one in found.values() for name, file in one.items()}
+
+
+def _home(name: str) -> Path | None:
+    """The folder from which a top-level module or package is imported; None for one that is built in or missing."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not (spec.submodule_search_locations or spec.has_location):
+        return None
+    return Path(next(iter(spec.submodule_search_locations or ()), spec.origin)).resolve().parent
+
+
+def _installed(root: Path) -> bool:
+    """Whether a folder holds installed packages, whose files are not edited by hand."""
+    return "site-packages" in root.parts or root == Path(sysconfig.get_path("stdlib")).resolve()
+
+
+def _files_of(name: str) -> dict[str, Path]:
+    """The source files of a top-level module or package, by their path within it."""
+    spec = importlib.util.find_spec(name)
+    folders = [Path(p).resolve() for p in spec.submodule_search_locations or ()]
+    if not folders:
+        return {Path(spec.origin).name: Path(spec.origin)}
+    return {f"{name}/{f.relative_to(top).as_posix()}": f for top in folders for f in top.rglob("*.py")}
+
+
+def _imports(file: Path) -> set[str]:
+    """The top-level names that a source file imports anywhere."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):  # not Python, perhaps compiled
+        return set()
+    names = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in names}
+
+
+def canonical(data: Any) -> str:
+    """JSON that is the same for the same data, also once it has been a file: keys are text, sorted; no spaces."""
+    data = json.loads(json.dumps(data, allow_nan=False))
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """SHA-256 of canonical JSON."""
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()

@@ -1,0 +1,92 @@
+"""The cells of an experiment and the transfers that read them, as plain data: what `cells.planner` makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.cells.keys import key_of
+from benchmark.cells.store import Store
+from benchmark.config.functions import DataSpec
+from benchmark.config.model import ModelSpec
+
+VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score": 4}
+"""Raised by hand when a stage's code changes what it returns."""
+
+SECONDS = {"pack": 3.0, "weights": 30.0, "tune": 8.0, "truth": 5.0, "probe": 1.0, "score": 0.1}
+"""Rough costs of a cell, for the estimate before anything of a stage was measured."""
+
+IMAGES = {"tune": 8000, "truth": 4000}
+"""Images of 32 pixels that a cell of that cost trains on."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One piece of work: what it is named, what it is made from, and the specifications that make it."""
+
+    stage: str
+    key: str
+    identity: Mapping[str, Any]
+    needs: tuple[tuple[str, str], ...]
+    work: Mapping[str, Any]
+    label: str
+    weight: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        return SECONDS[self.stage] * self.weight
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A model on a target: the keys of everything that is known about it."""
+
+    model: ModelSpec
+    target: DataSpec
+    truth: tuple[str, ...]
+    tune: str
+    probe: str
+    scores: Mapping[str, str]
+    reference: str | None = None
+    """The weights cell of the model that was trained on the target itself."""
+    prepared: tuple[str, ...] = ()
+    """The methods that compare with that model."""
+
+
+@dataclass
+class Plan:
+    """All cells in an order in which each comes after what it needs, and the transfers that read them."""
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    transfers: list[Transfer] = field(default_factory=list)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """What an estimate counted though it is not here, and why it is not."""
+
+    def add(self, stage: str, identity: Mapping[str, Any], **rest: Any) -> str:
+        identity = {"stage": stage, "version": VERSIONS[stage], **identity}
+        key = key_of(identity)
+        self.cells.setdefault(key, Cell(stage, key, identity, **rest))
+        return key
+
+    def missing(self, store: Store, also: Iterable[str] = ()) -> list[Cell]:
+        """The cells that must be computed: those wanted (truth, scores and `also`) and absent, and what these need."""
+        wanted = {k for t in self.transfers for k in (*t.truth, *t.scores.values())} | set(also)
+        todo: set[str] = set()
+        for cell in reversed(self.cells.values()):
+            if cell.key in wanted and not store.has(cell.stage, cell.key):
+                todo.add(cell.key)
+                wanted |= {key for _, key in cell.needs}
+        return [c for c in self.cells.values() if c.key in todo]
+
+
+def merge(plans: Iterable[Plan]) -> Plan:
+    """One plan of several: what they share is done once."""
+    whole = Plan()
+    for one in plans:
+        whole.cells |= {k: c for k, c in one.cells.items() if k not in whole.cells}
+        whole.transfers += one.transfers
+        whole.unavailable |= one.unavailable
+        whole.absent |= one.absent
+    return whole

@@ -1,0 +1,260 @@
+"""From a configuration to the cells that it needs. Pure: nothing is computed, and no deep-learning package imported.
+
+A cell's key is a Merkle hash of specifications, known before anything runs. Only what comes from outside (a package's
+weights, a file, a folder of images, a stranger's estimator) enters by the fingerprint of its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.cells.keys import code_of, fingerprints, network_code
+from benchmark.cells.plan import IMAGES, SECONDS, Plan, Transfer
+from benchmark.config.experiment import Experiment
+from benchmark.config.functions import DataSpec, MethodSpec
+from benchmark.config.model import ModelSpec
+from benchmark.config.recipe import RecipeSpec
+from benchmark.errors import ConfigError
+
+PACE = 5.6
+"""Multiply-adds in 10⁹ of forward passes that one core trains in a second, for models whose bank counts them: the 41
+of bank=public at 96 pixels, one thread each on two busy cores; from 2 (MCUNet) to 11 (CIFAR ResNets)."""
+
+FORWARD = 1 / 3
+"""The cost of looking at an image, in that of training on it: a backward pass costs two forward ones."""
+
+ABSENT = "absent"
+"""Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
+
+
+def plan(experiment: Experiment, with_truth: bool = True, estimate: bool = False) -> Plan:
+    """The plan of one experiment.
+
+    estimate  count what is not here as well, with a note in `absent`, and ask no network: for a dry run, not to be
+              computed
+    """
+    made, builder = Plan(), _Builder(experiment, estimate)
+    for target in experiment.target.values():
+        pack = builder.pack(made, target)
+        for model in experiment.bank.values():
+            if experiment.task_of(model) == target.task or model.name in made.unavailable:
+                continue
+            try:
+                weights, fingerprint = builder.weights(made, model)
+            except Unavailable as error:
+                made.unavailable[model.name] = str(error)
+                continue
+            made.transfers.append(builder.transfer(made, model, target, pack, weights, fingerprint, with_truth))
+    return made
+
+
+class Unavailable(Exception):
+    """Weights that cannot be had here; the message says which model, why, and what to put where."""
+
+
+class _Builder:
+    """What the cells of one experiment share."""
+
+    def __init__(self, experiment: Experiment, estimate: bool = False):
+        self.experiment, self.estimate = experiment, estimate
+
+    def pack(self, made: Plan, data: DataSpec) -> str:
+        parameters = data.parameters | ({"download": False} if self.estimate and "download" in data.parameters else {})
+        group = "target" if data.name in self.experiment.target else "source"
+        try:
+            inputs = fingerprints(data.function.inputs(**parameters))
+        except (OSError, ModuleNotFoundError, ValueError, ConfigError) as error:
+            if not self.estimate:
+                raise ConfigError(f"{group}.{data.name}: {error}") from None
+            made.absent[f"{group}.{data.name}"], inputs = str(error), [f"{ABSENT}:{data.name}"]
+        return made.add(
+            "pack",
+            {"data": data.identity(), "inputs": inputs},
+            needs=(),
+            work={"data": data},
+            label=data.name,
+        )
+
+    def weights(self, made: Plan, model: ModelSpec) -> tuple[str | None, Mapping[str, Any]]:
+        """The key of the model's weights cell where the harness trains it, and what identifies it for later keys."""
+        code = network_code(model)
+        if model.source_data is None:
+            return None, {"model": model.identity(), "files": self._files(made, model)} | code
+        data = (self.experiment.source | self.experiment.target)[model.source_data]
+        pack = self.pack(made, data)
+        start = {"init": self._files(made, model.initial)} if model.initial else {}
+        key = made.add(
+            "weights",
+            {"model": model.identity("weights"), "pack": pack} | start | code,
+            needs=(("pack", pack),),
+            work={"model": model, "pack": pack},
+            label=f"pretrain {model.name}",
+            weight=model.pretrain.steps * model.pretrain.batch / 20480,
+        )
+        return key, {"weights": key}
+
+    def _files(self, made: Plan, model: ModelSpec) -> list[str]:
+        try:
+            return fingerprints(_weight_files(model, offline=self.estimate))
+        except Unavailable as error:
+            if not self.estimate:
+                raise
+            made.absent[f"bank.{model.name}"] = str(error)
+            return [f"{ABSENT}:{model.weights}"]
+
+    def transfer(
+        self,
+        made: Plan,
+        model: ModelSpec,
+        target: DataSpec,
+        pack: str,
+        weights: str | None,
+        identity: Mapping[str, Any],
+        with_truth: bool,
+    ) -> Transfer:
+        experiment, needs = self.experiment, (("pack", pack),) + ((("weights", weights),) if weights else ())
+        name, recipe = f"{model.name} → {target.name}", experiment.recipe
+        work = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
+        known = target.images[0] if target.images else None
+        cost = {s: weigh(s, passes(s, recipe, model, target, known)[0], model) for s in IMAGES}
+        transfer = {**identity, "pack": pack, "recipe": recipe.identity()}
+        tune, truth, of_truth = "", [], {}
+        if with_truth and recipe.rate_for == "architecture":
+            tune, of_truth = self._shared_rate(made, model, target, pack, cost["tune"]), transfer
+        elif with_truth:
+            label = f"choose rate {name}"
+            tune = made.add("tune", transfer, needs=needs, work=work, label=label, weight=cost["tune"])
+        if with_truth:
+            for seed in range(recipe.seeds_on.get(target.name, recipe.seeds)):
+                truth.append(
+                    made.add(
+                        "truth",
+                        {**of_truth, "tune": tune, "seed": seed},
+                        needs=(*needs, ("tune", tune)),
+                        work={**work, "tune": tune, "seed": seed},
+                        label=f"fine-tune {name} #{seed}",
+                        weight=cost["truth"],
+                    )
+                )
+        probe = self._probe(made, model, weights, identity, pack, target)
+        reference = of_reference = None
+        prepared = tuple(m.name for m in experiment.method.values() if "reference_features" in m.needs)
+        if prepared:
+            trained_here = experiment.reference.model_copy(update={"weights": f"pretrain:{target.name}"})
+            of_reference, its_identity = self.weights(made, trained_here)
+            reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
+        scores = {
+            method.name: self._score(made, method, model, target, probe, reference)
+            for method in experiment.method.values()
+        }
+        return Transfer(model, target, tuple(truth), tune, probe, scores, of_reference, prepared)
+
+    def _shared_rate(self, made: Plan, model: ModelSpec, target: DataSpec, pack: str, cost: float) -> str:
+        """The tune cell of the bank's first model of this architecture that was not trained on the target itself."""
+        for first in self.experiment.bank.values():
+            if first.architecture != model.architecture or self.experiment.task_of(first) == target.task:
+                continue
+            try:
+                weights, identity = self.weights(made, first)
+            except Unavailable:
+                continue
+            break
+        return made.add(
+            "tune",
+            {**identity, "pack": pack, "recipe": self.experiment.recipe.identity()},
+            needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
+            work={"model": first, "weights": weights, "pack": pack, "recipe": self.experiment.recipe},
+            label=f"choose rate {first.name} → {target.name}",
+            weight=cost,
+        )
+
+    def _probe(
+        self,
+        made: Plan,
+        model: ModelSpec,
+        weights: str | None,
+        identity: Mapping[str, Any],
+        pack: str,
+        target: DataSpec,
+    ) -> str:
+        return made.add(
+            "probe",
+            {**identity, "pack": pack, "probe": self.experiment.probe.identity()},
+            needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
+            work={"model": model, "weights": weights, "pack": pack, "probe": self.experiment.probe},
+            label=f"probe {model.name} → {target.name}",
+            weight=weigh("probe", self.experiment.probe.size * FORWARD, model)
+            if model.gmacs
+            else (model.input_size / 32) ** 1.5,
+        )
+
+    def _score(
+        self, made: Plan, method: MethodSpec, model: ModelSpec, target: DataSpec, probe: str, reference: str | None
+    ) -> str:
+        needs = (("probe", probe),)
+        identity: dict[str, Any] = {
+            "function": method.function_path,
+            "parameters": method.parameters,
+            "code": code_of(method.function, method.function_path),
+            "probe": probe,
+        }
+        if "reference_features" in method.needs:
+            needs += (("probe", reference),)
+            identity["reference"] = reference
+        metadata = {}
+        if "model" in method.needs:
+            metadata = {
+                "name": model.name,
+                "arch": model.arch,
+                "layers": model.layers,
+                "source": model.source_name,
+                "target": target.name,
+                "source_size": model.source_size,
+                "source_accuracy": model.source_accuracy,
+            }
+            identity["model"] = metadata
+        return made.add(
+            "score",
+            identity,
+            needs=needs,
+            work={"method": method, "probe": probe, "reference": identity.get("reference"), "model": metadata},
+            label=f"{method.name} {model.name} → {target.name}",
+        )
+
+
+def passes(stage: str, recipe: RecipeSpec, model: ModelSpec, data: DataSpec, images: int | None) -> tuple[int, int]:
+    """Images that fine-tuning trains on, each as often as it is seen, and those held out that it looks at in between.
+
+    stage   "tune": every trial, on what is not held out, nothing where there is no choice; "truth": the last training
+    images  in the training split, on which rules and the largest batch depend; None where not known
+    """
+    if images is not None:
+        images = min(images, recipe.train_cap or images)
+        recipe = recipe.on(images, data.size)
+    if stage == "truth":
+        return recipe.steps * min(recipe.batch, images or recipe.batch), 0
+    trials, held = recipe.trials(model.family), max(1, round(recipe.validation * images)) if images else 0
+    if len(trials) == 1:
+        return 0, 0
+    batch = min(recipe.batch, images - held) if images else recipe.batch
+    return sum(trial.steps for _, trial in trials) * batch, held * len(trials)
+
+
+def weigh(stage: str, trained: float, model: ModelSpec) -> float:
+    """The cost of a fine-tuning that trains on so many images, in that of a usual cell of its stage."""
+    if model.gmacs:
+        return trained * model.gmacs / PACE / SECONDS[stage]
+    return trained / IMAGES[stage] * (model.input_size / 32) ** 1.5
+
+
+def _weight_files(model: ModelSpec, offline: bool = False) -> list[Path]:
+    if model.weights == "random":
+        return []
+    from benchmark.models.weights import WeightsUnavailable, weight_files
+
+    try:
+        return weight_files(model, offline)
+    except WeightsUnavailable as error:
+        raise Unavailable(str(error)) from None

@@ -1,0 +1,403 @@
+"""Finished work, a folder a cell, named by the hash of what made it.
+
+A cell appears complete or not at all: it is written to a temporary folder and renamed. Its checksums are verified
+when it is read; a damaged one is named, set aside and made again. Values and timings are separate files, so that
+values are byte-identical from run to run. A lock file keeps two runs from computing the same cell; the kernel
+releases it when its process dies, however it dies.
+
+Layers: the user's cache, then the released layer that is committed with the project (read only). There a stage is
+a folder of cells, or one zip file of them where cells are many and small.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+from benchmark.cells.keys import key_of
+from benchmark.errors import ConfigError
+from benchmark.files import digest, put, sync
+
+SCHEMA = 1
+STAGES = ("pack", "weights", "tune", "truth", "probe", "score")
+RESTORE = "Restore it from git, or set paths.released=null."
+
+MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+"""What reading a damaged JSON or zip file may end in; RuntimeError: it nests too deep, or is encrypted."""
+
+ALWAYS = frozenset({"spec.json", "values.json", "record.json"})
+"""Files that every cell has."""
+
+
+class Damaged(Exception):
+    """A cell whose files are not what was written, or that is gone although something needs it."""
+
+    def __init__(self, stage: str, key: str, why: str):
+        super().__init__(f"{stage} cell {key[:12]} is damaged ({why}); it is made again.")
+        self.stage, self.key, self.why = stage, key, why
+
+    def __reduce__(self):  # crosses process boundaries
+        return Damaged, (self.stage, self.key, self.why)
+
+
+class Busy(Exception):
+    """Another process is computing this cell."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell that was read and found intact."""
+
+    stage: str
+    key: str
+    files: Mapping[str, bytes | Path]
+
+    def _bytes(self, name: str) -> bytes:
+        content = self.files[name]
+        return content.read_bytes() if isinstance(content, Path) else content
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        return json.loads(self._bytes("values.json"))
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        return json.loads(self._bytes("record.json"))
+
+    @cached_property
+    def arrays(self) -> dict[str, Any]:
+        from safetensors.numpy import load
+
+        return load(self._bytes("arrays.safetensors")) if "arrays.safetensors" in self.files else {}
+
+
+class Store:
+    """Cells by (stage, key) in a cache folder over an optional released one.
+
+    `lasting` is False for a store that need not survive a failing power supply.
+    """
+
+    def __init__(self, cache: Path, released: Path | None = None, lasting: bool = True):
+        self.cache, self.released = Path(cache), Path(released) if released else None
+        self.lasting = lasting
+        _refuse_absent(self.released)
+        self._verified: set[Path] = set()
+        self._zips: dict[str, tuple[zipfile.ZipFile, dict[str, dict[str, str]]] | None] = {}
+        self._check_schema()
+
+    # reading
+
+    def has(self, stage: str, key: str) -> bool:
+        """Whether a finished cell is there (its bytes are verified on reading)."""
+        return self._folder(stage, key) is not None or key in self._zip_members(stage)
+
+    def released_keys(self, stage: str) -> set[str]:
+        """The keys of a stage's cells in the released layer."""
+        folders = (self.released / stage).glob("*/manifest.json") if self.released else ()
+        return {*self._zip_members(stage), *(manifest.parent.name for manifest in folders)}
+
+    def read(self, stage: str, key: str) -> Entry:
+        """A verified cell; raises Damaged for one that is not intact (and sets it aside) or not there."""
+        if folder := self._folder(stage, key):
+            return Entry(stage, key, self._verify_folder(stage, key, folder))
+        if key in self._zip_members(stage):
+            return Entry(stage, key, self._verify_zipped(stage, key))
+        raise Damaged(stage, key, "it is gone")
+
+    def folder(self, stage: str, key: str) -> Path:
+        """The folder of a verified cell; a zipped one is unpacked into the cache first."""
+        if folder := self._folder(stage, key):
+            self._verify_folder(stage, key, folder)
+            return folder
+        entry = self.read(stage, key)
+        with self.claim(key, wait=True), self._staged(stage, key) as staged:
+            for name, content in entry.files.items():
+                (staged / name).write_bytes(content)
+        return self._home(stage, key)
+
+    def files(self, stage: str, key: str) -> dict[str, bytes | Path]:
+        """All files of a verified cell, its manifest among them: what another store can adopt."""
+        files = dict(self.read(stage, key).files)
+        if "manifest.json" not in files:
+            files["manifest.json"] = self._folder(stage, key) / "manifest.json"
+        return files
+
+    # writing
+
+    def write(
+        self,
+        stage: str,
+        key: str,
+        spec: Mapping[str, Any],
+        values: Mapping[str, Any],
+        record: Mapping[str, Any],
+        arrays: Mapping[str, Any] | None = None,
+        made: Path | None = None,
+    ) -> None:
+        """Add a finished cell. `made` is a folder (see `workspace`) whose files belong to the cell."""
+        from safetensors.numpy import save
+
+        with self._staged(stage, key, made) as staged:
+            (staged / "spec.json").write_text(json.dumps(spec, indent=1, sort_keys=True), encoding="utf-8")
+            (staged / "values.json").write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
+            (staged / "record.json").write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+            if arrays:
+                (staged / "arrays.safetensors").write_bytes(save(dict(arrays)))
+            files = {p.name: {"sha256": digest(p), "bytes": p.stat().st_size} for p in sorted(staged.iterdir())}
+            (staged / "manifest.json").write_text(
+                json.dumps({"schema": SCHEMA, "files": files}, indent=1), encoding="utf-8"
+            )
+
+    def adopt(self, stage: str, key: str, files: Mapping[str, Any]) -> None:
+        """Add a finished cell from the `files` of another store (buffers); raises Damaged where they are not intact."""
+        try:
+            names = _intact(key, files)
+        except MALFORMED as error:
+            raise Damaged(stage, key, f"on its way here: {error}") from None
+        with self._staged(stage, key) as staged:
+            for name in (*names, "manifest.json"):
+                (staged / name).write_bytes(files[name])
+
+    def workspace(self, key: str) -> Path:
+        """An empty folder in which the holder of a key's claim may prepare its files."""
+        folder = self.cache / "unfinished" / f"{key}.made"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    @contextmanager
+    def claim(self, key: str, wait: bool = False) -> Iterator[None]:
+        """Hold the sole right to compute a cell; where another process holds it, raises Busy at once, or waits."""
+        path = self.cache / "claims" / f"{key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = self._lock(path, wait)
+        while not os.fstat(held).st_nlink:  # its last holder removed it after we had opened it
+            os.close(held)
+            held = self._lock(path, wait)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(held)
+
+    # inside
+
+    def _home(self, stage: str, key: str) -> Path:
+        return self.cache / stage / key
+
+    def _folder(self, stage: str, key: str) -> Path | None:
+        """The folder of a finished cell that is not in a zip file."""
+        homes = [self._home(stage, key)] + ([self.released / stage / key] if self.released else [])
+        return next((home for home in homes if (home / "manifest.json").exists()), None)
+
+    @staticmethod
+    def _lock(path: Path, wait: bool) -> int:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(handle)
+            raise Busy(path.stem) from None
+        return handle
+
+    def _zip_members(self, stage: str) -> dict[str, dict[str, str]]:
+        """{key: {file: member}} of a stage's released zip file, which is opened once."""
+        if stage not in self._zips:
+            self._zips[stage] = None
+            if self.released and (path := self.released / f"{stage}.zip").exists():
+                try:
+                    archive = zipfile.ZipFile(path)
+                except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+                    raise ConfigError(f"The released {path.name} is damaged ({error}). {RESTORE}") from None
+                self._zips[stage] = archive, _members(archive, path)
+        return self._zips[stage][1] if self._zips[stage] else {}
+
+    def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
+        try:
+            files = _files_of(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            unread = [name for name in files if folder / name not in self._verified]
+            for name in unread:
+                path, expected = folder / name, files[name]
+                if path.stat().st_size != expected["bytes"]:
+                    raise ValueError(f"{name} has {path.stat().st_size} bytes, not {expected['bytes']}")
+                if digest(path) != expected["sha256"]:
+                    raise ValueError(f"{name} has another checksum")
+            if "spec.json" in unread:
+                _refuse_another(key, (folder / "spec.json").read_bytes())
+            self._verified.update(folder / name for name in unread)
+        except FileNotFoundError as error:
+            self._set_aside(stage, key, folder, f"{Path(error.filename).name} is missing")
+        except MALFORMED as error:
+            self._set_aside(stage, key, folder, str(error))
+        return {name: folder / name for name in files}
+
+    def _verify_zipped(self, stage: str, key: str) -> dict[str, bytes]:
+        archive, members = self._zips[stage]
+        try:
+            contents = {file: archive.read(name) for file, name in members[key].items()}
+            _intact(key, contents)
+        except (*MALFORMED, zipfile.BadZipFile, zlib.error) as error:
+            raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]} ({error}). {RESTORE}") from None
+        return contents
+
+    def _set_aside(self, stage: str, key: str, folder: Path, why: str) -> NoReturn:
+        if self.cache not in folder.parents:
+            raise ConfigError(f"The released {stage} cell {key[:12]} is damaged ({why}). {RESTORE}")
+        self._move_away(stage, key)
+        raise Damaged(stage, key, why)
+
+    def _move_away(self, stage: str, key: str) -> None:
+        home, target = self._home(stage, key), self.cache / "damaged" / f"{stage}-{key}"
+        self._verified = {path for path in self._verified if home not in path.parents}
+        if not home.exists():  # another process that found it was faster
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            home.rename(target)
+
+    @contextmanager
+    def _staged(self, stage: str, key: str, made: Path | None = None) -> Iterator[Path]:
+        home = self._home(stage, key)
+        staged = self.cache / "unfinished" / f"{key}.{os.getpid()}"
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        if made is not None:
+            made.rename(staged)
+        else:
+            staged.mkdir()
+        try:
+            yield staged
+            self._mark_schema()
+            for path in staged.iterdir() if self.lasting else ():  # no rename before the bytes, if the power fails
+                sync(path)
+        except OSError as error:
+            shutil.rmtree(staged, ignore_errors=True)  # half a cell would keep others from what room is left
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, str(home)) from error
+        home.parent.mkdir(parents=True, exist_ok=True)
+        if home.exists() and not (home / "manifest.json").exists():
+            self._move_away(stage, key)
+        if home.exists():  # another process finished it between two looks: the same values
+            shutil.rmtree(staged)
+        else:
+            staged.rename(home)
+            if self.lasting:
+                sync(home.parent)
+
+    def _check_schema(self) -> None:
+        """ConfigError for a cache of a newer version, and for one that does not say of which it is."""
+        marker = self.cache / "schema.json"
+        try:
+            schema = json.loads(marker.read_text(encoding="utf-8"))["schema"]
+            if type(schema) is not int:
+                raise ValueError(f"schema is {schema!r}")
+        except (FileNotFoundError, NotADirectoryError):  # a new cache, or no folder, which is said on writing
+            return
+        except MALFORMED as error:
+            said = str(error) or type(error).__name__
+            raise ConfigError(
+                f'{marker} must be {{"schema": <number>}}. Got a damaged file ({said}). Delete it: every cell says of '
+                "which schema it is. Or take another folder as paths.cache."
+            ) from None
+        if schema > SCHEMA:
+            raise ConfigError(
+                f"paths.cache must be of schema {SCHEMA} or older. Got a newer one. Update, or take another folder."
+            )
+
+    def _mark_schema(self) -> None:
+        marker = self.cache / "schema.json"
+        if not marker.exists():
+            put(marker, json.dumps({"schema": SCHEMA}))
+
+
+def is_layer(path: Path) -> bool:
+    """Whether a folder holds, or has held, cells of a released layer."""
+    return any((path / name).exists() for stage in STAGES for name in (stage, f"{stage}.zip"))
+
+
+def _refuse_absent(released: Path | None) -> None:
+    """A layer that was mistyped would be nothing but hours of work in silence."""
+    if released is None or is_layer(released):
+        return
+    got = "a folder without any" if released.is_dir() else "a file" if released.exists() else "nothing"
+    raise ConfigError(
+        f"paths.released must be a folder of released cells (weights/, truth.zip …). Got {got} at '{released}'. "
+        "Correct the path, leave it out for what comes with the project, or say null to make everything here."
+    )
+
+
+def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """What a manifest lists; raises ValueError for one of a newer schema, or that names files outside its folder."""
+    files, schema = manifest["files"], manifest.get("schema")
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise ValueError(f"it is of schema {schema!r}, not of {SCHEMA} or older")
+    if absent := ALWAYS - files.keys():
+        raise ValueError(f"its manifest lacks {', '.join(sorted(absent))}")
+    if strange := [name for name in files if not _plain(name)]:
+        raise ValueError(f"its manifest names {strange[0]!r}")
+    return files
+
+
+def _plain(name: str) -> bool:
+    """Whether this is the name of a file or folder and no way to another place."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0", ":"}
+
+
+def _refuse_another(key: str, spec: bytes) -> None:
+    """ValueError for a whole cell that is another than its name says: the key is the hash of the specification."""
+    if key_of(json.loads(spec)) != key:
+        raise ValueError("its specification is that of another cell")
+
+
+def _intact(key: str, contents: Mapping[str, Any]) -> list[str]:
+    """The names in a manifest; raises ValueError or KeyError where the contents are not what it and the key say."""
+    files = _files_of(json.loads(bytes(contents["manifest.json"])))
+    if contents.keys() != {*files, "manifest.json"}:
+        raise ValueError("it has other files than its manifest")
+    for name, expected in files.items():
+        if hashlib.sha256(contents[name]).hexdigest() != expected["sha256"]:
+            raise ValueError(f"{name} has another checksum")
+    _refuse_another(key, bytes(contents["spec.json"]))
+    return list(files)
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, str]]:
+    """{key: {file: member}} of a zip file; ConfigError where one could be written elsewhere than into its cell."""
+    members: dict[str, dict[str, str]] = {}
+    for info in archive.infolist():
+        key, _, file = info.filename.partition("/")
+        if info.is_dir() and _plain(key) and not file:
+            continue
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        if link or not (_plain(key) and _plain(file)) or file in members.get(key, {}):
+            why = "a link" if link else "a second one" if file in members.get(key, {}) else "not <key>/<file>"
+            raise ConfigError(
+                f"The released {path.name} must hold files <key>/<file> alone. Got {info.filename!r}, {why}. {RESTORE}"
+            )
+        members.setdefault(key, {})[file] = info.filename
+    return members
+
+
+def clean(store: Store) -> None:
+    """Remove what killed runs left unfinished: folders whose key nobody holds."""
+    for folder in (store.cache / "unfinished").glob("*"):
+        key = folder.name.partition(".")[0]
+        try:
+            with store.claim(key):
+                shutil.rmtree(folder, ignore_errors=True) if folder.is_dir() else folder.unlink(missing_ok=True)
+        except (Busy, OSError):  # in use; or not ours to remove
+            continue

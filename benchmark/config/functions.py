@@ -1,0 +1,107 @@
+"""Specifications that name a Python function: the adapter of a data set, an estimator; and how the name is resolved."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from benchmark.config.renamed import current, first_name
+from benchmark.config.spec import Count, Spec, plain_data
+from benchmark.errors import ConfigError, did_you_mean
+from benchmark.wording import one_line
+
+ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
+"""What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
+
+
+class DataSpec(Spec):
+    """One data set: the adapter that reads it, and the short side in pixels that is kept."""
+
+    name: str
+    adapter: Annotated[str, AfterValidator(current)] = Field(alias="_target_")
+    task: str
+    size: Count
+    images: tuple[Count, Count] | None = None
+    """Images to train on and to test on, where known beforehand: for the estimate of a run's cost alone."""
+    parameters: dict[str, Any] = {}
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        # the bytes at the path enter the key instead, and it does not matter who fetched them
+        own = {k: v for k, v in self.parameters.items() if k not in ("path", "download")}
+        facts = {"adapter": first_name(self.adapter), "parameters": plain_data(own), "version": self.function.version}
+        return super().identity(*leave_out, "name", "task", "images", "adapter", "parameters") | facts
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return resolve(self.adapter, f"target.{self.name}._target_")
+
+
+class MethodSpec(Spec):
+    """One estimator and its parameters."""
+
+    name: str
+    function_path: str = Field(alias="_target_")
+    parameters: dict[str, Any] = {}
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds that it may take on one probe draw; None: see `benchmark.scoring.isolation`. No part of a score's key."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return resolve(self.function_path, f"method.{self.name}._target_")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The arrays that the function takes, by name."""
+        names = inspect.signature(self.function).parameters
+        return tuple(a for a in ARRAYS if a in names and a not in self.parameters)
+
+    def takes(self, array: str) -> bool:
+        """Whether the function takes an array; False also for one that cannot be imported, which is said elsewhere."""
+        try:
+            return array in self.needs
+        except ConfigError:
+            return False
+
+
+def resolve(path: str, where: str) -> Callable[..., Any]:
+    """The function that a dotted `_target_` names, by its path of today or an earlier one."""
+    path = current(path)
+    module, _, attribute = path.rpartition(".")
+    if not module or not all(part.isidentifier() for part in path.split(".")):
+        raise ConfigError(f"{where} must be a dotted path <module>.<function>. Got '{path}'.")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and not module.startswith(error.name):
+            raise ConfigError(
+                f"{where} must be importable. Got '{path}', which needs the missing package '{error.name}'."
+            ) from None
+        raise ConfigError(
+            f"{where} must be importable. Got '{path}': no module '{error.name}'. Is it on PYTHONPATH?"
+        ) from None
+    except (Exception, SystemExit) as error:  # somebody else's module, whatever is wrong with it
+        said = one_line(f"{type(error).__name__}: {error}")
+        raise ConfigError(
+            f"{where} must be importable. Got '{path}', whose module stops with {said}. Mend it: python -c 'import "
+            f"{module}' shows where."
+        ) from None
+    if not callable(getattr(found, attribute, None)):
+        public = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n))]
+        hidden = Path("methods.py").is_file() and module == "methods"
+        theirs = " (The methods.py of this folder is hidden by this project's package; rename it.)" if hidden else ""
+        raise ConfigError(
+            f"{where} must name a function of '{module}'. Got '{attribute}'. {did_you_mean(attribute, public)}{theirs}"
+        )
+    function = getattr(found, attribute)
+    try:
+        inspect.signature(function)
+    except (ValueError, TypeError):  # some of Python's own
+        raise ConfigError(
+            f"{where} must be a function whose parameters can be read. Got '{path}'. Call it from one of your own."
+        ) from None
+    return function

@@ -1,0 +1,139 @@
+"""Specifications of training: optimisers, how sources are pretrained, how models are fine-tuned on a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from benchmark.config.spec import Count, Positive, Share, Spec
+
+
+class OptimiserSpec(Spec):
+    """How one family of architectures is trained."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.05, 0.15)
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    decay_products: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Products of rate and weight decay, each tried with every rate; empty: `weight_decay` with all of them."""
+    later = ("decay_products",)
+
+    def trials(self) -> list[tuple[float, float]]:
+        """Every (rate, weight decay) that is tried, the smallest rate first."""
+        rates = sorted(self.rates)
+        if not self.decay_products:
+            return [(rate, self.weight_decay) for rate in rates]
+        return [(rate, product / rate) for rate in rates for product in self.decay_products]
+
+
+SGD = OptimiserSpec()
+ADAMW = OptimiserSpec(name="adamw", rates=(2e-3, 5e-3), weight_decay=0.05)
+Family = Literal["cnn", "transformer", "convnext"]
+
+
+class PretrainSpec(Spec):
+    """How the harness trains a source model: `rates` holds the one rate that is used."""
+
+    steps: Count = 320
+    batch: Count = 64
+    optimisers: dict[Family, OptimiserSpec] = {
+        "cnn": OptimiserSpec(rates=(0.1,)),
+        "transformer": OptimiserSpec(name="adamw", rates=(2e-3,), weight_decay=0.05),
+        "convnext": OptimiserSpec(name="adamw", rates=(4e-3,), weight_decay=0.05),
+    }
+    warmup: Share = 0.1
+    crop: Share = 0.7
+    flip: bool = True
+    label_smoothing: Share = 0.0
+    precision: Literal["auto", "float32"] = "auto"
+
+
+class DataRule(Spec):
+    """What a recipe changes for data sets with fewer training images, or with a smaller short side as stored."""
+
+    images_below: Count | None = None
+    pixels_below: Count | None = None
+    steps: Count | None = None
+    warmup: Share | None = None
+    milestones: tuple[Share, ...] | None = None
+    mixup: Annotated[float, Field(ge=0)] | None = None
+    crop: Share | None = None
+    flip: bool | None = None
+
+    def fits(self, images: int, pixels: int) -> bool:
+        below = ((images, self.images_below), (pixels, self.pixels_below))
+        return all(limit is None or value < limit for value, limit in below)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        fields = set(type(self).model_fields) - {"images_below", "pixels_below"}
+        return {name: value for name in sorted(fields) if (value := getattr(self, name)) is not None}
+
+
+class RecipeSpec(Spec):
+    """How a model is fine-tuned on a target for its ground truth."""
+
+    name: str = "fast"
+    steps: Count = 125
+    batch: Count = 32
+    optimisers: dict[Family, OptimiserSpec] = {"cnn": SGD, "transformer": ADAMW, "convnext": ADAMW}
+    warmup: Share = 0.1
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    crop: Share = 0.7
+    flip: bool = True
+    label_smoothing: Share = 0.0
+    precision: Literal["auto", "float32"] = "auto"
+    freeze: Literal["none", "backbone"] = "none"
+    train_cap: Count | None = None
+    seeds: Count = 2
+    seeds_on: dict[str, Count] = {}
+    """Another number of seeds for some targets, by name."""
+    rate_for: Literal["model", "architecture"] = "model"
+    """Whose rate is chosen on a target: each model's own or, as in the paper, one for all of an architecture."""
+    steps_tried: tuple[Count, ...] = ()
+    """Numbers of steps, each tried with every rate (VTAB's second axis); empty: `steps`."""
+    milestones: tuple[Share, ...] = ()
+    """Shares of the steps after which the rate falls to a tenth (BiT, VTAB); empty: a cosine to zero."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Both parameters of the Beta distribution by which pairs of images are blended (BiT); 0: none are."""
+    by_data: tuple[DataRule, ...] = ()
+    """Changes for small data sets or small images (BiT, the paper); all that fit apply, later ones last."""
+    later = ("steps_tried", "milestones", "mixup", "by_data")
+
+    @model_validator(mode="after")
+    def _one_source_of_steps(self) -> RecipeSpec:
+        if self.steps_tried and any(rule.steps for rule in self.by_data):
+            raise ValueError("steps_tried must be empty where by_data sets steps. Got both. Keep one of them.")
+        return self
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        return super().identity(*leave_out, "name", "seeds", "seeds_on", "rate_for")
+
+    def on(self, images: int, pixels: int) -> RecipeSpec:
+        """The recipe for a data set of so many training images, stored with so many pixels on the short side."""
+        changes = {k: v for rule in self.by_data if rule.fits(images, pixels) for k, v in rule.changes.items()}
+        return self.model_copy(update=changes) if changes else self
+
+    def trials(self, family: Family) -> list[tuple[float, RecipeSpec]]:
+        """Every rate that is tried, with the recipe in which it is: the grid of `tune`, smallest rate first."""
+        settings = self.optimisers[family]
+        return [
+            (rate, self.settled(family, {"weight_decay": decay, "steps": steps}))
+            for rate, decay in settings.trials()
+            for steps in self.steps_tried or (self.steps,)
+        ]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether more than the rate is chosen."""
+        return bool(self.steps_tried) or any(o.decay_products for o in self.optimisers.values())
+
+    def settled(self, family: Family, chosen: Mapping[str, Any]) -> RecipeSpec:
+        """The recipe with the weight decay and the steps that `tune` chose; itself where it chose neither."""
+        changes: dict[str, Any] = {"steps": chosen["steps"]} if "steps" in chosen else {}
+        decay, own = chosen.get("weight_decay"), self.optimisers[family]
+        if decay is not None and decay != own.weight_decay:
+            changes["optimisers"] = self.optimisers | {family: own.model_copy(update={"weight_decay": decay})}
+        return self.model_copy(update=changes) if changes else self

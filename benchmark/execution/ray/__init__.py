@@ -1,0 +1,1 @@
+"""Workers on a Ray cluster, under the same schedule as those of this machine."""

@@ -1,0 +1,346 @@
+"""Runs cells on a Ray cluster: an existing one, or one of this machine that is started for the run.
+
+The driver keeps the store, the claims and the schedule; nodes see neither. Packs are built by the driver, where the
+images are. Every other cell goes to a worker on some node, with what it needs unless the node has it already, and
+comes back as the bytes of its folder, which are checked before they enter the store. So no file system is shared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import socket
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark import provenance
+from benchmark.cells.plan import Cell
+from benchmark.cells.store import STAGES, Damaged, Store
+from benchmark.config.experiment import ExecutorSpec
+from benchmark.errors import ConfigError
+from benchmark.execution.local import LocalWorker, dead, outcome_of, pinned
+from benchmark.execution.ray.cluster import TERMINATED, TOLD_TO_END, connected
+from benchmark.execution.schedule import POLL_SECONDS, Outcome, Progress
+
+HERE = ("pack",)
+ELSEWHERE = tuple(stage for stage in STAGES if stage not in HERE)
+RETRIES = 2
+"""How often a cell starts again after its worker's process died on a node that lives on; lost nodes do not count."""
+
+CLERKS = 4
+"""Threads that write what came back: a disk that makes sure of it takes longer than a worker should wait."""
+
+LOOK_SECONDS, NOTICE_SECONDS = 2.0, 30.0
+"""Between two looks at what nodes there are; and without any worker before that is said."""
+
+
+@contextlib.contextmanager
+def crew(store: Store, spec: ExecutorSpec, progress: Progress) -> Iterator[Crew]:
+    """The workers of a cluster while a run lasts; afterwards nothing of it is left on the nodes."""
+    with pinned(spec.threads), connected(spec) as alone:
+        workers = Crew(store, spec, progress, wait=0.0 if alone else spec.wait)
+        try:
+            workers.recruit()
+            yield workers
+        finally:
+            workers.dismiss()
+
+
+class Crew:
+    """As many workers as the cluster has room for, however many nodes it has at the moment."""
+
+    def __init__(self, store: Store, spec: ExecutorSpec, progress: Progress, wait: float):
+        import ray
+
+        from benchmark.execution.ray.node import Remote
+        from benchmark.execution.ray.shipping import Post
+
+        self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
+        self.run, self.wait = uuid.uuid4().hex[:12], wait
+        self.remote = ray.remote(Remote)
+        self.abroad: list[_Abroad] = []
+        self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
+        self.post = Post(store, ray.put)
+        self.folders: dict[str, str] = {}
+        self.clerks = ThreadPoolExecutor(CLERKS)
+        self.deliveries: list[_Delivery] = []
+        self.lost: Counter[str] = Counter()
+        self.gone: set[str] = set()  # nodes; the cluster itself needs some time to notice
+        self.cpus, self.gpus = spec.num_cpus or spec.threads, self._gpus()
+        self.looked = self.noticed = time.monotonic()
+        self.without_room: float | None = None
+
+    def __iter__(self) -> Iterator[_Abroad | _AtHome]:
+        return iter([*self.at_home, *self.abroad])
+
+    def ready(self) -> list[_Delivery | _AtHome]:
+        """What has come back and is in the store, after a while at most; the workers of it are idle before that."""
+        if TOLD_TO_END.is_set():
+            sys.exit(TERMINATED)
+        if time.monotonic() - self.looked > LOOK_SECONDS:
+            self.recruit()
+        packing = [w for w in self.at_home if not w.idle]
+        unhurried = not (packing or self.deliveries or any(w.outcome for w in self.abroad))
+        self._listen(POLL_SECONDS if unhurried else 0.01)
+        self.progress.workers = max(1, sum(w.place is not None for w in self.abroad))
+        written = [d for d in self.deliveries if d.written]
+        self.deliveries = [d for d in self.deliveries if d not in written]
+        return written + [w for w in packing if w.pipe.poll()]
+
+    def _listen(self, patience: float) -> None:
+        """Take what workers have to say: that they are there, or what became of their task."""
+        waiting = {w.ref: w for w in self.abroad if w.ref is not None}
+        heard = [w for w in self.abroad if w.outcome]
+        if not waiting:
+            time.sleep(min(patience, 0.05))
+        elif self.ray.wait(list(waiting), timeout=patience)[0]:
+            heard += [waiting[r] for r in self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]]
+        for worker in heard:
+            if worker.task:
+                self.deliveries.append(worker.unload())
+            else:
+                worker.settle_in()
+
+    def recruit(self) -> None:
+        """Ask for the workers that there is room for; complain where no node can hold one."""
+        self.looked = time.monotonic()
+        nodes = [n["Resources"] for n in self._nodes()]
+        room = sum(map(self._seats, nodes))
+        if room:
+            self.without_room = None
+        elif self.without_room is None:
+            self.without_room = self.looked
+        if not room and self.looked - self.without_room >= self.wait:
+            have = "; ".join(f"{n.get('CPU', 0):g} CPU and {n.get('GPU', 0):g} GPU" for n in nodes)
+            raise ConfigError(
+                f"executor.num_cpus and executor.num_gpus must fit on a node of the cluster. Got {self._request}; its "
+                f"nodes have {have or 'gone'}. Ask for less, or add a node; what is finished is kept."
+            )
+        left = self.progress.total - self.progress.done
+        for _ in range(min(self.spec.workers or room, left) - len(self.abroad)):
+            self.abroad.append(_Abroad(self))
+        if any(w.place for w in self.abroad):
+            self.noticed = self.looked
+        elif room and self.looked - self.noticed > NOTICE_SECONDS:
+            self.noticed = self.looked
+            print(f"still no worker ({self._request}): the cluster is busy or slow", file=sys.stderr, flush=True)
+
+    def again(self, worker: _Abroad, task: Sequence[Cell], why: str) -> Outcome:
+        """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
+        self.lost.update(c.key for c in task)
+        if (times := max(self.lost[c.key] for c in task)) > RETRIES:
+            return dead(task, f"{why} on {worker.place.host}, {times} times")
+        return Outcome("lost", reason=f"{why} on {worker.place.host}; it starts again")
+
+    def without(self, worker: _Abroad, task: Sequence[Cell]) -> Outcome:
+        """A worker is gone, with its node or alone."""
+        self.abroad.remove(worker)
+        worker.dismiss()
+        home = next((n for n in self._nodes() if n["NodeID"] == worker.place.node), None)
+        if home and _answers(home["NodeManagerAddress"], home["NodeManagerPort"]):
+            return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
+        self.gone.add(worker.place.node)
+        return Outcome("lost", reason=f"node {worker.place.host} is gone; it starts again elsewhere")
+
+    def dismiss(self) -> None:
+        """End all workers and remove what the run left on the nodes."""
+        from ray.exceptions import RayError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        from benchmark.execution.ray.node import remove
+
+        for worker in (*self.abroad, *self.at_home):
+            worker.dismiss()
+        self.clerks.shutdown()  # what came back is not lost
+        for delivery in self.deliveries:
+            delivery.claims.close()
+        with contextlib.suppress(RayError, OSError):  # the cluster itself may be gone
+            sweep = self.ray.remote(num_cpus=0, max_retries=0)(remove)
+            nodes = {n["NodeID"] for n in self._nodes()} & self.folders.keys()
+            there = {n: NodeAffinitySchedulingStrategy(n, soft=False) for n in nodes}
+            refs = [sweep.options(scheduling_strategy=there[n]).remote(Path(self.folders[n])) for n in nodes]
+            if refs:
+                self.ray.wait(refs, num_returns=len(refs), timeout=30)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [n for n in self.ray.nodes() if n["Alive"] and n["NodeID"] not in self.gone]
+
+    def _gpus(self) -> float:
+        if self.spec.device == "cpu" or self.spec.num_gpus is not None:
+            return self.spec.num_gpus or 0
+        return int(self.spec.device == "cuda" or any(n["Resources"].get("GPU") for n in self._nodes()))
+
+    def _seats(self, resources: Mapping[str, float]) -> int:
+        """Workers that a node can hold at once; a worker's share of a GPU is of one GPU."""
+        seats = math.floor(resources.get("CPU", 0) / self.cpus + 1e-9)
+        if self.gpus:
+            seats = min(seats, int(resources.get("GPU", 0)) * math.floor(1 / self.gpus + 1e-9))
+        return seats
+
+    @property
+    def _request(self) -> str:
+        return f"{self.cpus:g} CPU and {self.gpus:g} GPU per cell"
+
+
+class _Abroad:
+    """A worker on a node, and the task that it has."""
+
+    stages = ELSEWHERE
+
+    def __init__(self, crew: Crew):
+        spec, self.crew = crew.spec, crew
+        self.task: tuple[Cell, ...] | None = None
+        self.place: Any = None
+        self.outcome: Outcome | None = None
+        self.sent: list[Any] = []
+        self.claims = contextlib.ExitStack()
+        wanted = {"num_cpus": crew.cpus, "num_gpus": crew.gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+        cache = str(spec.node_cache) if spec.node_cache else None
+        self.actor = crew.remote.options(**wanted).remote(crew.run, cache, spec.threads, not crew.gpus)
+        self.ref = self.actor.arrive.remote()
+
+    @property
+    def idle(self) -> bool:
+        return self.place is not None and self.task is None
+
+    def settle_in(self) -> None:
+        """Note where the worker is; a node on which it cannot even start ends the run, with the reason."""
+        from ray.exceptions import ActorDiedError, RayError
+
+        ref, self.ref = self.ref, None
+        try:
+            self.place = self.crew.ray.get(ref)
+        except RayError as error:
+            if isinstance(error, ActorDiedError) and not error.actor_init_failed:  # it went with its node
+                self.crew.abroad.remove(self)
+                return
+            raise ConfigError(
+                f"Every node of the cluster must be able to run this project. Got: {_last_line(error)}. Install the "
+                "same packages there as here (constraints.txt)."
+            ) from None
+        first = self.place.node not in self.crew.folders
+        self.crew.folders[self.place.node] = self.place.folder
+        there, here = self.place.versions, provenance.versions()
+        odd = ", ".join(f"{n} {there.get(n, 'missing')}, not {here[n]}" for n in here if there.get(n) != here[n])
+        if odd and first:
+            print(f"warning: node {self.place.host} has {odd}: results may differ.", file=sys.stderr, flush=True)
+
+    def start(self, task: tuple[Cell, ...]) -> None:
+        """Send a task with what its node lacks; the claims on its cells are the driver's."""
+        self.task = task
+        try:
+            for cell in task:
+                self.claims.enter_context(self.crew.store.claim(cell.key))
+            todo = tuple(c for c in task if not self.crew.store.has(c.stage, c.key))
+            if todo:
+                self.sent = self.crew.post.parcels(todo, self.place.node)
+                self.ref = self.actor.compute.remote(todo, self.sent)
+            else:
+                self.outcome = Outcome("present")
+        except Exception as error:  # as in a worker of this machine
+            self.outcome = outcome_of(error, cache=self.crew.store.cache)
+
+    def unload(self) -> _Delivery:
+        """What became of the task; the worker is free for another while the cells are being written."""
+        task, self.task = self.task, None
+        claims, self.claims = self.claims, contextlib.ExitStack()
+        outcome, self.outcome = self.outcome, None
+        made: Mapping[str, Any] = {}
+        if outcome is None:
+            outcome, made = self._come_back(task)
+        writing = [
+            self.crew.clerks.submit(self.crew.store.adopt, c.stage, c.key, made[c.key]) for c in task if c.key in made
+        ]
+        return _Delivery(task, outcome, claims, writing, self.crew.store.cache)
+
+    def dismiss(self) -> None:
+        self.crew.ray.kill(self.actor, no_restart=True)
+        self.claims.close()
+
+    def _come_back(self, task: tuple[Cell, ...]) -> tuple[Outcome, Mapping[str, Any]]:
+        """What became of a task, and the files of its cells; of a worker that is gone, the crew knows what follows."""
+        from ray.exceptions import RayError, RayTaskError
+
+        crew, node = self.crew, self.place.node
+        ref, self.ref = self.ref, None
+        try:
+            outcome, made = crew.ray.get(ref)
+        except RayTaskError as error:  # the worker's own trouble: a full disk, for instance
+            return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}"), {}
+        except RayError:
+            return crew.without(self, task), {}
+        crew.post.arrived(node, self.sent, made)
+        if outcome.status == "stopped":  # that node has no room; others may
+            return Outcome("failed", reason=f"on {self.place.host}: {outcome.reason}"), {}
+        if outcome.status == "damaged":  # the copy on the node: it is sent once more
+            crew.post.has[node].pop(outcome.damaged[1], None)
+            return crew.again(self, task, outcome.reason), {}
+        return outcome, made
+
+
+@dataclass
+class _Delivery:
+    """A task that came back, its claims, and its cells on their way into the store."""
+
+    task: tuple[Cell, ...]
+    outcome: Outcome
+    claims: contextlib.ExitStack
+    writing: list[Future]
+    cache: Path
+
+    @property
+    def written(self) -> bool:
+        return all(one.done() for one in self.writing)
+
+    def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
+        with self.claims:
+            try:
+                for one in self.writing:
+                    one.result()
+            except Damaged as error:
+                return self.task, Outcome("failed", reason=f"what came back is damaged ({error.why})")
+            except Exception as error:  # a full disk, for instance
+                return self.task, outcome_of(error, cache=self.cache)
+            return self.task, self.outcome
+
+
+class _AtHome(LocalWorker):
+    """A process of the driver's machine, started when there is something for it."""
+
+    stages = HERE
+
+    def __init__(self, store: Store, threads: int):
+        self.context, self.task, self.process = multiprocessing.get_context("spawn"), None, None
+        self.arguments = (store.cache, store.released, "cpu", threads)
+
+    def start(self, task: tuple[Cell, ...]) -> None:
+        if self.process is None:
+            self._spawn()
+        super().start(task)
+
+    def dismiss(self) -> None:
+        if self.process is not None:
+            self.stop()
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _last_line(error: Exception) -> str:
+    """The exception at the end of a traceback that came from a node."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,144 @@
+"""How each kind of cell is computed from the cells that it needs. Runs in a worker process.
+
+Deep-learning packages are imported inside the stages that need them: a run whose cells are all stored never does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.cells.plan import Cell
+from benchmark.cells.store import Store
+from benchmark.scoring.draws import draw_seeds, scoring_seed
+
+
+def compute(cells: Sequence[Cell], store: Store, device: str) -> Mapping[str, str]:
+    """Compute one cell, or several score cells of the same probe, and write them to the store.
+
+    Returns {key: reason} of the score cells of which nothing could be kept, while the others could.
+    """
+    if cells[0].stage == "score":
+        return score(cells, store)
+    (cell,) = cells
+    {"pack": pack, "weights": weights, "tune": tune, "truth": truth, "probe": probe}[cell.stage](cell, store, device)
+    return {}
+
+
+def pack(cell: Cell, store: Store, device: str) -> None:
+    from benchmark.data import packs
+
+    data, start, made = cell.work["data"], time.perf_counter(), store.workspace(cell.key)
+    values = packs.build(data.name, data.function(**data.parameters), data.size, made)
+    store.write("pack", cell.key, cell.identity, values, _record(start, device), made=made)
+
+
+def weights(cell: Cell, store: Store, device: str) -> None:
+    from benchmark.models import loading
+    from benchmark.training import pretrain
+
+    model = cell.work["model"]
+    module, values, record = pretrain.pretrain(model, _pack(store, cell.work["pack"]), device)
+    made = store.workspace(cell.key)
+    loading.save(module, made)
+    store.write("weights", cell.key, cell.identity, values, record, made=made)
+
+
+def tune(cell: Cell, store: Store, device: str) -> None:
+    from benchmark.training import ground_truth
+
+    values, record = ground_truth.tune(*_trainee(cell, store), cell.work["recipe"], device)
+    store.write("tune", cell.key, cell.identity, values, record)
+
+
+def truth(cell: Cell, store: Store, device: str) -> None:
+    from benchmark.training import ground_truth
+
+    chosen = store.read("tune", cell.work["tune"]).values
+    recipe, rate = cell.work["recipe"].settled(cell.work["model"].family, chosen), chosen["rate"]
+    values, arrays, record = ground_truth.train(*_trainee(cell, store), recipe, rate, cell.key, device)
+    store.write("truth", cell.key, cell.identity, values | {"seed": cell.work["seed"]}, record, arrays)
+
+
+def probe(cell: Cell, store: Store, device: str) -> None:
+    """One forward pass over the union of the draws; each draw is kept as positions in that union."""
+    import numpy as np
+
+    from benchmark.scoring import draws as scoring_draws
+    from benchmark.training import features as probing
+
+    model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
+    train = data.distinct(data.indices("train"))
+    labels = data.labels[train]
+    draws = [train[scoring_draws.draw(labels, wanted.size, seed, data.multilabel)] for seed in draw_seeds(wanted.draws)]
+    union = np.unique(np.concatenate(draws))
+    arrays, record = probing.extract(model, _weights(store, cell.work["weights"]), data, union, device)
+    arrays |= {"labels": data.labels[union], "image_ids": union}
+    arrays |= {f"draw_{r}": np.searchsorted(union, ids) for r, ids in enumerate(draws)}
+    values = {
+        "images": [len(ids) for ids in draws],
+        "halved": min(len(ids) for ids in draws) < wanted.size,
+        "feature_dim": int(arrays["features"].shape[1]),
+        "source_head": "logits" in arrays,
+        "target_size": len(data.indices("train")),
+        "classes": data.n_classes,
+        "multilabel": data.multilabel,
+        "parameters": record["parameters"],
+    }
+    if record["retried"]:
+        values["note"] = record["note"]
+    if cell.work["weights"]:
+        trained = store.read("weights", cell.work["weights"]).values
+        values |= {"source_accuracy": trained["source_accuracy"], "source_size": trained["n_train"]}
+    store.write("probe", cell.key, cell.identity, values, record, arrays)
+
+
+def score(cells: Sequence[Cell], store: Store) -> Mapping[str, str]:
+    """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
+    from benchmark.scoring.call import Lost
+    from benchmark.scoring.score import score_probe
+
+    lost = {}
+    for reference in dict.fromkeys(c.work["reference"] for c in cells):
+        here = [c for c in cells if c.work["reference"] == reference]
+        results = score_probe(
+            [c.work["method"] for c in here],
+            [c.work["model"] for c in here],
+            store.read("probe", here[0].work["probe"]),
+            store.read("probe", reference) if reference else None,
+            scoring_seed,
+        )
+        for cell, result in zip(here, results, strict=True):
+            if isinstance(result, Lost):
+                lost[cell.key] = str(result)
+            else:
+                store.write("score", cell.key, cell.identity, *result)
+    return lost
+
+
+def _trainee(cell: Cell, store: Store) -> tuple[Any, Path | None, Any]:
+    return cell.work["model"], _weights(store, cell.work["weights"]), _pack(store, cell.work["pack"])
+
+
+def _weights(store: Store, key: str | None) -> Path | None:
+    return store.folder("weights", key) if key else None
+
+
+def _pack(store: Store, key: str) -> Any:
+    return _load_pack(store.folder("pack", key))
+
+
+@lru_cache(maxsize=16)
+def _load_pack(folder: Path) -> Any:
+    from benchmark.data import packs
+
+    return packs.load(folder)
+
+
+def _record(start: float, device: str) -> dict[str, Any]:
+    from benchmark import provenance
+
+    return {"seconds": time.perf_counter() - start, **provenance.record(device)}

@@ -1,0 +1,294 @@
+"""The paper's tables from a run of this project, in the paper's layout, each figure beside the printed one.
+
+The printed figures lie in paper_figures.csv (table, row, column, value, sd)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.reporting import report
+from benchmark.reporting.folder import read
+from benchmark.reporting.layout import Grid, number, spread
+from benchmark.stats import alignment, correlations, measures, resampling, yardsticks
+from benchmark.stats.alignment import Aligned
+from benchmark.tables.columns import ATTRIBUTES, PAPER_LONGEST
+from benchmark.tables.gather import without_vacuous
+
+FIGURES = Path(__file__).with_name("paper_figures.csv")
+F = (16, 32, 64, 128, 256)
+
+METHODS = {  # the paper's rows and this project's columns
+    **{"LEEP": "leep", "NCE": "nce", "HScore": "hscore", "1-NN CV": "knn", "5-NN CV": "knn_k5"},
+    **{"1-NN (split)": "knn_split", "5-NN (split)": "knn_k5_split", "Logistic": "logistic"},
+    **{"RSA R-50": "rsa", "DDS R-50": "dds", "PARC": "parc", "Heuristic": "heuristic"},
+}
+SPELT = {"H-Score": "HScore", "RSA ResNet-50": "RSA R-50", "DDS ResNet-50": "DDS R-50", "1-NN": "1-NN CV"}
+SPELT |= {"RSA": "RSA R-50", "DDS": "DDS R-50"}
+
+TRICKS = ("LEEP", "NCE", "HScore f=32", "RSA R-50 f=64", "DDS R-50 f=64", "1-NN CV", "Logistic", "PARC f=32")
+"""The rows of Tables S5 and S7 with what the paper chose for each."""
+SIZES_COMMAND = "python -m benchmark.run -m experiment=paper_mini_sizes probe.size=50,100,200,500"
+
+AS_RELEASED = " (as released)"
+"""Rows of a run on the released probes that compute what the release's code does, under `compat=parc`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's score and accuracy tables, joined; its correlations; milliseconds per method."""
+
+    scores: pd.DataFrame
+    truth: pd.DataFrame
+    found: correlations.Correlations
+    times: pd.DataFrame
+
+    @property
+    def aligned(self) -> Aligned:
+        return self.found.aligned
+
+    def has(self, method: str) -> bool:
+        return method in self.aligned.methods
+
+    def mean(self, method: str, capacity: str = "none", target: str = "mean") -> tuple[float, float]:
+        """Pearson ×100 and its sd over draws; NaN where the run has no such method."""
+        if not self.has(method) or (target != "mean" and target not in self.aligned.targets):
+            return float("nan"), float("nan")
+        return tuple(f(method, "pearson", capacity, target) for f in (self.found.mean, self.found.sd))
+
+    def ms(self, method: str) -> tuple[float, float]:
+        if self.times.empty or method not in self.times.index:
+            return float("nan"), float("nan")
+        if "milliseconds" not in self.times:  # a run from before the method alone was timed
+            return float("nan"), float("nan")
+        return tuple(float(v) for v in self.times.loc[method, ["milliseconds", "milliseconds_sd"]])
+
+
+def load(folder: Path) -> Run:
+    """A run from the folder that `benchmark.reporting.folder.write` made."""
+    tables, _ = read(folder)
+    scores = yardsticks.with_yardsticks(without_vacuous(tables.scores, tables.status), tables.truth)
+    times = report.times_of(tables)
+    times = pd.DataFrame() if times is None else times.set_index("method")
+    return Run(scores, tables.truth, correlations.correlate(scores, tables.truth), times)
+
+
+def published() -> dict[tuple[str, str, str], tuple[float, float]]:
+    """(table, row, column) -> (value, sd) as printed in the paper and its supplement, figures digitised."""
+    table = pd.read_csv(FIGURES, dtype={"table": str, "column": str})
+    keys = zip(table["table"], table["row"], table["column"], strict=True)
+    return dict(zip(keys, zip(table["value"], table["sd"], strict=True), strict=True))
+
+
+def column_of(row: str) -> tuple[str, bool]:
+    """A row of the paper as this project's method and whether ℓ is added: `PARC +l, f=32` -> (parc_f32, True)."""
+    released, capacity = row.endswith(AS_RELEASED), "+l" in row
+    plain = row.removesuffix(AS_RELEASED).replace(",", "")
+    plain = " ".join(plain.replace("+l", "").split())
+    name, _, dims = plain.partition(" f=")
+    name = SPELT.get(name, name)
+    method = METHODS.get(name, "")
+    method = f"{method}_f{dims}" if dims and method else method
+    return (f"{method}_released" if released and method else method), capacity
+
+
+def records(run: Run, diverse: Run | None = None, sizes: Run | None = None) -> pd.DataFrame:
+    """Every figure: table, row, column, ours, ours_sd, paper, paper_sd, difference (ours - paper).
+
+    A row or a column that only one side has is kept, with the other side empty.
+    """
+    paper, ours = published(), {}
+    for name, generator in (("run", run), ("diverse", diverse), ("sizes", sizes)):
+        if generator is not None:
+            ours |= dict(_OURS[name](generator))
+    rows = []
+    for key in dict.fromkeys([*paper, *ours]):
+        printed = (key[0], key[1].removesuffix(AS_RELEASED), key[2])
+        (mine, mine_sd), (theirs, theirs_sd) = ours.get(key, _NONE), paper.get(printed, _NONE)
+        if key[0] in ("S1", "S2", "S3", "S4") and key not in ours and key[2] != "mean":
+            continue  # their targets, which this run does not have
+        rows.append((*key, mine, mine_sd, theirs, theirs_sd, mine - theirs))
+    columns = ["table", "row", "column", "ours", "ours_sd", "paper", "paper_sd", "difference"]
+    return pd.DataFrame(rows, columns=columns).round(6)
+
+
+_NONE = (float("nan"), float("nan"))
+Figure = tuple[tuple[str, str, str], tuple[float, float]]
+
+
+def _with_released(run: Run) -> list[tuple[str, str, str]]:
+    """The published keys and, of the rows whose released form the run has, the same again under that name."""
+    keys = list(published())
+    again = [(table, row + AS_RELEASED, column) for table, row, column in keys]
+    return keys + [key for key in again if run.has(column_of(key[1])[0])]
+
+
+def _from_run(run: Run) -> Iterator[Figure]:
+    paper = _with_released(run)
+    for table, row, column in paper:
+        method, plus = column_of(row)
+        capacity = "pooled" if plus or table == "3" else "none"
+        if table in ("1", "2b", "3", "4"):
+            yield (table, row, column), run.ms(method) if column == "ms" else run.mean(method, capacity)
+    modes = correlations.evaluation_modes(run.scores, run.truth).set_index(["method", "mode"])
+    for _, row, mode in (k for k in paper if k[0] == "2"):
+        method = column_of(row)[0]
+        if (method, mode) in modes.index:
+            yield ("2", row, mode), tuple(modes.loc[(method, mode), ["mean", "sd"]])
+    for table, capacity in (("S1", "none"), ("S2", "none"), ("S3", "pooled"), ("S4", "pooled")):
+        for row in dict.fromkeys(r for t, r, _ in paper if t == table):
+            for target in (*run.aligned.targets, "mean"):
+                yield (table, row, target), run.mean(column_of(row)[0], capacity, target)
+    yield from _ways_to_add(run)
+    yield from _relative(run)
+
+
+def _ways_to_add(run: Run) -> Iterator[Figure]:
+    """Table S5: the score as it is, z-scored + ℓ/50, min-max + ℓ/50, min-max + ℓ/200; all over all rows."""
+    layers = alignment.layers_of_rows(run.scores, run.truth, [])
+    rows = [(row, column_of(row)[0]) for row in dict.fromkeys(r for t, r, _ in published() if t == "S5")]
+    here = [(row, method) for row, method in rows if run.has(method)]
+    if layers is None or not here:
+        return
+    term, keys = layers / PAPER_LONGEST, [c for c in run.scores if c in ATTRIBUTES]
+    for name, share in (("min-max", 1.0), ("min-max/4", 0.25)):
+        table = run.scores[keys].copy()
+        for _, method in here:
+            values = run.scores[method]
+            table[method] = (values - values.min()) / (values.max() - values.min()) + share * term
+        found = correlations.correlate(table, run.truth, capacity=False)
+        for row, method in here:
+            yield ("S5", row, name), (found.mean(method), found.sd(method))
+    for row, method in here:
+        yield ("S5", row, "none"), run.mean(method)
+        yield ("S5", row, "z-score"), run.mean(method, "pooled")
+
+
+def _relative(run: Run) -> Iterator[Figure]:
+    """Table S7: mean accuracy of the k top-scored models in percent of the best model's, mean over targets."""
+    for row in dict.fromkeys(r for t, r, _ in published() if t == "S7"):
+        plain = column_of(row)[0]
+        tricks = next(column_of(r)[0] for r in TRICKS if r.split(" f=")[0] == SPELT.get(row, row))
+        for prefix, method, capacity, which in (("", plain, "none", (1, 3)), ("tricks ", tricks, "pooled", (1, 3, 5))):
+            if not run.has(method) or capacity not in run.aligned.scores:
+                continue
+            scores = run.aligned.scores[capacity][run.aligned.methods.index(method)][None]
+            found = resampling.estimates(scores, run.aligned.truth, [f"relative{k}" for k in which])
+            for k in which:
+                mean, sd = measures.over_draws(measures.nanmean(found[f"relative{k}"][0], -1))
+                yield ("S7", row, f"{prefix}k={k}"), (float(mean), float(sd))
+
+
+def _from_diverse(run: Run) -> Iterator[Figure]:
+    for _, row, column in (k for k in published() if k[0] == "5"):
+        method = column_of(row)[0]
+        yield ("5", row, column), run.ms(method) if column == "ms" else run.mean(method, "pooled")
+
+
+def _from_sizes(run: Run) -> Iterator[Figure]:
+    """Probe-size curves of a sweep, whose columns are `<method> @ probe.size=<n>`."""
+    known = sorted({int(m.rpartition("=")[2]) for m in run.aligned.methods if " @ probe.size=" in m})
+    for table, row in dict.fromkeys((t, r) for t, r, _ in published() if t in ("S-fig2a", "S-fig2b", "fig1a")):
+        method, plus = column_of(row)
+        for n in known:
+            column = f"{method} @ probe.size={n}"
+            if not run.has(column):
+                continue
+            if table == "S-fig2b":
+                yield (table, row, str(n)), run.ms(column)
+                continue
+            value, sd = run.mean(column, "pooled" if plus else "none")
+            if table == "fig1a":  # change against 500 images
+                value, sd = value - run.mean(f"{method} @ probe.size=500")[0], float("nan")
+            yield (table, row, str(n)), (value, sd)
+
+
+_OURS: Mapping[str, Callable[[Run], Iterator[Figure]]] = {
+    "run": _from_run,
+    "diverse": _from_diverse,
+    "sizes": _from_sizes,
+}
+
+
+def grids(table: pd.DataFrame, targets: Sequence[str]) -> dict[str, Grid]:
+    """The paper's tables, laid out as there, ours first, then the published figure and the difference."""
+    held = {key: rows.set_index(["row", "column"]) for key, rows in table.groupby("table", sort=False)}
+    made = {
+        "table1": _simple(
+            held.get("1"), "Table 1. Controlled bank, no tweaks", [("mean", "Mean PC", 1), ("ms", "ms", 1)]
+        ),
+        "table2": _simple(
+            held.get("2"), "Table 2. What varies inside the correlation", [(m, m, 1) for m in correlations.MODES]
+        ),
+        "figure2b": _simple(held.get("2b"), "Figure 2b. PCA to f", [("mean", "Mean PC", 1), ("ms", "ms", 1)]),
+        "table3": _simple(held.get("3"), "Table 3. With ℓ", [("+l", "Mean PC +ℓ", 1)]),
+        "table4": _simple(held.get("4"), "Table 4. What it adds up to", [("mean", "Mean PC", 1), ("ms", "ms", 1)]),
+        "table5": _simple(held.get("5"), "Table 5. Crowd-sourced bank, +ℓ", [("mean", "Mean PC", 2), ("ms", "ms", 1)]),
+    }
+    titles = {"S1": "no tweaks", "S2": "PCA to f", "S3": "+ℓ", "S4": "PCA to f, +ℓ"}
+    for name, title in titles.items():
+        made[f"table{name}"] = _per_target(held.get(name), f"Table {name}. Per target, {title}", targets)
+    ways = [("none", "none", 1), ("z-score", "z + ℓ/50", 1), ("min-max", "min-max + ℓ/50", 1)]
+    made["tableS5"] = _simple(held.get("S5"), "Table S5. Ways to add ℓ", [*ways, ("min-max/4", "min-max + ℓ/200", 1)])
+    ks = ["k=1", "k=3", "tricks k=1", "tricks k=3", "tricks k=5"]
+    made["tableS7"] = _simple(held.get("S7"), "Table S7. Top-k relative accuracy, %", [(k, k, 2) for k in ks])
+    for name, title, digits in (
+        ("fig1a", "Figure 1a. Change of Mean PC against 500 images, no tweaks", 1),
+        ("S-fig2a", "Figure S2a. Mean PC by probe size, all tweaks", 1),
+        ("S-fig2b", "Figure S2b. Milliseconds by probe size", 1),
+    ):
+        rows = held.get(name)
+        columns = sorted({int(c) for _, c in rows.index}) if rows is not None else []
+        made[name.replace("-", "")] = _simple(rows, title, [(str(n), str(n), digits) for n in columns])
+    return {name: grid for name, grid in made.items() if grid is not None}
+
+
+def _simple(rows: pd.DataFrame | None, title: str, columns: Sequence[tuple[str, str, int]]) -> Grid | None:
+    if rows is None or not columns:
+        return None
+    head = ["method"]
+    for _, shown, _ in columns:
+        head += [shown, "paper", "Δ"]
+    body = []
+    for row in dict.fromkeys(r for r, _ in rows.index):
+        cells: list[str | None] = [row.replace("+l", "+ℓ")]
+        for column, _, digits in columns:
+            if (row, column) not in rows.index:
+                cells += [None, None, None]
+                continue
+            at = rows.loc[(row, column)]
+            cells += [spread(at["ours"], at["ours_sd"], digits), spread(at["paper"], at["paper_sd"], digits)]
+            cells.append(signed(at["difference"], digits))
+        body.append(cells)
+    better = ["", *(way for _, shown, _ in columns for way in (_better(shown), _better(shown), ""))]
+    return Grid(title, head, [body], better=better, breaks=range(1, len(head), 3))
+
+
+def _better(heading: str) -> str:
+    return "low" if heading == "ms" or "Milliseconds" in heading else "high"
+
+
+def _per_target(rows: pd.DataFrame | None, title: str, targets: Sequence[str]) -> Grid | None:
+    if rows is None:
+        return None
+    body = []
+    for row in dict.fromkeys(r for r, _ in rows.index):
+        cells: list[str | None] = [row]
+        for target in targets:
+            at = rows.loc[(row, target)] if (row, target) in rows.index else None
+            text = None if at is None else spread(at["ours"], at["ours_sd"])
+            theirs = None if at is None else number(at["paper"])
+            cells.append(f"{text} ({theirs})" if text and theirs else text)
+        at = rows.loc[(row, "mean")]
+        cells += [spread(at["ours"], at["ours_sd"]), spread(at["paper"], at["paper_sd"]), signed(at["difference"], 1)]
+        body.append(cells)
+    head, better = ["method", *targets, "mean", "paper", "Δ"], ["", *["high"] * (len(targets) + 2), ""]
+    return Grid(title, head, [body], better=better, breaks=range(1, len(targets) + 2))
+
+
+def signed(value: float, digits: int) -> str | None:
+    text = number(value, digits)
+    return None if text is None else text if text.startswith("-") or float(text) == 0 else f"+{text}"

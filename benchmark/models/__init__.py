@@ -1,0 +1,1 @@
+"""From a specification to a network: its weights from wherever they are, its last classifier, its features."""

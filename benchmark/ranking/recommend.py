@@ -1,0 +1,353 @@
+"""Which model will be best after fine-tuning: estimators' scores and what is known of the models, in one list.
+
+    recommender = fit(known())            # the committed ground truth, or a table of your own
+    ranking = recommender.predict(new)    # best first: model, predicted_accuracy, low, high, why, …
+    stakes = recommender.stakes(new)      # how much the choice matters
+
+Within a target, a model's accuracy is a sum: its scores there, its facts, and what it, its architecture and its source
+did on other targets (the static list, shrunk towards zero where little is known). How much each part is trusted is
+learned with the sum (`benchmark.ranking.variance_components`): on a bank of like models the list carries it, on a
+diverse one the scores do. Where they do not clearly improve on the static list, models that stand on it are placed by
+that list alone; a model of which nothing is known, its architecture neither, is placed by its scores and facts. Where
+the accuracies of a target lie is learned from the probes' accuracy. Accuracies are treated as angles
+(`benchmark.ranking.transfers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from benchmark.ranking import variance_components
+from benchmark.ranking.prediction import Learned, Listed
+from benchmark.ranking.reasons import Stakes, favourite, reasons
+from benchmark.ranking.transfers import (
+    EFFECTS,
+    METHODS,
+    PROBES,
+    Columns,
+    Design,
+    angle,
+    checked,
+    completed,
+    elsewhere,
+    percent,
+    standings,
+)
+
+LEVEL = 0.8  # of the interval
+CLEAR = 2.0  # standard errors
+ENOUGH = 6  # targets of one group of data, to learn from them alone
+_STRANGE = "stranger: "  # before a name, nobody has seen it
+EXPECTED = np.array([0.05, 0.02, 0.2, 0.2, 0.2])  # variances beforehand: a score, a fact, model, architecture, source
+NOISE = 0.4  # of a standardised accuracy within its target
+SPREAD, SPREAD_WEIGHT = 0.2, 2.0  # a target's spread of accuracies (angle), and how many models that guess is worth
+PLACED = {"level": np.array([1.0, 0.2, 0.2]), "spread": np.array([1.0, 0.1, 0.1])}  # a constant, probes, the group
+PLACED_NOISE = {"level": 0.1, "spread": 0.1}
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there.
+
+    listed  what a place on the static list is worth: slope and variance of a standardised accuracy
+    gain    how much less the sum erred than the list alone on targets left out (mean squared error of a standardised
+            accuracy), with its standard error
+    regret  points that the first of the list alone, and of the sum, lost there
+    Where the gain is not clear or the regret higher, the list keeps the models that it knows.
+    """
+
+    columns: Columns
+    learned: Learned
+    known: pd.DataFrame
+    without: Mapping[str, Learned]
+    away: Mapping[str, np.ndarray]  # target -> |a - predicted| / predicted deviation, of its known transfers
+    shape: tuple[float, float]  # of the noise: see `Joint.sharpened`
+    listed: tuple[float, float]
+    gain: tuple[float, float]
+    regret: tuple[float, float]
+
+    @property
+    def scores_help(self) -> bool:
+        """Whether scores and facts clearly improve on the list; taken for granted where nothing could be left out."""
+        clear = self.gain[0] > CLEAR * self.gain[1] and self.regret[1] <= self.regret[0] + 1e-9
+        return clear or not self.without
+
+    @property
+    def case(self) -> str:
+        """Which case this is, in a sentence."""
+        if not self.without:
+            return "One target is known: how far scores can be trusted is a guess."
+        gain, error = self.gain
+        said = (
+            f"On {len(self.without)} known targets, each left out in turn, their error is {abs(gain):.2f} ± "
+            f"{error:.2f} {'below' if gain > 0 else 'above'} that of what models did elsewhere alone, and the first "
+            f"place loses {self.regret[1]:.1f} points against {self.regret[0]:.1f}"
+        )
+        if self.scores_help:
+            return f"Scores help. {said}."
+        return f"Scores do not clearly help. {said}: models that were tried before stand where that list puts them."
+
+    @threadpool_limits.wrap(limits=1)
+    def predict(self, new: pd.DataFrame) -> pd.DataFrame:
+        """The candidates of one target, best first.
+
+        new      a row a candidate: model, and as far as known architecture, source, parameters, source_accuracy, the
+                 scores METHODS on the target's training images, and group (real where it lacks: see `fit`)
+        returns  model; predicted_accuracy with low and high, an 80 % interval, in percent; expected_regret, points
+                 that picking it is expected to lose against the best candidate; best, the probability that it is the
+                 best; relative_sd, points by which its distance from the candidates' mean may be off; why, in words
+        The interval is jackknife+ with targets as the units (a whole target is exchangeable, its models are not; only
+        whether scores help is decided on all of them): from fewer than four targets nothing follows, 0 to 100.
+        Source: Barber et al., Annals of Statistics 2021; Lee, Barber and Willett, arXiv 2306.06342.
+        """
+        cell = completed(new, self.columns.methods)
+        design = self.columns.design(cell)
+        standing = standings(self.known, cell["model"])
+        on_list = self._listed(standing, cell)
+        joint = self.learned.joint(self.columns, design, on_list).sharpened(self.shape)
+        predicted = percent(joint.angles)
+        low, high = self._interval(design, cell, standing)
+        listed = design.X @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
+        if on_list is not None:
+            listed = np.where(np.isfinite(on_list.mean), on_list.mean, listed)
+        draws = joint.draws()
+        best = draws.max(1, keepdims=True)
+        ties = draws == best
+        apart = draws - draws.mean(1, keepdims=True)
+        made = pd.DataFrame(
+            {
+                "model": cell["model"].to_numpy(),
+                "predicted_accuracy": predicted,
+                "low": np.minimum(low, predicted),
+                "high": np.maximum(high, predicted),
+                "expected_regret": (best - draws).mean(0),
+                "best": (ties / ties.sum(1, keepdims=True)).mean(0),
+                "relative_sd": apart.std(0),
+                "why": reasons(self.columns, cell, listed),
+            }
+        )
+        order = np.lexsort((made["model"].astype(str), -joint.mean))
+        return made.iloc[order].reset_index(drop=True)
+
+    def stakes(self, new: pd.DataFrame) -> Stakes:
+        """What it is expected to cost to pick another candidate than the first: see `Stakes`."""
+        cell, ranking = completed(new, self.columns.methods), self.predict(new)
+        picks = {"first": 0, "second": min(1, len(ranking) - 1), "median": (len(ranking) - 1) // 2}
+        if (best_there := favourite(cell)) is not None:
+            picks["ImageNet's favourite"] = int(np.flatnonzero(ranking["model"] == best_there)[0])
+        regret = {name: float(ranking["expected_regret"].iloc[at]) for name, at in picks.items()}
+        models = {name: str(ranking["model"].iloc[at]) for name, at in picks.items()}
+        return Stakes(models, regret, float(ranking["best"].iloc[0]))
+
+    def _listed(self, standing: pd.DataFrame, cell: pd.DataFrame, without: str | None = None) -> Listed | None:
+        """The list without a target; None where scores help: it is a part of the sum then."""
+        if self.scores_help:
+            return None
+        return Listed.of(elsewhere(standing, cell["model"], without), self.listed)
+
+    def _interval(self, design: Design, cell: pd.DataFrame, standing: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """(low, high) in percent: see `predict`."""
+        lower, upper, weights = [], [], []
+        for target, without in self.without.items():
+            joint = without.joint(self.columns, design, self._listed(standing, cell, target))
+            reach = self.away[target][:, None] * joint.deviations
+            lower.append(joint.angles - reach)
+            upper.append(joint.angles + reach)
+            weights.append(np.full(len(reach), 1 / len(reach)))
+        if not lower:
+            return np.zeros(len(design.X)), np.full(len(design.X), 100.0)
+        weight = np.concatenate(weights) / (len(weights) + 1)
+        low = -_quantile(-np.concatenate(lower), weight, LEVEL)
+        return percent(low), percent(_quantile(np.concatenate(upper), weight, LEVEL))
+
+
+def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
+    """Per column of values (k, m): the least that weights (k,) of `level` do not exceed; infinite beyond their sum."""
+    order = np.argsort(values, 0, kind="stable")
+    reached = np.cumsum(weights[order], 0) >= level - 1e-12
+    first = np.take_along_axis(np.take_along_axis(values, order, 0), reached.argmax(0)[None], 0)[0]
+    return np.where(reached.any(0), first, np.inf)
+
+
+@threadpool_limits.wrap(limits=1)  # the matrices are small: threads would wait for each other
+def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "real") -> Recommender:
+    """Learn from known transfers, a row each, for candidates on a target of a group of data.
+
+    known    target, model, oracle (accuracy after fine-tuning in percent), and as far as known architecture, source,
+             parameters, source_accuracy, a column of scores for each of `methods`; group (of data, real where it
+             lacks), table (which bank and recipe: accuracies are compared within a table's target only)
+    group    where ENOUGH of its targets are known, they are learned from alone: what is good for photographs and what
+             for drawings by programs differ
+    Missing scores and facts (a method that failed, a fact that nobody states) say nothing for or against a model.
+    Raises ValueError for no row, a row twice, or an oracle outside 0 to 100.
+    """
+    known = checked(completed(known, methods))
+    own = known[known["group"] == group]
+    known = own.reset_index(drop=True) if own["target"].nunique() >= ENOUGH else known
+    columns = Columns.of(known, tuple(methods))
+    cells = []
+    for (_, target), rows in known.groupby(["table", "target"], sort=True):
+        places = elsewhere(standings(known, rows["model"]), rows["model"], target)
+        cells.append(_Cell(target, columns.design(rows), angle(rows["oracle"]), places))
+    total = [_total([cell.sums[i] for cell in cells]) for i in range(3)]
+    learned, without = _learn(columns, total), {}
+    targets = sorted({cell.target for cell in cells})
+    for target in targets if len(targets) > 1 else []:
+        own = [cell.sums for cell in cells if cell.target == target]
+        without[target] = _learn(columns, [total[i] - _total([s[i] for s in own]) for i in range(3)])
+    listed = _worth(cells)
+    gain, regret = _compared(columns, cells, without, listed)
+    made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), listed, gain, regret)
+    return replace(made, **_missed(made, cells)) if without else made
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A known target of one table: its models, their accuracies as angles, and their places on the list without it."""
+
+    target: str
+    design: Design
+    angles: np.ndarray
+    places: np.ndarray
+
+    @cached_property
+    def spread(self) -> float:
+        """Deviation of the accuracies; of few models, mixed with the one expected beforehand."""
+        n = len(self.angles)
+        return float(np.sqrt((n * self.angles.var() + SPREAD_WEIGHT * SPREAD**2) / (n + SPREAD_WEIGHT)))
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        return (self.angles - self.angles.mean()) / self.spread
+
+    @cached_property
+    def sums(self) -> tuple[variance_components.Sums, variance_components.Sums, variance_components.Sums]:
+        """Its part in what the three fits need: rank, level, spread."""
+        place = self.design.place
+        return (
+            variance_components.Sums.of(self.design.X, self.standardised, means=1),
+            variance_components.Sums.of(place["level"][None], self.angles.mean()[None]),
+            variance_components.Sums.of(place["spread"][None], np.log([self.spread])),
+        )
+
+
+def _worth(cells: Sequence[_Cell]) -> tuple[float, float]:
+    """Slope of standardised accuracies on places on the list, and the variance left; guesses where there is no list."""
+    pairs = [np.stack([cell.places, cell.standardised]) for cell in cells]
+    place, reached = np.concatenate(pairs, 1)
+    known = np.isfinite(place)
+    if not place[known].any():
+        return 1.0, NOISE
+    slope = float(place[known] @ reached[known] / (place[known] @ place[known]))
+    return slope, float(((reached[known] - slope * place[known]) ** 2).mean())
+
+
+def _compared(
+    columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned], listed: tuple[float, float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """`gain` and `regret` of a recommender: means over targets, each of the mean over its tables."""
+    found: dict[str, list[np.ndarray]] = {}
+    for cell in cells if without else []:
+        accuracy, here = percent(cell.angles), []
+        for rules in (Listed.of(cell.places, listed), None):
+            mean = without[cell.target].joint(columns, cell.design, rules).mean
+            here += [((cell.standardised - mean) ** 2).mean(), accuracy.max() - accuracy[mean.argmax()]]
+        found.setdefault(cell.target, []).append(np.array(here))
+    each = np.array([np.mean(values, 0) for values in found.values()]).reshape(-1, 4)
+    if len(each) < 2:
+        return (0.0, 0.0), (0.0, 0.0)
+    gains, regret = each[:, 0] - each[:, 2], each.mean(0)[1::2]
+    return (float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))), (float(regret[0]), float(regret[1]))
+
+
+def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
+    """`away` and `shape` of a recommender, from each target's cells under the fit without it."""
+    away: dict[str, list[np.ndarray]] = {}
+    misses = []
+    for cell in cells:
+        rules = None if made.scores_help else Listed.of(cell.places, made.listed)
+        joint = made.without[cell.target].joint(made.columns, cell.design, rules)
+        away.setdefault(cell.target, []).append(np.abs(cell.angles - joint.angles) / joint.deviations)
+        squared = (cell.standardised - joint.mean) ** 2
+        misses.append(np.stack([joint.mean, squared, joint.covariance.diagonal(), joint.noise]))
+    joined = {target: np.concatenate(parts) for target, parts in away.items()}
+    return {"away": joined, "shape": _shape(np.concatenate(misses, 1))}
+
+
+def leave_one_out(
+    known: pd.DataFrame,
+    methods: Sequence[str] = METHODS,
+    only: Sequence[str] | None = None,
+    strangers: bool = False,
+) -> pd.DataFrame:
+    """Each known target in turn as the user's images: table, group, target, oracle beside `Recommender.predict`.
+
+    only       these targets and no others
+    strangers  the candidates' names, architectures and sources are new to the recommender, which has their scores and
+               facts alone: as for models that nobody has tried
+    Nothing of the target that is left out, in whichever table, is learned from.
+    """
+    known, made = completed(known, methods), []
+    for (group, target), cells in known.groupby(["group", "target"], sort=True):
+        if only is not None and target not in only:
+            continue
+        recommender = fit(known[known["target"] != target], methods, group)
+        for table, cell in cells.groupby("table", sort=True):
+            new = cell.drop(columns="oracle")
+            if strangers:
+                new = new.assign(**{effect: _STRANGE + new[effect].astype(str) for effect in EFFECTS})
+            found = recommender.predict(new)
+            found["model"] = found["model"].str.removeprefix(_STRANGE)
+            oracle = found["model"].map(cell.set_index("model")["oracle"])
+            made.append(found.assign(table=table, group=group, target=target, oracle=oracle))
+    first = ["table", "group", "target", "oracle"]
+    whole = pd.concat(made, ignore_index=True)
+    return whole[[*first, *(c for c in whole if c not in first)]]
+
+
+def _shape(misses: np.ndarray) -> tuple[float, float]:
+    """(a, b) of `Joint.sharpened`, from left-out targets: (4, n) mean, error², variance beside noise, noise.
+
+    Gaussian likelihood with standard normal priors on both.
+    """
+    from scipy import optimize
+
+    mean, squared, beside, noise = misses
+
+    def objective(at: np.ndarray) -> tuple[float, np.ndarray]:
+        own = noise * np.exp(at[0] + at[1] * mean)
+        variance = beside + own
+        slope = own / variance * (1 - squared / variance)
+        value = float((np.log(variance) + squared / variance).sum() + at @ at)
+        return value, np.array([slope.sum(), (slope * mean).sum()]) + 2 * at
+
+    found = optimize.minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-3, 3)] * 2)
+    return float(found.x[0]), float(found.x[1])
+
+
+def _total(sums: Sequence[variance_components.Sums]) -> variance_components.Sums:
+    total = sums[0]
+    for other in sums[1:]:
+        total = total + other
+    return total
+
+
+def _learn(columns: Columns, sums: Sequence[variance_components.Sums]) -> Learned:
+    whole, part = sums[0], ~columns.parts["list"]
+    rank = variance_components.fit(whole, columns.blocks, EXPECTED, NOISE)
+    own = variance_components.Sums(whole.gram[np.ix_(part, part)], whole.moment[part], whole.energy, whole.rows)
+    alone = variance_components.fit(own, columns.blocks[part], EXPECTED[:2], NOISE)
+    mean, covariance = np.zeros(len(part)), np.zeros((len(part), len(part)))
+    mean[part], covariance[np.ix_(part, part)] = alone.mean, alone.covariance
+    fresh = variance_components.Posterior(mean, covariance, alone.variances, alone.noise)
+    blocks = np.repeat([0, 1, 2], [1, len(PROBES), len(columns.groups)])
+    level, spread = (
+        variance_components.fit(s, blocks, PLACED[n], PLACED_NOISE[n]) for n, s in zip(PLACED, sums[1:], strict=True)
+    )
+    return Learned(rank, fresh, level, spread)

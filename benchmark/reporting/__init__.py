@@ -1,0 +1,1 @@
+"""Correlations in; terminal tables, Markdown, LaTeX, CSV, HTML pages and pictures out."""

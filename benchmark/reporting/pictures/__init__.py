@@ -1,0 +1,1 @@
+"""Pictures of a report as PNG, the same bytes for the same numbers."""

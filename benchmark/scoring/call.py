@@ -1,0 +1,106 @@
+"""One call of an estimator: arrays in; its value, its status and its times out, whatever it does."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmark.config.functions import MethodSpec
+from benchmark.wording import one_line, printable
+
+TRACEBACK = 6000
+"""Characters of a traceback that are kept."""
+
+
+class Lost(Exception):
+    """A method of which nothing is left to keep, not even a failure: its process died, or there was no memory."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method made of one draw.
+
+    value            higher predicts better; None where it is no number, and `status` and `reason` say why
+    parts            of a score that is put together over the models of a bank (see `methods.shared.bank`)
+    seconds, alone   the time of the call; and as if nothing shared had been computed before (see `methods.metering`)
+    given            where it raised an exception, what the method was given, in words; and the exception's traceback
+    """
+
+    value: float | None
+    status: str
+    reason: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    alone: float = 0.0
+    given: str = ""
+    traceback: str = ""
+
+
+def call(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
+    """What one method makes of one draw; an exception becomes a status. Raises Lost where there is no memory for it."""
+    from methods.metering import metered
+
+    absent = [n for n in method.needs if arrays.get(n) is None]
+    if absent:
+        reason = "the model has no source head" if absent[0].startswith("source_") else f"{absent[0]} is not given"
+        return Result(None, "not_applicable", reason)
+    given = {n: arrays[n] for n in method.needs}
+    if not shares(method.function):
+        given = {n: getattr(v, "given", v) for n, v in given.items()}
+    try:
+        with metered() as times:
+            result = method.function(**given, **method.parameters)
+            value = float(result)
+    except MemoryError as error:
+        raise Lost(f"there was not enough memory for it ({one_line(error) or 'MemoryError'})") from None
+    except (Exception, SystemExit) as error:  # a method's crash becomes a row
+        reason = f"{type(error).__name__}: {error}"
+        if "read-only" in reason:
+            reason += ". What a method is given must stay as it is: let it copy first"
+        return Result(
+            None,
+            "failed",
+            one_line(reason),
+            seconds=times.seconds,
+            alone=times.alone,
+            given=described(given | method.parameters),
+            traceback=_traceback(error),
+        )
+    status, reason = str(getattr(result, "status", "ok")), one_line(getattr(result, "reason", "") or "")
+    if not np.isfinite(value):
+        value, status, reason = None, status if status != "ok" else "degenerate", reason or f"the score is {value}"
+    parts = {name: float(part) for name, part in (getattr(result, "parts", None) or {}).items() if np.isfinite(part)}
+    return Result(value, status, reason, {} if value is None else parts, times.seconds, times.alone)
+
+
+def described(given: Mapping[str, Any]) -> str:
+    """Arguments in words: names, shapes and types of arrays, the keys of `model`, other values as they are."""
+    return ", ".join(f"{name} {_describe(value)}" for name, value in given.items())
+
+
+def _describe(value: Any) -> str:
+    value = getattr(value, "given", value)
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    return f"{{{', '.join(value)}}}" if isinstance(value, dict) else one_line(repr(value), 60)
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback of an exception that a method raised, from the method's own line on."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+    text = printable("".join(lines))
+    return text if len(text) <= TRACEBACK else f"{text[: TRACEBACK // 2]}\n…\n{text[-TRACEBACK // 2 :]}"
+
+
+def shares(function: Callable[..., Any]) -> bool:
+    """Whether a method takes the shared `methods.Features`: by its annotation, or by declaring capabilities.
+
+    Any other gets the plain array, so that a stranger's numpy code runs as it is.
+    """
+    annotations = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
+    return hasattr(function, "capabilities") or any("Features" in a for a in annotations)

@@ -1,0 +1,1 @@
+"""What an estimator must withstand before its numbers are believed."""

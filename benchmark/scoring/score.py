@@ -1,0 +1,152 @@
+"""Scoring a probe with any number of methods, a stranger's own among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.config.functions import MethodSpec
+from benchmark.scoring.call import Lost, Result
+from benchmark.tables.bank import Banks
+
+
+def arrays_of_draw(
+    given: Mapping[str, np.ndarray], labels: np.ndarray, reference: np.ndarray | None, rows: np.ndarray
+) -> dict[str, Any]:
+    pass
+    from methods.shared.linalg import Features
+
+    held = drawn(labels=labels[rows], **{name: array[rows] for name, array in given.items()})
+    if reference is not None:
+        held["reference_features"] = Features(reference[rows])
+    return held
+
+
+def score_methods(
+    methods: Sequence[MethodSpec], held: dict[str, Any], metadata: Mapping[str, Any], row: dict, banks: Banks
+) -> tuple[list[dict], list[dict]]:
+    """Put every method's score into the row, its parts into the banks; returns what is not ok, and the times."""
+    from benchmark.scoring.call import Lost, Result
+    from benchmark.scoring.draws import scoring_seed
+    from benchmark.scoring.isolation import score
+
+    problems, spent = [], []
+    for method in methods:
+        try:
+            result = score(method, held, {"model": metadata, "seed": scoring_seed(row["Run"])})
+        except Lost as error:
+            result = Result(None, "failed", str(error))
+        row[method.name] = np.nan if result.value is None else result.value
+        banks.add(method.function, method.name, row, result.status, result.parts)
+        taken = {"Milliseconds": 1000 * result.seconds, "Milliseconds Alone": 1000 * result.alone}
+        taken = {name: round(value, 4) for name, value in taken.items()}
+        spent.append({"Stage": "score", "Method": method.name, **taken, "Seconds": None})
+        if result.status != "ok":
+            problem = {"Status": result.status, "Reason": result.reason}
+            kept = {"Given": result.given, "Traceback": result.traceback}  # no columns of a status table
+            problems.append({"Stage": "score", "Method": method.name, **problem, **kept})
+    return problems, spent
+
+
+def score_probe(
+    methods: Sequence[MethodSpec],
+    metadata: Sequence[Mapping[str, Any]],
+    probe: Any,
+    reference: Any | None,
+    seed_of_draw: Callable[[int], int],
+) -> list[tuple[dict[str, Any], dict[str, Any]] | Lost]:
+    """(values, record) per method over all draws of a probe, or why there is nothing to keep of one.
+
+    values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
+            model's parameters and a note on the probe where it has one, so that a table needs no probe
+    record  milliseconds per draw, with a shared factorisation counted for the method that first asked for it; and
+            milliseconds_alone, as if the method had been the only one: with all the factorisations that it uses. Where
+            the method raised exceptions, the first as `failure`: the draw, what it was given, and the traceback
+    """
+    from threadpoolctl import threadpool_limits
+
+    from benchmark.scoring.isolation import score
+
+    made: list[list[Result]] = [[] for _ in methods]
+    lost: dict[int, Lost] = {}
+    with threadpool_limits(1):  # as in the paper's timings: one CPU thread
+        for r in range(len(probe.values["images"])):
+            arrays = _draw(probe, r)
+            if reference is not None:
+                arrays["reference_features"] = _draw(reference, r)["features"]
+            for i, (method, facts) in enumerate(zip(methods, metadata, strict=True)):
+                if i in lost:
+                    continue
+                more = {
+                    "model": {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}},
+                    "seed": seed_of_draw(r),
+                    "n_classes": probe.values["classes"],  # of the data set: a draw may hold fewer
+                }
+                try:
+                    made[i].append(score(method, arrays, more))
+                except Lost as error:
+                    lost[i] = Lost(f"{error} (probe draw {r})")
+    facts = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
+    return [lost.get(i) or (_values(results) | facts, _record(results)) for i, results in enumerate(made)]
+
+
+def _values(results: Sequence[Result]) -> dict[str, Any]:
+    parts = {"parts": [dict(r.parts) for r in results]} if any(r.parts for r in results) else {}
+    return {
+        "scores": [r.value for r in results],
+        "status": [r.status for r in results],
+        "reasons": [r.reason for r in results],
+    } | parts
+
+
+def _record(results: Sequence[Result]) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "milliseconds": [round(1000 * r.seconds, 4) for r in results],
+        "milliseconds_alone": [round(1000 * r.alone, 4) for r in results],
+    }
+    failed = next(((number, r) for number, r in enumerate(results) if r.status == "failed"), None)
+    if failed:
+        number, first = failed
+        record["failure"] = {"draw": number, "given": first.given, "traceback": first.traceback}
+    return record
+
+
+def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"params": values["parameters"], "feature_dim": values["feature_dim"], "target_size": values["target_size"]}
+    return known | {k: values[k] for k in ("source_accuracy", "source_size") if k in values}
+
+
+def drawn(
+    features: np.ndarray, labels: np.ndarray, logits: np.ndarray | None = None, probs: np.ndarray | None = None
+) -> dict[str, Any]:
+    """The arrays of a draw by the names that methods know, read-only; features as what those methods share.
+
+    logits, probs  (n, z) of the source head, where it is known; without `probs` they are the softmax of the logits
+    """
+    from scipy.special import softmax
+
+    from methods.shared.linalg import Features
+
+    arrays = {"features": features, "labels": labels}
+    if logits is not None:
+        arrays["source_logits"] = logits.astype(np.float64)
+        arrays["source_probs"] = softmax(arrays["source_logits"], axis=1)
+    if probs is not None:
+        probs = probs.astype(np.float64)
+        arrays["source_probs"] = probs / probs.sum(axis=1, keepdims=True)
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays | {"features": Features(features)}
+
+
+def classes_of(labels: Any) -> int:
+    """The number of classes in labels (n,) or multi-hot (n, c); a data set's own, where they are all of its labels."""
+    y = np.asarray(labels)
+    return y.shape[1] if y.ndim == 2 else len(np.unique(y))
+
+
+def _draw(probe: Any, r: int) -> dict[str, Any]:
+    arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
+    return drawn(*(arrays[name][rows] for name in ("features", "labels", "logits") if name in arrays))

@@ -1,0 +1,155 @@
+"""Fine-tuning within a time budget: successive halving among the ranked models, then the winner trained to the clock.
+
+Speeds are measured first. Rung 1 trains as many of the ranked models as can get a useful number of steps (a few that
+alone are likely to be the best go on without it); rung 2 gives the best of them more steps and a choice of rate;
+rung 3 lets the last few have equal time. What the ranking expected counts beside what a rung shows. Every trial is a
+whole fine-tuning with its own schedule, on a part of the training images and judged on the rest; one that its learning
+curve shows to be hopeless is stopped. At least half of the budget belongs to the final training, on all training
+images; the test split is looked at once, after it. What is finished lies in a folder of the output: a killed search
+goes on from there, and its clock counts the time that it has run.
+
+Source: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.
+Differs in that the number of rungs is fixed, the rate is searched along, and the last rung is at equal time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.cells.keys import key_of
+from benchmark.cells.planner import plan
+from benchmark.cells.store import Store
+from benchmark.config.experiment import Experiment
+from benchmark.config.functions import DataSpec
+from benchmark.config.model import ModelSpec
+from benchmark.errors import ConfigError, did_you_mean
+from benchmark.execution.compute import run as execute
+from benchmark.execution.progress import Display
+from benchmark.files import record
+from benchmark.search import processes
+from benchmark.search.arithmetic import Expected
+from benchmark.search.rounds import FEW, PRODUCTS, Candidate, Result, Search, Subject, show
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST = 12
+"""Models that are tried at most."""
+HARDLY = 0.01
+"""The probability of being the best from which on a model is worth a trial."""
+
+
+def search(
+    ranking: DataFrame,
+    experiment: Experiment,
+    store: Store,
+    data: DataSpec,
+    budget_seconds: float,
+    out: Path,
+    look: bool = True,
+) -> Result:
+    """Spend a budget on the best ranked models and end with a trained one.
+
+    ranking         a row per model, the best first: `model` (of the experiment's bank); as far as there are:
+                    `predicted_accuracy` and `relative_sd`, which count beside what trials show; `low` and `high`, a
+                    model whose interval lies below the first's is left out; `best`, one that hardly is the best, too
+    data            the data set; its pack and the models' weights are made first where the store has none
+    budget_seconds  from this call to the files in `out`; kept within 5 % (the final training follows the clock)
+    out             gets model.safetensors (see benchmark.predict), confusion.csv and .png, log.txt, log.jsonl, and
+                    `search/`, a folder a search, from which the same call goes on when it was killed; of a finished
+                    one the files are put into `out` again
+    look            False: no search; the first of the ranking, at the first rate, has the whole budget
+    Raises ConfigError for a ranking or a budget with which nothing can be trained.
+    """
+    begun, out = time.monotonic(), Path(out)
+    if not budget_seconds > 0:
+        raise ConfigError(f"budget must be more than 0 seconds. Got {budget_seconds}. Give for example 30m.")
+    names = contenders(ranking, experiment.bank)[: None if look else 1]
+    made, candidates, pack = prepare(names, experiment, store, data)
+    if {"predicted_accuracy", "relative_sd"} <= set(ranking.columns) and look:
+        said = ranking.drop_duplicates("model").set_index("model")[["predicted_accuracy", "relative_sd"]].round(2)
+        candidates = [replace(c, expected=Expected(*map(float, said.loc[c.spec.name]))) for c in candidates]
+    facts = store.read("pack", pack).values
+    recipe = experiment.recipe.on(facts["train"], facts["size"])
+    identity = {
+        "pack": pack,
+        "models": [[c.spec.identity(), c.spec.name] for c in candidates],
+        "recipe": recipe.identity(),
+        "budget": float(budget_seconds),
+    } | ({"expected": [asdict(c.expected) for c in candidates if c.expected]} if look else {"look": False})
+    folder = out / "search" / key_of(identity)[:16]
+    if result := finished(folder, out):
+        return result
+    subject = Subject(
+        data.name, store.folder("pack", pack), facts["train"], facts["test"], facts["class_names"], facts["multilabel"]
+    )
+    run, workers, threads = processes.runner(experiment.executor)
+    one = Search(candidates, subject, recipe, float(budget_seconds), out, folder, run, workers, threads, begun=begun)
+    for text in made:
+        one.log("out", text)
+    return one.search(look)
+
+
+def finished(folder: Path, out: Path) -> Result | None:
+    """The result of an earlier search, where all its files are in its folder still; they are put into `out` again."""
+    if not all((folder / name).exists() for name in ("result.json", *PRODUCTS)):
+        return None
+    facts = record(folder / "result.json", *(field.name for field in fields(Result)))
+    show(folder, out)
+    paths = {k: out / Path(facts[k]).name for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
+    return Result(**facts | paths | {"notes": tuple(facts["notes"])})
+
+
+def contenders(ranking: DataFrame, bank: Mapping[str, ModelSpec]) -> list[str]:
+    """The ranked models that are worth a trial, the best first, `MOST` at most."""
+    if "model" not in ranking.columns or not len(ranking):
+        raise ConfigError(
+            f"ranking must have a column model with one row at least. Got {len(ranking)} rows of "
+            f"{', '.join(map(str, ranking.columns))}. Rank the models first."
+        )
+    names = list(dict.fromkeys(map(str, ranking["model"])))
+    for name in names:
+        if name not in bank:
+            raise ConfigError(f"ranking must name models of the bank. Got '{name}'. {did_you_mean(name, bank)}")
+    rows = ranking.drop_duplicates("model").set_index("model")
+    if "best" in rows:
+        names = [n for k, n in enumerate(names) if k < FEW or rows.loc[n, "best"] >= HARDLY]
+    if {"low", "high"} <= set(ranking.columns):
+        floor = rows["low"].iloc[0]
+        names = [n for n in names if not rows.loc[n, "high"] < floor]
+    return names[:MOST]
+
+
+def prepare(
+    names: Sequence[str], experiment: Experiment, store: Store, data: DataSpec
+) -> tuple[list[str], list[Candidate], str]:
+    """What is left out and why, the models with their weights, and the key of the pack; makes what the store lacks."""
+    chosen = {n: experiment.bank[n] for n in names}
+    made = plan(experiment.model_copy(update={"target": {data.name: data}, "bank": chosen}), with_truth=False)
+    of_model = {t.model.name: made.cells[t.probe].work for t in made.transfers}
+    out = [f"{n}: {made.unavailable.get(n, 'it was trained on this task')}" for n in names if n not in of_model]
+    if not of_model:
+        raise ConfigError(f"ranking must hold a model that is available. Got none: {'; '.join(out)}.")
+    pack = next(iter(of_model.values()))["pack"]
+    wanted = {pack} | {w["weights"] for w in of_model.values() if w["weights"]}
+    for cell in reversed(made.cells.values()):
+        if cell.key in wanted and not store.has(cell.stage, cell.key):
+            wanted |= {key for _, key in cell.needs}
+    missing = [c for c in made.cells.values() if c.key in wanted and not store.has(c.stage, c.key)]
+    with Display(len(missing)) as display:
+        failed = execute(missing, made.cells, store, experiment.executor, display)
+    if pack in failed:
+        raise ConfigError(failed[pack])
+    out += [f"{n}: {failed[w['weights']]}" for n, w in of_model.items() if w["weights"] in failed]
+    candidates = [
+        Candidate(chosen[n], store.folder("weights", w["weights"]) if w["weights"] else None)
+        for n, w in of_model.items()
+        if w["weights"] not in failed
+    ]
+    if not candidates:
+        raise ConfigError(f"ranking must hold a model that is available. Got none: {'; '.join(out)}.")
+    return out, candidates, pack

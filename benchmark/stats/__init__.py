@@ -1,0 +1,1 @@
+"""Arrays and tables in, measures, correlations, intervals and tests out. No PyTorch is imported here."""

@@ -1,0 +1,1 @@
+"""Finished cells as tables with the paper's columns, and tables of others read the same way."""

@@ -1,0 +1,1 @@
+"""Weights and images in, features and accuracies out: fine-tuning, pretraining, probes."""

@@ -1,0 +1,283 @@
+"""The training loop: a network, images and targets in, a trained network and its losses out."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.models import architecture
+from benchmark.training.views import look, normaliser, orders, quarter_turns, views
+
+if TYPE_CHECKING:
+    from benchmark.config.model import ModelSpec
+    from benchmark.config.recipe import PretrainSpec, RecipeSpec
+
+CHECK_EVERY = 25
+"""Steps between looks at the loss."""
+RETRIED = "out of memory once; batches in two parts, same images and steps"
+CURVE_POINTS = 20
+EVALUATION_BATCH = 256
+T = TypeVar("T")
+
+
+class TrainingFailed(Exception):
+    """A training that gave no usable model: the loss or the outputs were not finite, or memory ran out twice."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a training sees: pixels (n, s, s, 3) uint8, targets (n,) int64 or (n, c) float32 for multi-label."""
+
+    pixels: Tensor
+    targets: Tensor
+
+    def on(self, device: torch.device) -> Examples:
+        return Examples(self.pixels.to(device), self.targets.to(device))
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went: mean loss at up to 20 points, seconds, images seen per step and in all."""
+
+    curve: list[float]
+    seconds: float
+    batch: int
+    images: int
+
+
+def optimiser(module: nn.Module, spec: ModelSpec, recipe: RecipeSpec | PretrainSpec) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum or AdamW, without weight decay on norms, biases and what timm exempts."""
+    settings = recipe.optimisers[spec.family]
+    exempt = set(module.no_weight_decay()) if hasattr(module, "no_weight_decay") else set()
+    trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    plain = [p for n, p in trained if p.ndim <= 1 or n in exempt]
+    decayed = [p for n, p in trained if not (p.ndim <= 1 or n in exempt)]
+    groups = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    groups = [g for g in groups if g["params"]]
+    if settings.name == "adamw":
+        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+    return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True, fused=True)
+
+
+def rate_at(step: float, steps: int, warmup: float, milestones: tuple[float, ...] = ()) -> float:
+    """The share of the peak rate at a step: linear warm-up over a share of the steps, then a cosine to zero.
+
+    milestones  shares of the steps; with any, the rate stays and falls to a tenth after each of them instead
+    """
+    rise = round(warmup * steps)
+    if step < rise:
+        return (step + 1) / rise
+    if milestones:
+        return 0.1 ** sum(step > round(share * steps) for share in milestones)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def autocast(recipe: RecipeSpec | PretrainSpec, device: torch.device) -> torch.autocast:
+    """bfloat16 on CUDA where the recipe's precision is "auto"; float32 elsewhere."""
+    on = recipe.precision == "auto" and device.type == "cuda"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=on)
+
+
+def loss_of(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy for class ids (n,), binary cross-entropy over labels for multi-hot targets (n, c)."""
+    if targets.ndim == 2:
+        return functional.binary_cross_entropy_with_logits(outputs, targets)
+    return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+
+class Finite:
+    """Whether numbers on a device are finite, asked without stopping it: CUDA answers at the next question."""
+
+    def __init__(self) -> None:
+        self.asked: tuple[Tensor, torch.cuda.Event] | None = None
+
+    def __call__(self, values: Tensor, wait: bool) -> bool:
+        """`wait`: for the answer to this question, as elsewhere than on CUDA always; else the one before it counts."""
+        answer = torch.isfinite(values).all()
+        if wait or not values.is_cuda:
+            return bool(answer)
+        before, self.asked = self.asked, (answer.to("cpu", non_blocking=True), torch.cuda.Event())
+        self.asked[1].record(torch.cuda.current_stream(values.device))
+        if before is None:
+            return True
+        before[1].synchronize()  # long past, unless the launches are that far ahead: then the device has enough to do
+        return bool(before[0])
+
+
+def fit(
+    module: nn.Module,
+    spec: ModelSpec,
+    examples: Examples,
+    recipe: RecipeSpec | PretrainSpec,
+    rate: float,
+    seed: int,
+    flip: bool,
+    rotations: bool = False,
+    parts: int = 1,
+    watch: Callable[[int], float] | None = None,
+) -> Course:
+    """Train the module in place, on the device where it lies.
+
+    rate       peak learning rate
+    flip       whether a mirrored image keeps its target
+    rotations  replace the targets by one of four quarter turns, drawn for every view
+    parts      cut each batch into so many parts whose gradients are added: less memory, the same images and
+               steps (batch norm sees the parts)
+    watch      asked before every step for its place in the schedule, 0 to 1, instead of step / recipe.steps; 1 ends
+               the training. It may look at the module, which is put back into training mode
+    Raises TrainingFailed when the loss is not finite.
+    """
+    device = next(module.parameters()).device
+    n = len(examples.pixels)
+    batch = min(recipe.batch, n)
+    if batch < 2:
+        raise ValueError(f"training images must be at least 2. Got {n}. Take a larger split.")
+    generator = np.random.Generator(np.random.PCG64(seed))
+    order = orders(n, batch, recipe.steps, generator)
+    middle = spec.input_size / examples.pixels.shape[1]
+    maps = views(order.shape, recipe.crop, flip and recipe.flip, generator, middle)
+    turns = None
+    if rotations:
+        drawn = generator.integers(0, 4, order.shape)
+        maps, turns = quarter_turns(maps, drawn), torch.from_numpy(drawn).to(device)
+    blend = getattr(recipe, "mixup", 0.0)
+    shares = generator.beta(blend, blend, recipe.steps) if blend else np.ones(recipe.steps)
+    milestones = getattr(recipe, "milestones", ())
+    index = torch.from_numpy(order).to(examples.pixels.device)
+    maps_on = None if maps is None else torch.from_numpy(maps).to(device)
+    normalise = normaliser(spec, device)
+    layout = torch.contiguous_format if spec.family == "transformer" else torch.channels_last
+    update = optimiser(module, spec, recipe)
+    losses, finite = torch.zeros(recipe.steps, device=device), Finite()
+    cuts = [range(batch)[k::parts] for k in range(parts)]
+    cuts = [slice(c.start, c.stop, c.step) for c in cuts if len(c)]
+
+    def backward(step: int, cut: slice) -> Tensor:
+        chosen = index[step, cut]
+        pixels = examples.pixels.index_select(0, chosen).to(device, non_blocking=True).permute(0, 3, 1, 2)
+        seen = look(pixels, None if maps_on is None else maps_on[step, cut], spec.input_size)
+        images = normalise(seen).contiguous(memory_format=layout)
+        if turns is not None:
+            targets = turns[step, cut]
+        else:
+            targets = examples.targets.index_select(0, chosen).to(device, non_blocking=True)
+        share = float(shares[step])  # of each image beside its partner, which stands as far from the batch's end
+        if blend:
+            images = images * share + images.flip(0) * (1 - share)
+        with autocast(recipe, device):
+            outputs = module(images)
+        loss = loss_of(outputs.float(), targets, recipe.label_smoothing)
+        if blend:
+            loss = share * loss + (1 - share) * loss_of(outputs.float(), targets.flip(0), recipe.label_smoothing)
+        loss = loss * (len(chosen) / batch)
+        loss.backward()
+        return loss.detach()
+
+    frozen = getattr(recipe, "freeze", "none") == "backbone"
+    _training_mode(module, frozen)
+    start, done = time.perf_counter(), recipe.steps
+    with _reproducible(seed, device):
+        for step in range(recipe.steps):
+            place = float(step)
+            if watch is not None:
+                place = watch(step) * recipe.steps
+                if place >= recipe.steps:
+                    done = step
+                    break
+                if module.training == frozen:  # it looked
+                    _training_mode(module, frozen)
+            for group in update.param_groups:
+                group["lr"] = rate * rate_at(place, recipe.steps, recipe.warmup, milestones)
+            update.zero_grad(set_to_none=True)
+            for cut in cuts:
+                losses[step] += backward(step, cut)
+            update.step()
+            looked = step % CHECK_EVERY == CHECK_EVERY - 1 or step == recipe.steps - 1
+            if looked and not finite(losses[: step + 1], wait=step == recipe.steps - 1):
+                raise TrainingFailed(f"loss became NaN or infinite within {step + 1} steps at rate {rate:g}")
+    if not bool(torch.isfinite(losses[:done]).all()):
+        raise TrainingFailed(f"loss became NaN or infinite within {done} steps at rate {rate:g}")
+    seconds = time.perf_counter() - start
+    pieces = np.array_split(losses[:done].double().cpu().numpy(), max(1, min(CURVE_POINTS, done)))
+    return Course([round(float(p.mean()), 6) for p in pieces if len(p)], seconds, batch, done * batch)
+
+
+def _training_mode(module: nn.Module, frozen: bool) -> None:
+    """All of it trains; or, frozen, just the last classifier, with the rest as in evaluation."""
+    module.train(not frozen)
+    if frozen:
+        own = {id(p) for p in architecture.head_parameters(module)}
+        for parameter in module.parameters():
+            parameter.requires_grad_(id(parameter) in own)
+
+
+@contextlib.contextmanager
+def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
+    """PyTorch's own generators seeded (dropout draws from them) and put back; cuDNN's deterministic kernels."""
+    devices = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=True),
+    ):
+        torch.manual_seed(seed % 2**63)
+        yield
+
+
+def predict(
+    module: nn.Module, spec: ModelSpec, pixels: Tensor, recipe: RecipeSpec | PretrainSpec, parts: int = 1
+) -> np.ndarray:
+    """Outputs (n, c) float32 of the model in evaluation mode for pixels (n, s, s, 3) uint8.
+
+    Raises TrainingFailed for outputs that are not finite.
+    """
+    device = next(module.parameters()).device
+    normalise = normaliser(spec, device)
+    module.eval()
+    found = []
+    with torch.inference_mode(), autocast(recipe, device), _reproducible(0, device):
+        for piece in pixels.split(max(1, EVALUATION_BATCH // parts)):
+            found.append(module(normalise(piece.to(device, non_blocking=True).permute(0, 3, 1, 2))).float())
+    outputs = torch.cat(found).cpu().numpy()
+    if not np.isfinite(outputs).all():
+        raise TrainingFailed("outputs of the trained model are NaN or infinite")
+    return outputs
+
+
+def twice_for_memory(attempt: Callable[[int], T]) -> tuple[T, bool]:
+    """attempt(1), and where memory runs out once more attempt(2): batches in two parts, images kept on the host.
+
+    Returns its result and whether it was retried. Raises TrainingFailed when memory runs out again.
+    """
+    try:
+        return attempt(1), False
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+    # outside the except block: the traceback would keep the first attempt's tensors alive
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    try:
+        return attempt(2), True
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        raise TrainingFailed("out of memory, also with batches in two parts") from error
+
+
+def _is_memory(error: Exception) -> bool:
+    texts = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in texts)

@@ -1,0 +1,1 @@
+"""What estimators share: linear algebra, labels, checks of arguments, the score itself."""

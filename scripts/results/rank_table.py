@@ -1,0 +1,389 @@
+"""How good the recommendation is: each known target in turn as the user's images, beside every single estimator.
+
+    python scripts/results/rank_table.py [known=results] [published=<folder of the published tables>] [out=results/rank]
+
+Reads whatever of the committed ground truth is there (`benchmark.ranking.transfers.TABLES`). Writes recommendation.csv
+(what the page shows), left_out.csv (every method on every target), predictions.csv (every candidate with its interval),
+stakes.csv (expected and realised regret), untried.csv (models of which nothing is known), published.csv where the
+published tables are given, and <out>.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from benchmark import files  # noqa: E402
+from benchmark.literature import banks as literature_banks  # noqa: E402
+from benchmark.literature import published_tables, sources  # noqa: E402
+from benchmark.literature.banks import with_scores  # noqa: E402
+from benchmark.ranking import reasons, recommend, transfers  # noqa: E402
+from benchmark.reporting import layout  # noqa: E402
+from benchmark.stats import measures, resampling  # noqa: E402
+from benchmark.tables.columns import save  # noqa: E402
+
+OURS, LIST = "recommendation", "static_list"
+MEASURES = ("regret1", "kendall", "weighted_kendall", "top1")
+RIVALS = (LIST, "parc", "parc_f32")  # what the recommendation has to beat to be kept
+COVERAGE = (70.0, 92.0)  # percent in which the 80 % intervals should lie
+KEYS = ["table", "target"]
+SPIDER = {"LogME": "logme", "H-Score": "hscore_f32"}  # Model Spider's names of what the recommender learns from
+
+
+def judged(scores: np.ndarray, oracle: np.ndarray) -> dict[str, float]:
+    """MEASURES of one target: regret1 in points and top1 in percent, expected over random tie-breaking, and τ.
+
+    A candidate without a score is never picked before one with a score; scores that are all missing or equal pick at
+    random, and their τ is 0: they say nothing.
+    """
+    picks = np.nan_to_num(scores, nan=-np.inf)
+    picked = picks == picks.max()
+    ranked = {name: float(np.nan_to_num(getattr(measures, name)(scores, oracle))) for name in MEASURES[1:3]}
+    top = 100 * float((oracle[picked] == oracle.max()).mean())
+    return {"regret1": float(oracle.max() - oracle[picked].mean()), **ranked, "top1": top}
+
+
+def left_out(known: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """table, group, target, models, method, then MEASURES: the recommendation, the list, every column of scores."""
+    both = known.merge(
+        predictions[[*KEYS, "model", "score"]].rename(columns={"score": OURS}), on=[*KEYS, "model"], validate="1:1"
+    )
+    both[LIST] = transfers.static_list(both)
+    plain = [*KEYS, "group", "model", "oracle", "architecture", "source", "random", OURS, LIST]
+    methods = [OURS, LIST, *(c for c in both if c not in plain)]
+    rows = []
+    for (table, target), cell in both.groupby(KEYS, sort=True):
+        here = [m for m in methods if m in (OURS, LIST) or both.loc[both["table"] == table, m].notna().any()]
+        about = {"table": table, "group": cell["group"].iloc[0], "target": target, "models": len(cell)}
+        rows += [
+            {**about, "method": m, **judged(cell[m].to_numpy(float), cell["oracle"].to_numpy(float))} for m in here
+        ]
+        chance = float(cell["oracle"].max() - cell["oracle"].mean())
+        best = 100 * float((cell["oracle"] == cell["oracle"].max()).mean())
+        rows.append({**about, "method": "random", "regret1": chance, "kendall": 0, "weighted_kendall": 0, "top1": best})
+    return pd.DataFrame(rows)
+
+
+def blocks(judgements: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Each table's targets, each group's where it has several tables, and all."""
+    for table, rows in judgements.groupby("table", sort=True):
+        yield f"{table} ({rows['group'].iloc[0]})", rows
+    for group, rows in judgements.groupby("group", sort=True):
+        if rows["table"].nunique() > 1:
+            yield f"all {group}", rows
+    if judgements["group"].nunique() > 1:
+        yield "all", judgements
+
+
+def summary(judgements: pd.DataFrame, number: int = resampling.RESAMPLES) -> pd.DataFrame:
+    """block, method, targets, MEASURES as means, intervals of regret1, and how it differs from the recommendation's.
+
+    low, high        95 % of the mean regret, over resampled targets (all tables of a target together)
+    more             mean regret less the recommendation's on the same targets, with more_low, more_high
+    tau_low, _high   95 % of the mean τ_b less the recommendation's
+    """
+    rows = []
+    for block, part in blocks(judgements):
+        both = part.pivot(index=["target", "table"], columns="method", values=["regret1", "kendall"])
+        wide = both["regret1"].dropna(axis=1)
+        target = pd.factorize(wide.index.get_level_values("target"))[0]
+        rng = np.random.default_rng(0)
+        count = target.max() + 1
+        weight = rng.multinomial(count, np.full(count, 1 / count), size=number)[:, target]
+        means = weight @ wide.to_numpy() / weight.sum(1, keepdims=True)
+        regret = pd.DataFrame(means, columns=wide.columns)
+        taus = pd.DataFrame(weight @ both["kendall"][wide.columns].to_numpy() / weight.sum(1, keepdims=True))
+        taus.columns = wide.columns
+        every = part.groupby("method")[list(MEASURES)].mean()
+        for method in wide.columns:
+            low, high, _ = resampling.interval(regret[method].to_numpy())
+            more, tau = (resampling.interval((v[method] - v[OURS]).to_numpy())[:2] for v in (regret, taus))
+            rows.append(
+                {
+                    "block": block,
+                    "method": method,
+                    "targets": len(wide),
+                    **every.loc[method],
+                    "low": low,
+                    "high": high,
+                    "more": wide[method].mean() - wide[OURS].mean(),
+                    "more_low": more[0],
+                    "more_high": more[1],
+                    "tau_low": tau[0],
+                    "tau_high": tau[1],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def intervals(predictions: pd.DataFrame) -> pd.DataFrame:
+    """block, targets, candidates, coverage of the 80 % intervals in percent (mean over targets), width in points."""
+    inside = (predictions["oracle"] >= predictions["low"]) & (predictions["oracle"] <= predictions["high"])
+    wide = predictions.assign(inside=100.0 * inside, width=predictions["high"] - predictions["low"])
+    wide["off"] = (predictions["oracle"] - predictions["predicted_accuracy"]).abs()
+    rows = []
+    for block, part in blocks(wide):
+        each = part.groupby(KEYS)[["inside", "width", "off"]].mean()
+        number, mean = len(each), each.mean()
+        rows.append((block, number, len(part), mean["inside"], mean["width"], each["width"].median(), mean["off"]))
+    columns = ["block", "targets", "candidates", "coverage", "width", "median_width", "error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def untried(judgements: pd.DataFrame, wide: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
+    """block, regret1 and kendall of candidates that nobody has tried, coverage and width; beside what names add.
+
+    judgements, wide  of predictions with `strangers`; usual: the summary of the others
+    """
+    found = summary(judgements)
+    ours = found[found["method"] == OURS].set_index("block")
+    named = usual.set_index(["block", "method"])
+    rows = []
+    for block, held in wide.set_index("block").iterrows():
+        row = ours.loc[block]
+        best = {m: named.at[(block, m), "regret1"] for m in (OURS, *RIVALS)}
+        rows.append({"block": block, "targets": row["targets"], "regret1": row["regret1"], "low": row["low"],
+                     "high": row["high"], "kendall": row["kendall"], "coverage": held["coverage"],
+                     "width": held["width"], **{f"{m}_regret1": v for m, v in best.items()}})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def stakes(predictions: pd.DataFrame) -> pd.DataFrame:
+    """block, pick, expected and realised regret in points, means over targets: can the statement be believed?"""
+    best = predictions.groupby(KEYS)["oracle"].transform("max")
+    place = predictions.groupby(KEYS).cumcount()
+    last = predictions.groupby(KEYS)["model"].transform("size") - 1
+    imagenet = predictions["favourite"]
+    picks = {"first": place == 0, "second": place == 1, "third": place == 2, "median": place == last // 2}
+    picks |= {"last": place == last, "ImageNet's favourite": imagenet, "mean of all": place >= 0}
+    rows = []
+    for block, part in blocks(predictions.assign(realised=best - predictions["oracle"])):
+        for pick, chosen in picks.items():
+            own = part[chosen[part.index]]
+            if len(own):
+                each = own.groupby(KEYS)[["expected_regret", "realised"]].mean().mean()
+                rows.append((block, pick, own[KEYS].drop_duplicates().shape[0], *each))
+    return pd.DataFrame(rows, columns=["block", "pick", "targets", "expected", "realised"])
+
+
+def predicted(
+    known: pd.DataFrame, methods: tuple[str, ...] = transfers.METHODS, strangers: bool = False
+) -> pd.DataFrame:
+    """`recommend.leave_one_out` with a score to rank by, and which candidate ImageNet's accuracy would pick."""
+    found = recommend.leave_one_out(known, methods, strangers=strangers)
+    found["score"] = -found.groupby(KEYS).cumcount().astype(float)
+    favourites = {key: reasons.favourite(cell) for key, cell in known.groupby(KEYS)}
+    here = zip(found["table"], found["target"], strict=True)
+    found["favourite"] = [favourites[key] == model for key, model in zip(here, found["model"], strict=True)]
+    return found
+
+
+def known_of(bank: published_tables.Bank, names: dict[str, str]) -> pd.DataFrame:
+    """A published bank as known transfers, scores under `names`; PARC's models are architecture/source."""
+    rows = []
+    for i, target in enumerate(bank.targets):
+        for j in np.flatnonzero(np.isfinite(bank.truth[i])):
+            scores = {names.get(k, k): v[i, j] for k, v in (bank.methods | bank.yardsticks).items()}
+            rows.append({"target": target, "model": bank.models[j], "oracle": bank.truth[i, j], **scores})
+    table = pd.DataFrame(rows)
+    if bank.name.startswith("parc"):
+        table[["architecture", "source"]] = table["model"].str.split("/", n=1, expand=True)
+    elif set(bank.models) <= set(sources.IMAGENET_CNNS):
+        facts = pd.DataFrame(sources.IMAGENET_CNNS, index=["parameters", "source_accuracy", "layers"]).T
+        table = table.drop(columns=facts.columns, errors="ignore").join(facts, on="model").assign(source="imagenet")
+    return transfers.completed(table).assign(table=bank.name)
+
+
+def on_published(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """`summary` on the published banks, and which case each is: is the list kept where it is better?"""
+    tables = {s: sources.read(folder, s)[0] for s in sources.SOURCES if (folder / f"{s}.csv").is_file()}
+    banks = {b.name: b for b in literature_banks.banks(tables)}
+    made = []
+    for name in ("sfda_supervised", "tllib"):
+        if name in banks and "model_spider_scores" in tables:
+            scored = with_scores(banks[name], tables["model_spider_scores"])
+            two = known_of(scored, SPIDER)
+            made.append((f"{scored.name}, LogME and H-score", two, transfers.METHODS))
+            made.append((f"{scored.name}, all nine", two, tuple(SPIDER.get(m, m) for m in scored.methods)))
+    plain = ("parc_controlled", "parc_all", "sfda_supervised", "sfda_selfsupervised", "transfergraph_records")
+    made += [(name, known_of(banks[name], {}), ()) for name in plain if name in banks]
+    found, cases = [], {}
+    for name, known, methods in made:
+        known = known.assign(table=name)
+        found.append(summary(left_out(known, predicted(known, methods))).assign(block=name))
+        cases[name] = recommend.fit(known, methods).case
+    return pd.concat(found, ignore_index=True), cases
+
+
+def decision(found: pd.DataFrame) -> list[str]:
+    """Whether the combination is kept, block by block: regret at most that of each of RIVALS, τ not clearly below."""
+    lines = []
+    for block, part in found.groupby("block", sort=False):
+        row = part.set_index("method")
+        rivals = [m for m in RIVALS if m in row.index]
+        lost = [m for m in rivals if row.at[OURS, "regret1"] > row.at[m, "regret1"] + 1e-9]
+        lost += [f"{m} (τ)" for m in rivals if row.at[m, "tau_low"] > 1e-9]
+        others = row.drop(index=[OURS, *rivals])
+        better = others.index[others["regret1"] < row.at[OURS, "regret1"] - 1e-9]
+        named = f"; of the {len(others)} others lower: {', '.join(better) or 'none'}"
+        lines.append(f"- {block}: {'not kept, behind ' + ', '.join(lost) if lost else 'kept'}{named}.")
+    return lines
+
+
+def page(
+    found: pd.DataFrame,
+    wide: pd.DataFrame,
+    at_stake: pd.DataFrame,
+    theirs: pd.DataFrame | None,
+    cases: dict[str, str],
+    new: pd.DataFrame,
+) -> str:
+    """results/rank.md."""
+    lines = [
+        "# Which model should be fine-tuned? How good the answer is",
+        "",
+        "Made by `python scripts/results/rank_table.py`. `benchmark.ranking.recommend` adds up what the scores "
+        f"({', '.join(transfers.METHODS)}) say on the target, what models did on other targets (the static list), "
+        "size and source accuracy, and learns from the committed ground truth how far to trust each. Here every known "
+        "target is left out in turn, in all tables that hold it, and its models are ranked as a user's candidates "
+        "would be. Models that were trained on a target's task are no candidates there.",
+        "",
+        "regret@1: points that the first of the list loses against the best candidate, with a 95 % interval over "
+        "resampled targets; `more`: how much more than the recommendation, on the same targets; top-1: how often "
+        "the first is the best, in percent. The static list is the mean standardised accuracy on the other targets"
+        " of the same group of data, among the models that are candidates on the target. Scores that are missing "
+        "or all equal pick at random, with τ 0.",
+        "",
+    ]
+    lines += [_grid(block, part) for block, part in found.groupby("block", sort=False)]
+    lines += [
+        "Kept is a combination that loses no more points than the static list and PARC (with and without reduction "
+        "of dimensions) and does not order clearly worse (the 95 % interval of the difference in τ_b). Of many single "
+        "estimators some will be lower on a few targets by chance alone.",
+        "",
+        *decision(found),
+        "",
+        "Whether scores are trusted is decided by what they add to the list on known targets, so it can come out "
+        "otherwise for another bank. Here:",
+        "",
+        *(f"- {name}: {case}" for name, case in cases.items()),
+        "",
+        "## Predicted accuracy",
+        "",
+        "80 % intervals (jackknife+ over targets), each target left out of everything; coverage and width are means "
+        "over targets. The models of a target share its level, so its intervals mostly hold or fail together.",
+        "",
+    ]
+    head = ["targets left out", "targets", "candidates", "coverage, %", "width, points", "median width", "mean error"]
+    cells = [
+        [r.block, str(r.targets), str(r.candidates), *(layout.number(v) for v in r[3:])]
+        for r in wide.itertuples(index=False)
+    ]
+    lines.append(layout.markdown(layout.Grid("Intervals", head, [cells])))
+    for r in wide.itertuples(index=False):
+        if not COVERAGE[0] <= r.coverage <= COVERAGE[1]:
+            lines += [f"{r.block}: {r.coverage:.0f} % is outside {COVERAGE[0]:g} to {COVERAGE[1]:g} %.", ""]
+    lines += [
+        "## Models that nobody has tried",
+        "",
+        "The same with the candidates' names, architectures and sources hidden, so that scores, size and source "
+        "accuracy are all there is: what to expect for a bank without ground truth, such as the hub's. Beside it, on "
+        "the same targets, the regret of the recommendation that knows the models, of the list, and of PARC.",
+        "",
+    ]
+    head = ["targets left out", "targets", "regret@1", "95 %", "τ_b", "coverage, %", "width, points"]
+    head += ["models known", "static list", "parc", "parc_f32"]
+    cells = [
+        [
+            *(r.block, str(int(r.targets)), layout.number(r.regret1, 2), layout.between(r.low, r.high, 1)),
+            *(layout.number(r.kendall, 3), layout.number(r.coverage), layout.number(r.width)),
+            *(layout.number(getattr(r, f"{m}_regret1"), 2) for m in (OURS, *RIVALS)),
+        ]
+        for r in new.itertuples()
+    ]
+    lines.append(layout.markdown(layout.Grid("Strangers", head, [cells])))
+    lines += ["## How much the choice matters: what is said and what came true", ""]
+    cells = [
+        [[r.pick, str(r.targets), layout.number(r.expected), layout.number(r.realised)] for r in part.itertuples()]
+        for _, part in at_stake.groupby("block", sort=False)
+    ]
+    for (block, _), rows in zip(at_stake.groupby("block", sort=False), cells, strict=True):
+        grid = layout.Grid(f"Regret in points, {block}", ["pick", "targets", "expected", "realised"], [rows])
+        lines.append(layout.markdown(grid))
+    if theirs is not None:
+        lines += [
+            "## On other people's tables",
+            "",
+            "The same, learned and judged on published ground truths (see [published.md](published.md)); on banks "
+            "without published scores the sum is the list, with architectures, sources and facts.",
+            "",
+        ]
+        lines += [_grid(block, part) for block, part in theirs.groupby("block", sort=False)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _grid(block: str, part: pd.DataFrame) -> str:
+    head = ["method", "regret@1", "95 %", "more", "95 %", "τ_b", "τ_w", "top-1"]
+    order = part.assign(own=part["method"].map({OURS: 0, LIST: 1}).fillna(2)).sort_values(["own", "regret1"])
+    rows = [
+        [
+            r.method,
+            layout.number(r.regret1, 2),
+            layout.between(r.low, r.high, 1),
+            None if r.method == OURS else layout.number(r.more, 2),
+            None if r.method == OURS else layout.between(r.more_low, r.more_high, 1),
+            layout.number(r.kendall, 3),
+            layout.number(r.weighted_kendall, 3),
+            layout.number(r.top1, 0),
+        ]
+        for r in order.itertuples()
+    ]
+    targets = part["targets"].iloc[0]
+    return layout.markdown(layout.Grid(f"{block}: means over {targets} targets", head, [rows[:2], rows[2:]]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    from pydantic import Field
+
+    from benchmark.config import cli
+    from benchmark.config.spec import Spec
+    from benchmark.errors import ConfigError
+
+    class Settings(Spec):
+        known: Path = Field(ROOT / "results", description="folder with the ground truth's folders")
+        published: Path | None = Field(None, description="folder of the published tables, to be judged on them, too")
+        out: Path = Field(ROOT / "results/rank", description="folder for the tables; the page is <out>.md")
+
+    def run(settings: Settings) -> int:
+        try:
+            known = transfers.known(settings.known)
+            predictions = predicted(known)
+            cases = {group: recommend.fit(known, group=group).case for group in sorted(set(known["group"]))}
+            theirs, more = on_published(settings.published) if settings.published else (None, {})
+        except (ValueError, OSError) as error:
+            raise ConfigError(str(error)) from None
+        judgements = left_out(known, predictions)
+        found, wide, at_stake = summary(judgements), intervals(predictions), stakes(predictions)
+        settings.out.mkdir(parents=True, exist_ok=True)
+        made = {"recommendation": found, "left_out": judgements, "predicted_intervals": wide, "stakes": at_stake}
+        blind = predicted(known, strangers=True)
+        made["untried"] = untried(left_out(known, blind), intervals(blind), found)
+        made["predictions"] = predictions.drop(columns=["score", "favourite"])
+        for name, table in (made | ({} if theirs is None else {"published": theirs})).items():
+            save(table.round(4), settings.out / f"{name}.csv")
+        files.put(settings.out.with_suffix(".md"), page(found, wide, at_stake, theirs, cases | more, made["untried"]))
+        print("\n".join(decision(found)))
+        return 0
+
+    return cli.settings(run, Settings, __doc__.strip(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
