@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from benchmark.places import shipped
 
@@ -19,7 +19,16 @@ PACKAGES = ("torch", "timm", "torchvision", "numpy", "scipy", "scikit-learn", "p
 """The packages whose version can move a number."""
 
 
-def seed_of(*parts: Any) -> int:
+class Hardware(TypedDict):
+    """Processor, number of usable cores, memory in GiB and operating system of a machine."""
+
+    processor: str
+    cores: int
+    memory_gib: float | None
+    system: str
+
+
+def seed_of(*parts: object) -> int:
     """A seed in [0, 2⁶³) that depends on all parts and on nothing else, the same on every machine.
 
     parts    anything that JSON can hold; their order counts
@@ -42,11 +51,11 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
-def hardware() -> dict[str, Any]:
-    """Processor, number of usable cores, memory in GiB and operating system of this machine."""
+def hardware() -> Hardware:
+    """The facts of this machine."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -74,7 +83,7 @@ def threads() -> int:
     if torch is not None:
         return int(torch.get_num_threads())
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return int(limit) if limit.isdigit() else int(hardware()["cores"])
+    return int(limit) if limit.isdigit() else hardware()["cores"]
 
 
 def device_name(device: str) -> str:
@@ -83,7 +92,7 @@ def device_name(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(torch.device(device))
-    return str(hardware()["processor"])
+    return hardware()["processor"]
 
 
 @functools.cache
@@ -110,7 +119,7 @@ def commit() -> str | None:
     return head.stdout.strip() + ("-dirty" if state.stdout.strip() else "")
 
 
-def record(device: str = "cpu") -> dict[str, Any]:
+def record(device: str = "cpu") -> dict[str, object]:
     """What every record of a computation holds about where it ran."""
     return {
         "versions": versions(),

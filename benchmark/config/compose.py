@@ -10,17 +10,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchmark.config import searchpath as config_searchpath
-from benchmark.config.functions import MethodSpec
+from benchmark.config.functions import ARRAYS, MethodSpec
 from benchmark.config.overrides import GROUPS, keys, known, unknown
 from benchmark.config.searchpath import check, folders, meant, split
+from benchmark.config.validation import METHOD, check_parameters, parameterised, validate
 from benchmark.errors import ConfigError, did_you_mean
 from benchmark.places import shipped
 from benchmark.wording import said
 
 CONF = shipped("conf")
+Tree = dict[str, Any]
+"""Plain data as YAML holds it: nothing is known yet of its values."""
 
 
-def compose(overrides: list[str]) -> dict[str, Any]:
+def compose(overrides: list[str]) -> Tree:
     """The configuration that Hydra makes of conf/ and the overrides, as plain data."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -42,11 +45,18 @@ def compose(overrides: list[str]) -> dict[str, Any]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             composed = hydra_compose("config", overrides)
             _refuse_double_entries(overrides)
-            return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+            return _tree(OmegaConf.to_container(composed, resolve=True, throw_on_missing=True), "config")
     except YAMLError as error:
         raise ConfigError(f"A configuration file must be YAML. Got {said(error)}.") from None
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # of a group's null Hydra says ValueError
         raise ConfigError(_explain(error, overrides)) from None
+
+
+def _tree(container: object, file: str) -> Tree:
+    """What OmegaConf made of a file, which must be a mapping."""
+    if not isinstance(container, dict):
+        raise ConfigError(f"{file}.yaml must be a mapping of names to settings. Got a list.")
+    return {str(name): entry for name, entry in container.items()}
 
 
 def sweep(overrides: list[str]) -> list[list[str]]:
@@ -63,28 +73,29 @@ def sweep(overrides: list[str]) -> list[list[str]]:
 
 def _refuse_double_entries(overrides: list[str]) -> None:
     """Refuse a name that two files of a group define differently: a merge would mix them in silence."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
     loader = GlobalHydra.instance().config_loader()
     chosen = loader.compute_defaults_list("config", overrides, RunMode.RUN)
+    assert isinstance(loader, ConfigLoaderImpl)  # the one that Hydra has
     _, repository = loader._parse_overrides_and_create_caching_repo("config", overrides)  # with hydra.searchpath
-    seen: dict[tuple[str, str], tuple[str, Any]] = {}
+    seen: dict[tuple[str, str], tuple[str, object]] = {}
     for default in chosen.defaults:
-        group = (default.config_path or "").split("/")[0]
+        file = default.config_path or ""
+        group = file.split("/")[0]
         if group not in ("bank", "target", "method"):
             continue
-        loaded = repository.load_config(default.config_path)
-        entries = OmegaConf.to_container(loaded.config) if loaded is not None else {}
-        if not isinstance(entries, dict):
-            raise ConfigError(f"{default.config_path}.yaml must be a mapping of names to settings. Got a list.")
+        loaded = repository.load_config(file)
+        entries = _tree(OmegaConf.to_container(loaded.config), file) if loaded is not None else {}
         for name, entry in entries.items():
-            first, known = seen.setdefault((default.package or group, name), (default.config_path, entry))
+            first, known = seen.setdefault((default.package or group, name), (file, entry))
             if known != entry:
                 raise ConfigError(
                     f"{group}.{name} must mean one thing. Got different entries from '{first}' and "
-                    f"'{default.config_path}'. Rename one of them."
+                    f"'{file}'. Rename one of them."
                 )
 
 
@@ -148,14 +159,14 @@ def _unknown(key: str, overrides: list[str]) -> str:
     return unknown(key, known_keys(composed) or keys())
 
 
-def known_keys(tree: Any, prefix: str = "") -> list[str]:
+def known_keys(tree: object, prefix: str = "") -> list[str]:
     keys = []
     for name, value in tree.items() if isinstance(tree, Mapping) else ():
         keys += [prefix + str(name), *known_keys(value, f"{prefix}{name}.")]
     return keys
 
 
-def flat_settings(overrides: list[str], schema: type[BaseModel]) -> dict[str, Any]:
+def flat_settings(overrides: list[str], schema: type[BaseModel]) -> Tree:
     """`key=value` overrides of a flat command, in Hydra's grammar (lists, quotes, null)."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import QuotedString
@@ -163,7 +174,7 @@ def flat_settings(overrides: list[str], schema: type[BaseModel]) -> dict[str, An
 
     known = [*schema.model_fields, *_inner(schema)]
 
-    def plain(v: Any) -> Any:
+    def plain(v: object) -> object:
         if isinstance(v, list):
             return [plain(x) for x in v]
         if isinstance(v, dict):
@@ -174,7 +185,7 @@ def flat_settings(overrides: list[str], schema: type[BaseModel]) -> dict[str, An
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
         raise ConfigError(_explain(error, overrides)) from None
-    values = {}
+    values: Tree = {}
     for override in parsed:
         if override.key_or_group not in known:
             raise ConfigError(
@@ -201,10 +212,6 @@ def methods_named(names: Sequence[str], searchpath: Sequence[str] = ()) -> list[
 
     searchpath  overrides that add folders of one's own configuration (`benchmark.config.searchpath`)
     """
-    from benchmark.config.functions import ARRAYS
-    from benchmark.config.validation import METHOD, check_parameters, parameterised, validate
-    from benchmark.errors import ConfigError
-
     entries, problems, specs = compose([*searchpath, f"method=[{','.join(names)}]"])["method"], [], []
     for name, entry in parameterised(entries, METHOD).items():
         specs.append(validate(MethodSpec, {"name": name, **entry}))

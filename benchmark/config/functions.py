@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, SupportsFloat, runtime_checkable
 
 from pydantic import AfterValidator, Field
 
@@ -19,6 +19,16 @@ ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_feat
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
 
+@runtime_checkable
+class Adapter(Protocol):
+    """A function that reads a data set, as `benchmark.data.examples.adapter` marks it."""
+
+    version: int
+    inputs: Callable[..., list[Path]]
+
+    def __call__(self, **parameters: Any) -> Any: ...
+
+
 class DataSpec(Spec):
     """One data set: the adapter that reads it, and the short side in pixels that is kept."""
 
@@ -28,17 +38,17 @@ class DataSpec(Spec):
     size: Count
     images: tuple[Count, Count] | None = None
     """Images to train on and to test on, where known beforehand: for the estimate of a run's cost alone."""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, object] = {}
 
-    def identity(self, *leave_out: str) -> dict[str, Any]:
+    def identity(self, *leave_out: str) -> dict[str, object]:
         # the bytes at the path enter the key instead, and it does not matter who fetched them
         own = {k: v for k, v in self.parameters.items() if k not in ("path", "download")}
         facts = {"adapter": first_name(self.adapter), "parameters": plain_data(own), "version": self.function.version}
         return super().identity(*leave_out, "name", "task", "images", "adapter", "parameters") | facts
 
     @property
-    def function(self) -> Callable[..., Any]:
-        return resolve(self.adapter, f"target.{self.name}._target_")
+    def function(self) -> Adapter:
+        return adapter(self.adapter, f"target.{self.name}._target_")
 
 
 class MethodSpec(Spec):
@@ -46,12 +56,12 @@ class MethodSpec(Spec):
 
     name: str
     function_path: str = Field(alias="_target_")
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, object] = {}
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds that it may take on one probe draw; None: see `benchmark.scoring.isolation`. No part of a score's key."""
 
     @property
-    def function(self) -> Callable[..., Any]:
+    def function(self) -> Callable[..., SupportsFloat]:
         return resolve(self.function_path, f"method.{self.name}._target_")
 
     @property
@@ -66,6 +76,17 @@ class MethodSpec(Spec):
             return array in self.needs
         except ConfigError:
             return False
+
+
+def adapter(path: str, where: str) -> Adapter:
+    """The adapter that a dotted `_target_` names."""
+    found = resolve(path, where)
+    if not isinstance(found, Adapter):
+        raise ConfigError(
+            f"{where} must be a data set adapter (see benchmark.data.examples.adapter). Got '{path}'. Mark the "
+            "function with it."
+        )
+    return found
 
 
 def resolve(path: str, where: str) -> Callable[..., Any]:

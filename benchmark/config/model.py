@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -25,14 +25,20 @@ NOT_ARGS = ("checkpoint_path", "weights", "weights_backbone", "cache_dir", "feat
 OUTSIDE = ("package", "timm", "hf-hub", "torchvision", *PATHS)
 """The kinds of weights that are made elsewhere."""
 
+LABELS = (
+    *("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy"),
+    *("parameters", "gmacs", "sha256", "origin", "origin_sha256", "lineage"),
+)
+"""What is said of a model and changes no result of it: no part of its identity."""
+
 
 class ModelSpec(Spec):
     """One pretrained model of a bank."""
 
     name: str
     arch: Annotated[str, AfterValidator(current)]
-    args: dict[str, Any] = {}
-    edits: dict[str, Any] = {}
+    args: dict[str, object] = {}
+    edits: dict[str, object] = {}
     weights: str
     objective: str = "classes"
     """What was learned: "classes" or "rotation" where the harness trains; any word for weights from elsewhere."""
@@ -74,7 +80,7 @@ class ModelSpec(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _grey_defaults(cls, given: Any) -> Any:
+    def _grey_defaults(cls, given: object) -> object:
         if isinstance(given, Mapping) and given.get("in_chans") == 1:
             return {k: cls.model_fields[k].default[:1] for k in ("mean", "std")} | dict(given)
         return given
@@ -167,18 +173,16 @@ class ModelSpec(Spec):
     @property
     def architecture(self) -> tuple[str, ...]:
         """What models share whose learning rate may be chosen together; untrained ones are apart."""
-        own = (self.arch, self.args, self.edits, self.input_size, self.family, self.weights == "random")
-        own += (self.in_chans,) if self.in_chans != 3 else ()
+        own = [self.arch, self.args, self.edits, self.input_size, self.family, self.weights == "random"]
+        own += [self.in_chans] if self.in_chans != 3 else []
         return tuple(repr(part) for part in own)
 
-    def identity(self, *leave_out: str) -> dict[str, Any]:
-        labels = ("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy")
-        labels += ("parameters", "gmacs", "sha256", "origin", "origin_sha256", "lineage")
+    def identity(self, *leave_out: str) -> dict[str, object]:
         theirs = () if self.source_data else ("pretrain",) + (("objective",) if self.objective in TRAINED else ())
-        identity = super().identity(*leave_out, *labels, *theirs)
+        identity = super().identity(*leave_out, *LABELS, *theirs)
         identity["arch"] = first_name(self.arch)
-        for name in ("weights", "init"):
-            given = identity.get(name) or ""
-            if given.startswith(tuple(f"{kind}:" for kind in PATHS)):  # a path is no identity: its bytes enter the key
-                identity[name] = given.partition(":")[0]
+        for name, given in (("weights", self.weights), ("init", self.init)):
+            kind, _, _ = (given or "").partition(":")
+            if name in identity and kind in PATHS:  # a path is no identity: its bytes enter the key
+                identity[name] = kind
         return identity

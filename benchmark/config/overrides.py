@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -156,8 +156,8 @@ def known(key: str) -> bool:
     first, *rest = key.split(".")
     if first not in _top():
         return False
-    kind: Any = Experiment.model_fields[first].annotation if first in Experiment.model_fields else None
-    while rest and kind is not Any:
+    kind: object = Experiment.model_fields[first].annotation if first in Experiment.model_fields else None
+    while rest and kind is not object:  # whose keys may be any
         schema, mapped = _inside(kind)
         if mapped is not None:
             if rest[0] not in (_named_ones(kind) or rest):
@@ -190,17 +190,18 @@ def _below(schema: type[BaseModel], prefix: str) -> Iterator[str]:
         names = [here]
         if mapped is not None and (inner := _inside(mapped)[0]):
             names = [f"{here}.{name}" for name in _named_ones(field.annotation) or ("<name>",)]
-        for here in names if inner else ():
-            yield from _below(inner, f"{here}.")
+        if inner:
+            for here in names:
+                yield from _below(inner, f"{here}.")
 
 
-def _named_ones(kind: Any) -> tuple[str, ...]:
+def _named_ones(kind: object) -> tuple[str, ...]:
     """The keys that a mapping can have, where the annotation says."""
     names = get_args(kind)[0] if get_origin(kind) is dict else None
     return get_args(names) if get_origin(names) is Literal else ()
 
 
-def _inside(kind: Any) -> tuple[type[BaseModel] | None, Any]:
+def _inside(kind: object) -> tuple[type[BaseModel] | None, object]:
     """The specification that an annotation names, and what its mappings hold, where it is a mapping."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind, None

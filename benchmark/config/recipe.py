@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,7 +66,7 @@ class DataRule(Spec):
         return all(limit is None or value < limit for value, limit in below)
 
     @property
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, object]:
         fields = set(type(self).model_fields) - {"images_below", "pixels_below"}
         return {name: value for name in sorted(fields) if (value := getattr(self, name)) is not None}
 
@@ -108,7 +107,7 @@ class RecipeSpec(Spec):
             raise ValueError("steps_tried must be empty where by_data sets steps. Got both. Keep one of them.")
         return self
 
-    def identity(self, *leave_out: str) -> dict[str, Any]:
+    def identity(self, *leave_out: str) -> dict[str, object]:
         return super().identity(*leave_out, "name", "seeds", "seeds_on", "rate_for")
 
     def on(self, images: int, pixels: int) -> RecipeSpec:
@@ -120,7 +119,7 @@ class RecipeSpec(Spec):
         """Every rate that is tried, with the recipe in which it is: the grid of `tune`, smallest rate first."""
         settings = self.optimisers[family]
         return [
-            (rate, self.settled(family, {"weight_decay": decay, "steps": steps}))
+            (rate, self.settled(family, decay, steps))
             for rate, decay in settings.trials()
             for steps in self.steps_tried or (self.steps,)
         ]
@@ -130,10 +129,10 @@ class RecipeSpec(Spec):
         """Whether more than the rate is chosen."""
         return bool(self.steps_tried) or any(o.decay_products for o in self.optimisers.values())
 
-    def settled(self, family: Family, chosen: Mapping[str, Any]) -> RecipeSpec:
+    def settled(self, family: Family, weight_decay: float | None = None, steps: int | None = None) -> RecipeSpec:
         """The recipe with the weight decay and the steps that `tune` chose; itself where it chose neither."""
-        changes: dict[str, Any] = {"steps": chosen["steps"]} if "steps" in chosen else {}
-        decay, own = chosen.get("weight_decay"), self.optimisers[family]
-        if decay is not None and decay != own.weight_decay:
-            changes["optimisers"] = self.optimisers | {family: own.model_copy(update={"weight_decay": decay})}
+        changes: dict[str, object] = {} if steps is None else {"steps": steps}
+        own = self.optimisers[family]
+        if weight_decay is not None and weight_decay != own.weight_decay:
+            changes["optimisers"] = self.optimisers | {family: own.model_copy(update={"weight_decay": weight_decay})}
         return self.model_copy(update=changes) if changes else self

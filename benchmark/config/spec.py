@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,14 +21,14 @@ class Spec(BaseModel):
     later: ClassVar[tuple[str, ...]] = ()
     """Fields added after the first release: left out of keys while they hold their default, so old cells stay."""
 
-    def identity(self, *leave_out: str) -> dict[str, Any]:
+    def identity(self, *leave_out: str) -> dict[str, object]:
         """The fields that decide a result, as plain data for a key."""
         full = {k: getattr(self, k) for k in type(self).model_fields if k not in leave_out}
         defaults = {k: type(self).model_fields[k].get_default(call_default_factory=True) for k in self.later}
         return {k: plain_data(v) for k, v in full.items() if k not in defaults or v != defaults[k]}
 
 
-def plain_data(value: Any) -> Any:
+def plain_data(value: object) -> object:
     """Plain data for a key; what a specification holds leaves out its own `later` fields."""
     if isinstance(value, Spec):
         return value.identity()
@@ -37,7 +37,7 @@ def plain_data(value: Any) -> Any:
     return [plain_data(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def all_finite(value: Any) -> bool:
+def all_finite(value: object) -> bool:
     """Whether no number in plain data is NaN or infinite: neither has a place in a key."""
     if isinstance(value, Mapping):
         return all(all_finite(v) for v in value.values())

@@ -10,17 +10,19 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from benchmark.config.experiment import Experiment
-from benchmark.config.functions import ARRAYS, resolve
+from benchmark.config.functions import ARRAYS, adapter, resolve
 from benchmark.config.spec import all_finite
 from benchmark.errors import ConfigError, did_you_mean
 
 DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_", "timeout")
 """The keys of an entry that are the harness's; all others are its function's parameters."""
 S = TypeVar("S", bound=BaseModel)
+Entry = Mapping[str, Any]
+"""One entry of a group as YAML holds it: nothing is known yet of its values."""
 
 
 def check_parameters(
-    function: Callable[..., Any], given: Mapping[str, Any], where: str, supplied: Iterable[str] = ()
+    function: Callable[..., object], given: Mapping[str, object], where: str, supplied: Iterable[str] = ()
 ) -> list[str]:
     """Complaints about parameters that do not fit a function's signature: unknown, missing, or of another type."""
     signature = inspect.signature(function).parameters
@@ -42,7 +44,7 @@ def check_parameters(
         hints = get_type_hints(function)
     except (NameError, TypeError):  # annotations that only a type checker can read
         return problems
-    typed = {n: (hints[n], ...) for n in given if n in hints and n in allowed and all_finite(given[n])}
+    typed: dict[str, Any] = {n: (hints[n], ...) for n in given if n in hints and n in allowed and all_finite(given[n])}
     try:
         create_model("Parameters", __config__=ConfigDict(arbitrary_types_allowed=True), **typed)(
             **{n: given[n] for n in typed}
@@ -86,7 +88,7 @@ def explain(error: ValidationError, prefix: str = "", known: Mapping[str, Iterab
     return sentences
 
 
-def _known_keys(data: Any, schema: type[BaseModel], prefix: str = "") -> dict[str, list[str]]:
+def _known_keys(data: object, schema: type[BaseModel], prefix: str = "") -> dict[str, list[str]]:
     """The options at each place of a specification, for did-you-mean."""
     known = {prefix: [f.alias or n for n, f in schema.model_fields.items()]}
     for name, field in schema.model_fields.items():
@@ -107,7 +109,7 @@ def _known_keys(data: Any, schema: type[BaseModel], prefix: str = "") -> dict[st
     return known
 
 
-def validate(schema: type[S], data: Mapping[str, Any]) -> S:
+def validate(schema: type[S], data: Mapping[str, object]) -> S:
     """Plain data as a frozen specification, or one ConfigError with every complaint."""
     try:
         return schema.model_validate(data)
@@ -116,9 +118,9 @@ def validate(schema: type[S], data: Mapping[str, Any]) -> S:
         raise ConfigError("\n".join(sentences)) from None
 
 
-def _named(group: Mapping[str, Any] | None, where: str, problems: list[str]) -> dict[str, Any]:
+def _named(group: Mapping[str, object] | None, where: str, problems: list[str]) -> dict[str, Entry]:
     """{name: entry} with each entry's name inside; entries that are no mapping become problems."""
-    named = {}
+    named: dict[str, Entry] = {}
     for name, entry in (group or {}).items():
         if isinstance(entry, Mapping):
             named[name] = {**entry, "name": name}
@@ -132,7 +134,7 @@ def _named(group: Mapping[str, Any] | None, where: str, problems: list[str]) -> 
     return named
 
 
-def parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
+def parameterised(entries: Mapping[str, Entry], own: tuple[str, ...]) -> dict[str, Entry]:
     """The entries with their free keys under `parameters`."""
     return {
         name: {k: v for k, v in e.items() if k in own} | {"parameters": {k: v for k, v in e.items() if k not in own}}
@@ -140,7 +142,7 @@ def parameterised(entries: dict[str, Any], own: tuple[str, ...]) -> dict[str, An
     }
 
 
-def _included(bank: dict[str, Any], names: Any, problems: list[str]) -> dict[str, Any]:
+def _included(bank: dict[str, Entry], names: object, problems: list[str]) -> dict[str, Entry]:
     """The entries that are named, in the order of the bank; all of them where none is."""
     if not names or not isinstance(names, list | tuple):
         return bank
@@ -152,7 +154,7 @@ def _included(bank: dict[str, Any], names: Any, problems: list[str]) -> dict[str
     return {name: entry for name, entry in bank.items() if name in names} or bank
 
 
-def _capped(bank: dict[str, Any], cap: Any) -> dict[str, Any]:
+def _capped(bank: dict[str, Entry], cap: object) -> dict[str, Entry]:
     """The entries of a bank with input sizes, and with them multiply-adds, of at most `cap` pixels."""
     capped = {}
     for name, entry in bank.items():
@@ -165,9 +167,9 @@ def _capped(bank: dict[str, Any], cap: Any) -> dict[str, Any]:
     return capped
 
 
-def experiment(data: Mapping[str, Any]) -> Experiment:
+def experiment(composed: Mapping[str, Any]) -> Experiment:
     """A composed configuration as a validated Experiment; raises ConfigError with every complaint at once."""
-    data, problems = dict(data), []
+    data, problems = dict(composed), list[str]()
     named = _included(_named(data.get("bank"), "bank", problems), data.get("include_models"), problems)
     data["bank"] = _capped(named, data.get("input_cap"))
     for group, own in (("target", DATA), ("source", DATA), ("method", METHOD)):
@@ -186,19 +188,13 @@ def experiment(data: Mapping[str, Any]) -> Experiment:
     return spec
 
 
-def _function_problems(entry: Mapping[str, Any], where: str, is_method: bool) -> list[str]:
+def _function_problems(entry: Entry, where: str, is_method: bool) -> list[str]:
     """Complaints about the function that an entry names, and about the parameters that it gives it."""
     if not isinstance(entry.get("_target_"), str):  # the specification complains
         return []
+    find, supplied = (resolve, ARRAYS) if is_method else (adapter, ())
     try:
-        function = resolve(entry["_target_"], f"{where}._target_")
+        function = find(entry["_target_"], f"{where}._target_")
     except ConfigError as error:
         return [str(error)]
-    if is_method:
-        return check_parameters(function, entry["parameters"], where, ARRAYS)
-    if not hasattr(function, "version"):
-        return [
-            f"{where}._target_ must be a data set adapter (see benchmark.data.examples.adapter). "
-            f"Got '{entry['_target_']}'."
-        ]
-    return check_parameters(function, entry["parameters"], where)
+    return check_parameters(function, entry["parameters"], where, supplied)

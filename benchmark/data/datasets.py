@@ -15,7 +15,6 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,7 +24,7 @@ from benchmark.data.images import UnreadableImageError, class_files, decode
 from benchmark.data.splits import split_here
 from benchmark.wording import SHOWN
 
-Row = tuple[Path, Any, int]
+Row = tuple[Path, int | set[int], int]
 """An image file, its label (class id, or set of class ids), and its split."""
 
 
@@ -52,7 +51,7 @@ def need(
     return [folder / name for name in wanted]
 
 
-def torchvision(name: str, root: Path, download: bool, *parts: dict[str, Any]) -> Callable[[], None] | None:
+def torchvision(name: str, root: Path, download: bool, *parts: dict[str, str]) -> Callable[[], None] | None:
     """What lets torchvision fetch the parts of a data set into a root; None where that is not wanted."""
 
     def fetch() -> None:
@@ -92,38 +91,53 @@ def read(file: Path) -> Image.Image:
     return decode(data, str(file))
 
 
-def examples(rows: Iterable[Row], class_names: Sequence[str], page: str, origin: str, **facts: Any) -> Examples:
+def examples(
+    rows: Iterable[Row], class_names: Sequence[str], page: str, origin: str, flip: bool = True, upright: bool = True
+) -> Examples:
     """Examples of image files: training first, each split in the given order; sets of class ids become multi-hot."""
     rows = sorted(rows, key=lambda row: row[2])
-    multilabel = bool(rows) and isinstance(rows[0][1], set)
-    if multilabel:
-        labels = np.array([[k in row[1] for k in range(len(class_names))] for row in rows], np.uint8)
+    sets = [label for _, label, _ in rows if isinstance(label, set)]
+    if sets:
+        labels = np.array([[k in present for k in range(len(class_names))] for present in sets], np.uint8)
     else:
-        labels = np.array([row[1] for row in rows], np.int64)
+        labels = np.array([label for _, label, _ in rows], np.int64)
     return Examples(
         images=Lazy([row[0] for row in rows], read),
         labels=labels,
         split=np.array([row[2] for row in rows]),
         class_names=list(class_names),
-        multilabel=multilabel,
+        multilabel=bool(sets),
         licence=f"as stated at {page}",
         origin=origin,
-        **facts,
+        flip=flip,
+        upright=upright,
     )
 
 
 def arrays(
-    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], class_names: Sequence[str], **facts: Any
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    class_names: Sequence[str],
+    page: str,
+    origin: str,
+    flip: bool = True,
 ) -> Examples:
     """Examples of the pairs (images (n, h, w, 3), class ids (n,)) of two splits; the images may be mapped files."""
     parts = [(images, i) for images, _ in (train, test) for i in range(len(images))]
     return Examples(
-        images=Lazy(parts, lambda part: np.ascontiguousarray(part[0][part[1]])),
+        images=Lazy(parts, _row),
         labels=np.concatenate([np.asarray(train[1], np.int64), np.asarray(test[1], np.int64)]),
         split=np.repeat([TRAIN, TEST], [len(train[0]), len(test[0])]),
         class_names=list(class_names),
-        **facts,
+        licence=f"as stated at {page}",
+        origin=origin,
+        flip=flip,
     )
+
+
+def _row(part: tuple[np.ndarray, int]) -> np.ndarray:
+    images, i = part
+    return np.ascontiguousarray(images[i])
 
 
 def class_folders(folder: Path, without: Sequence[str] = ()) -> dict[str, list[Path]]:
@@ -169,8 +183,8 @@ def cifar(name: str, path: str) -> Examples:
             f"{expand(path)} must hold the official files of {name}. Got other checksums. "
             f"Fetch them again from {CIFAR}."
         ) from None
-    facts = {"licence": f"as stated at {CIFAR}", "origin": f"{name}, Krizhevsky 2009"}
-    return arrays((train.data, train.targets), (test.data, test.targets), train.classes, **facts)
+    origin = f"{name}, Krizhevsky 2009"
+    return arrays((train.data, train.targets), (test.data, test.targets), train.classes, CIFAR, origin)
 
 
 @adapter(version=1, inputs=cifar10_files)
@@ -200,8 +214,9 @@ def svhn(path: str, download: bool = False) -> Examples:
     for file in svhn_files(path):
         content = loadmat(file, variable_names=["X", "y"])
         parts.append((content["X"].transpose(3, 0, 1, 2), content["y"].reshape(-1) % 10))  # the file calls zero ten
-    facts = {"licence": f"as stated at {SVHN}", "origin": "SVHN, Netzer et al. 2011", "flip": False}
-    return arrays(*parts, [str(k) for k in range(10)], **facts)
+    names = [str(k) for k in range(10)]
+    train, test = parts
+    return arrays(train, test, names, SVHN, "SVHN, Netzer et al. 2011", flip=False)
 
 
 def stl10_files(path: str, download: bool = False) -> list[Path]:
@@ -218,8 +233,8 @@ def stl10(path: str, download: bool = False) -> Examples:
     for pixels, labels in (data[:2], data[2:]):
         mapped = np.memmap(pixels, np.uint8, mode="r").reshape(-1, 3, 96, 96)  # columns before rows
         parts.append((mapped.transpose(0, 3, 2, 1), np.fromfile(labels, np.uint8).astype(np.int64) - 1))
-    facts = {"licence": f"as stated at {STL}", "origin": "STL-10, Coates et al. 2011"}
-    return arrays(*parts, lines(names), **facts)
+    train, test = parts
+    return arrays(train, test, lines(names), STL, "STL-10, Coates et al. 2011")
 
 
 # --- image files with official lists ------------------------------------------------------------------------------
@@ -496,7 +511,7 @@ CALTECH = "https://data.caltech.edu/records/mzrjq-6wc02"
 EUROSAT = "https://github.com/phelber/EuroSAT"
 
 
-def caltech_files(path: str, download: bool = False, **_: Any) -> list[Path]:
+def caltech_files(path: str, download: bool = False, **_: object) -> list[Path]:
     fetch = torchvision("Caltech101", expand(path), download)
     (folder,) = need(expand(path) / "caltech101", ["101_ObjectCategories"], CALTECH, fetch, CAN_DOWNLOAD)
     return [file for found in class_folders(folder, ("BACKGROUND_Google",)).values() for file in found]
@@ -515,7 +530,7 @@ def caltech101(path: str, test_share: float = 0.3, seed: int = 0, download: bool
     return examples(rows, list(files), CALTECH, "Caltech-101, Fei-Fei et al. 2004")
 
 
-def eurosat_files(path: str, download: bool = False, **_: Any) -> list[Path]:
+def eurosat_files(path: str, download: bool = False, **_: object) -> list[Path]:
     fetch = torchvision("EuroSAT", expand(path), download)
     (folder,) = need(expand(path) / "eurosat", ["2750"], EUROSAT, fetch, CAN_DOWNLOAD)
     return [file for found in class_folders(folder).values() for file in found]

@@ -8,10 +8,13 @@ import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 from PIL import Image
+
+Picture = np.ndarray | Image.Image
+"""An image: an array (h, w, 3) uint8, or Pillow's."""
 
 TRAIN, TEST, LEFT_OUT = 0, 1, 2
 SPLITS = {"train": TRAIN, "test": TEST}
@@ -32,7 +35,7 @@ class Settled:
     labels: np.ndarray
     split: np.ndarray
     class_names: list[str]
-    notes: list[dict[str, Any]]
+    notes: list[dict[str, object]]
     groups: np.ndarray | None = None
 
 
@@ -40,7 +43,7 @@ class Settled:
 class Examples:
     """What an adapter returns.
 
-    images      iterable of n images in stored order, (h, w, 3) uint8 arrays or PIL images; read once, in order
+    images      iterable of n images in stored order; read once, in order
     labels      (n,) class ids, or (n, c) multi-hot where `multilabel`
     split       (n,) 0 = train, 1 = test
     flip        a horizontal flip keeps the label
@@ -49,7 +52,7 @@ class Examples:
                 `images` may hold None for one that cannot be read, and labels and split are preliminary
     """
 
-    images: Iterable[np.ndarray | Image.Image | None]
+    images: Iterable[Picture | None]
     labels: np.ndarray
     split: np.ndarray
     class_names: list[str]
@@ -61,16 +64,18 @@ class Examples:
     settle: Callable[[], Settled] | None = None
 
 
-def adapter(version: int = 1, inputs: Callable[..., list[Path]] | None = None) -> Callable[[Callable], Callable]:
+Reader = TypeVar("Reader", bound=Callable[..., Examples])
+
+
+def adapter(version: int = 1, inputs: Callable[..., list[Path]] | None = None) -> Callable[[Reader], Reader]:
     """Mark a function as an adapter.
 
     version  raised by hand when the adapter's output changes
     inputs   called with the adapter's parameters; the outside files whose bytes decide the output
     """
 
-    def mark(function: Callable[..., Examples]) -> Callable[..., Examples]:
-        function.version = version  # type: ignore[attr-defined]
-        function.inputs = inputs or (lambda **_: [])  # type: ignore[attr-defined]
+    def mark(function: Reader) -> Reader:
+        vars(function).update(version=version, inputs=inputs or (lambda **_: []))
         return function
 
     return mark
@@ -84,15 +89,24 @@ def package_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True)
-class Lazy(Sequence):
+class Lazy(Sequence[Picture], Generic[Item]):
     """A sequence that decodes its items when they are asked for, so that one at a time is in memory."""
 
-    items: Sequence[Any]
-    read: Callable[[Any], Image.Image]
+    items: Sequence[Item] | np.ndarray
+    read: Callable[[Item], Picture]
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, i: int) -> Image.Image:
-        return self.read(self.items[i])
+    @overload
+    def __getitem__(self, i: int) -> Picture: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Picture]: ...
+
+    def __getitem__(self, i: int | slice) -> Picture | Sequence[Picture]:
+        return Lazy(self.items[i], self.read) if isinstance(i, slice) else self.read(self.items[i])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def list_images(path: str | Path) -> list[tuple[str, int, Path]]:
     return rows
 
 
-def image_folder_inputs(path: str, **_: Any) -> list[Path]:
+def image_folder_inputs(path: str, **_: object) -> list[Path]:
     return [file for _, _, file in list_images(path)]
 
 

@@ -35,11 +35,11 @@ def decode(data: bytes, where: str, enough: int | None = None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and palettes; the pixels are what counts
-            image = Image.open(io.BytesIO(data))
+            file = Image.open(io.BytesIO(data))
             if enough:
-                image.draft("RGB", (enough, enough))
-            image.load()
-            image = ImageOps.exif_transpose(image)
+                file.draft("RGB", (enough, enough))
+            file.load()
+            image: Image.Image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
                 return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
             if image.has_transparency_data:  # what shows through is white: dropped, the colour beneath would appear

@@ -9,19 +9,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from PIL import Image
 
-from benchmark.data.examples import SPLITS, TEST, TRAIN, Examples, Lazy
+from benchmark.data.examples import SPLITS, TEST, TRAIN, Examples, Lazy, Picture
 from benchmark.data.images import UnreadableImageError, resize, scaled
 from benchmark.wording import SHOWN
 
 LEAST = 2  # images that a class keeps, where it has them, when near-duplicates are left out
+
+
+class Meta(TypedDict, total=False):
+    """What `pack.json` says; older packs say less."""
+
+    name: str
+    class_names: list[str]
+    multilabel: bool
+    train: int
+    test: int
+    size: int
+    flip: bool
+    upright: bool
+    licence: str
+    origin: str
+    image_sha256: str
+    array_sha256: str
+    notes: list[dict[str, object]]
+    fingerprint: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +58,7 @@ class Pack:
     split: np.ndarray
     class_names: list[str]
     multilabel: bool
-    meta: dict[str, Any]
+    meta: Meta
     groups: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -89,7 +108,7 @@ class Pack:
         return out
 
 
-def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]:
+def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
     """Write `examples` as a pack into the folder `out` and return its metadata with a `fingerprint`.
 
     size  short side in pixels that images are scaled down to; smaller ones stay as they are
@@ -98,16 +117,17 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
     """
     from safetensors.numpy import save_file
 
-    labels, split = (None, None) if examples.settle else check(name, examples, size)
+    if not examples.settle:
+        check(name, examples, size)  # before anything is decoded
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    digest, shapes, unreadable = hashlib.sha256(), [], []
+    digest, sizes, unreadable = hashlib.sha256(), list[tuple[int, ...]](), list[UnreadableImageError]()
     with open(out / "images.bin", "wb") as file:
         for image in tolerant(examples.images, unreadable):
             pixels = np.empty((0, 0, 3), np.uint8) if image is None else scaled(image, size)
             digest.update(pixels.data)
             file.write(pixels.data)
-            shapes.append(pixels.shape[:2])
+            sizes.append(pixels.shape[:2])
     if unreadable:
         shown = "; ".join(str(error) for error in unreadable[:SHOWN])
         more = f" and {len(unreadable) - SHOWN} more" if len(unreadable) > SHOWN else ""
@@ -115,7 +135,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
             f"{name}: every image must be readable. Got {len(unreadable)} that are not: {shown}{more}. "
             "Repair or remove them."
         )
-    notes: list[dict[str, Any]] = []
+    notes: list[dict[str, object]] = []
     grouped: dict[str, np.ndarray] = {}
     if examples.settle:
         settled = examples.settle()
@@ -124,22 +144,23 @@ def build(name: str, examples: Examples, size: int, out: Path) -> dict[str, Any]
         )
         notes = settled.notes
         grouped = {} if settled.groups is None else {"groups": np.ascontiguousarray(settled.groups, np.int64)}
-        labels, split = check(name, examples, size)
-    if len(shapes) != len(labels):
+    labels, split = check(name, examples, size)
+    if len(sizes) != len(labels):
         raise ValueError(
-            f"{name}: images and labels must be as many. Got {len(shapes)} images and {len(labels)} labels. "
+            f"{name}: images and labels must be as many. Got {len(sizes)} images and {len(labels)} labels. "
             "Correct the adapter."
         )
-    shapes = np.array(shapes, np.int32).reshape(-1, 2)
+    shapes = np.array(sizes, np.int32).reshape(-1, 2)
     areas = 3 * shapes.astype(np.int64).prod(axis=1)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "offsets": np.concatenate([[0], np.cumsum(areas)]).astype(np.int64),
         "shapes": shapes,
         "labels": labels,
         "split": split,
-    } | grouped
+        **grouped,
+    }
     save_file(arrays, out / "pack.safetensors")
-    meta = {
+    meta: Meta = {
         "name": name,
         "class_names": list(examples.class_names),
         "multilabel": examples.multilabel,
@@ -214,7 +235,7 @@ def check(name: str, examples: Examples, size: int) -> tuple[np.ndarray, np.ndar
     return labels, split
 
 
-def tolerant(images: Iterable[Any], unreadable: list[UnreadableImageError]) -> Iterable[Any]:
+def tolerant(images: Iterable[Picture | None], unreadable: list[UnreadableImageError]) -> Iterator[Picture | None]:
     """The images that can be read; the errors of the others go to `unreadable` (lazy sequences only)."""
     if not isinstance(images, Lazy):
         yield from images

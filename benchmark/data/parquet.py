@@ -5,19 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 import numpy as np
 from PIL import Image
 
 from benchmark.data.examples import TEST, TEST_NAMES, TRAIN, Examples, Lazy, adapter
 from benchmark.data.images import UnreadableImageError, decode
-from benchmark.data.labels import encode, labelled, name_classes, read_class_names
+from benchmark.data.labels import each, encode, labelled, name_classes, read_class_names
 from benchmark.data.splits import stratified
 from benchmark.wording import SHOWN
 
+if TYPE_CHECKING:
+    import pyarrow
 
-def shard_files(path: str, **_: Any) -> list[Path]:
+
+class ImageStruct(TypedDict, total=False):
+    bytes: bytes | None
+    path: str | None
+
+
+ImageCell = ImageStruct | bytes | None
+"""What a row of an image column holds."""
+
+
+class Scalar(Protocol):
+    """A value of a column of Arrow's."""
+
+    def as_py(self) -> ImageCell: ...
+
+
+def shard_files(path: str, **_: object) -> list[Path]:
     """The Parquet files of a folder, or of its `data` folder, named <split>-*.parquet."""
     root = Path(path).expanduser()
     for folder in (root, root / "data"):
@@ -38,24 +56,25 @@ class Shards:
     def __init__(self, files: Sequence[Path], column: str):
         import pyarrow.parquet
 
-        self.column, self.held = column, (-1, None)
+        self.column = column
+        self.part, self.cells = -1, list[Scalar]()  # of the row group that is held
         about = [(file, pyarrow.parquet.read_metadata(file)) for file in files]
         self.parts = [(file, group) for file, facts in about for group in range(facts.num_row_groups)]
         self.ends = np.cumsum([facts.row_group(g).num_rows for _, facts in about for g in range(facts.num_row_groups)])
 
-    def __getitem__(self, row: int) -> Any:
+    def __getitem__(self, row: int) -> ImageCell:
         import pyarrow.parquet
 
         part = int(np.searchsorted(self.ends, row, side="right"))
-        if self.held[0] != part:
+        if self.part != part:
             file, group = self.parts[part]
             table = pyarrow.parquet.ParquetFile(file, memory_map=True).read_row_group(group, columns=[self.column])
-            self.held = (part, table[self.column])
+            self.part, self.cells = part, table[self.column]
         start = int(self.ends[part - 1]) if part else 0
-        return self.held[1][row - start].as_py()
+        return self.cells[row - start].as_py()
 
 
-def from_cell(value: Any, where: str) -> Image.Image:
+def from_cell(value: ImageCell, where: str) -> Image.Image:
     """The image in a cell: bytes, or a struct with `bytes`."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not data:
@@ -98,7 +117,7 @@ def shards(path: str, image: str = "image", label: str = "label", flip: bool = T
     )
 
 
-def parquet_inputs(path: str, **_: Any) -> list[Path]:
+def parquet_inputs(path: str, **_: object) -> list[Path]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(
@@ -145,7 +164,7 @@ def parquet(
         raise ValueError(f"{where}: every row must have a label. Got none in rows {bad[:SHOWN]}. Remove those rows.")
     names = read_class_names(table.schema.metadata or {}, column)
     if names is None:
-        names = name_classes({k for i in kept for k in (raw[i] if multilabel else [raw[i]])})
+        names = name_classes({k for i in kept for k in each(raw[i], multilabel)})
     labels = encode(raw, kept, names, multilabel, where)
     rows = []
     for value, cap in ((TRAIN, max_train), (TEST, max_test)):
@@ -156,11 +175,7 @@ def parquet(
     chosen = np.concatenate(rows)
 
     def read(row: int) -> Image.Image:
-        value = images[int(row)].as_py()
-        data = value["bytes"] if isinstance(value, dict) else value
-        if not data:
-            raise UnreadableImageError(f"row {row}, {paths[row]} (no bytes)")
-        return decode(data, f"row {row}, {paths[row]}")
+        return from_cell(images[int(row)].as_py(), f"row {row}, {paths[row]}")
 
     facts = json.loads((table.schema.metadata or {}).get(b"facts", b"{}"))
     return Examples(
@@ -200,7 +215,7 @@ def read_split(values: list[str], where: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array([TEST if value == test else TRAIN for value in values], np.uint8), np.flatnonzero(known)
 
 
-def read_paths(images: Any, n: int) -> list[str]:
+def read_paths(images: pyarrow.ChunkedArray, n: int) -> list[str]:
     """The path inside its source of every image, or its row number where the file does not say."""
     import pyarrow
     import pyarrow.compute

@@ -58,8 +58,9 @@ def truth(cell: Cell, store: Store, device: str) -> None:
     from benchmark.training import ground_truth
 
     chosen = store.read("tune", cell.work["tune"]).values
-    recipe, rate = cell.work["recipe"].settled(cell.work["model"].family, chosen), chosen["rate"]
-    values, arrays, record = ground_truth.train(*_trainee(cell, store), recipe, rate, cell.key, device)
+    settled = (chosen.get("weight_decay"), chosen.get("steps"))
+    recipe = cell.work["recipe"].settled(cell.work["model"].family, *settled)
+    values, arrays, record = ground_truth.train(*_trainee(cell, store), recipe, chosen["rate"], cell.key, device)
     store.write("truth", cell.key, cell.identity, values | {"seed": cell.work["seed"]}, record, arrays)
 
 

@@ -6,7 +6,6 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -41,7 +40,7 @@ class Result:
     traceback: str = ""
 
 
-def call(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
+def call(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
     """What one method makes of one draw; an exception becomes a status. Raises Lost where there is no memory for it."""
     from methods.metering import metered
 
@@ -55,7 +54,7 @@ def call(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
     try:
         with metered() as times:
             result = method.function(**given, **method.parameters)
-            value = float(result)
+            number = float(result)
     except MemoryError as error:
         raise Lost(f"there was not enough memory for it ({one_line(error) or 'MemoryError'})") from None
     except (Exception, SystemExit) as error:  # a method's crash becomes a row
@@ -72,18 +71,19 @@ def call(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
             traceback=_traceback(error),
         )
     status, reason = str(getattr(result, "status", "ok")), one_line(getattr(result, "reason", "") or "")
-    if not np.isfinite(value):
-        value, status, reason = None, status if status != "ok" else "degenerate", reason or f"the score is {value}"
+    if not np.isfinite(number):
+        status, reason = "degenerate" if status == "ok" else status, reason or f"the score is {number}"
+        return Result(None, status, reason, seconds=times.seconds, alone=times.alone)
     parts = {name: float(part) for name, part in (getattr(result, "parts", None) or {}).items() if np.isfinite(part)}
-    return Result(value, status, reason, {} if value is None else parts, times.seconds, times.alone)
+    return Result(number, status, reason, parts, times.seconds, times.alone)
 
 
-def described(given: Mapping[str, Any]) -> str:
+def described(given: Mapping[str, object]) -> str:
     """Arguments in words: names, shapes and types of arrays, the keys of `model`, other values as they are."""
     return ", ".join(f"{name} {_describe(value)}" for name, value in given.items())
 
 
-def _describe(value: Any) -> str:
+def _describe(value: object) -> str:
     value = getattr(value, "given", value)
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
@@ -97,10 +97,10 @@ def _traceback(error: BaseException) -> str:
     return text if len(text) <= TRACEBACK else f"{text[: TRACEBACK // 2]}\n…\n{text[-TRACEBACK // 2 :]}"
 
 
-def shares(function: Callable[..., Any]) -> bool:
+def shares(function: Callable[..., object]) -> bool:
     """Whether a method takes the shared `methods.Features`: by its annotation, or by declaring capabilities.
 
-    Any other gets the plain array, so that a stranger's numpy code runs as it is.
+    Every other gets the plain array, so that a stranger's numpy code runs as it is.
     """
     annotations = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
     return hasattr(function, "capabilities") or any("Features" in a for a in annotations)

@@ -25,11 +25,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -47,6 +47,8 @@ GRACE = 30.0
 LOOK = 1.0
 """Seconds between two looks at whether the process lives."""
 
+Answer = TypeVar("Answer")
+
 PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from benchmark.scoring.isolation import serve; serve()"
 )
@@ -57,7 +59,7 @@ def isolated(method: MethodSpec) -> bool:
     return method.timeout is not None or method.function_path.partition(".")[0] != "methods"
 
 
-def score(method: MethodSpec, arrays: Mapping[str, Any], more: Mapping[str, Any]) -> Result:
+def score(method: MethodSpec, arrays: Mapping[str, object], more: Mapping[str, object]) -> Result:
     """What a method makes of a draw, wherever it belongs; raises Lost where nothing is left to keep.
 
     arrays  as from `benchmark.scoring.score.drawn`, the same for all methods of a draw
@@ -82,11 +84,11 @@ class Isolation:
     """A process that calls one method after another; it is started again when it has come to an end."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-        self.draw: Any = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.draw: object = None
         self.held: set[str] = set()
 
-    def call(self, method: MethodSpec, arrays: Mapping[str, Any], more: Mapping[str, Any]) -> Result:
+    def call(self, method: MethodSpec, arrays: Mapping[str, object], more: Mapping[str, object]) -> Result:
         """What a method makes of a draw.
 
         arrays  the draw's arrays, each of which is sent once; a draw is told from others by its labels, the very object
@@ -96,23 +98,18 @@ class Isolation:
         limit = method.timeout or TIMEOUT
         try:
             self._begin(method, arrays["labels"])
-            needs = self._receive(TIMEOUT, f"its import took more than {TIMEOUT:g} s")
-            if isinstance(needs, Lost):
-                raise needs
+            needs = self._receive(tuple, TIMEOUT, f"its import took more than {TIMEOUT:g} s")
             new = {n: getattr(arrays[n], "given", arrays[n]) for n in needs if n in arrays and n not in self.held}
             self.pipe.send((new, more))
             self.held |= new.keys()
             advice = f"method.{method.name}.timeout sets another limit"
-            result = self._receive(limit, f"it took more than {limit:g} s ({advice})")
+            return self._receive(Result, limit, f"it took more than {limit:g} s ({advice})")
         except (EOFError, OSError):
             raise Lost(self._obituary()) from None
         except BaseException as error:
             if not isinstance(error, Lost):  # interrupted: an answer may still come, which is not the next method's
                 self.close()
             raise
-        if isinstance(result, Lost):
-            raise result
-        return result
 
     def close(self) -> None:
         """End the process."""
@@ -124,7 +121,7 @@ class Isolation:
             self.dump.close()
         self.process = None
 
-    def _begin(self, method: MethodSpec, draw: Any) -> None:
+    def _begin(self, method: MethodSpec, draw: object) -> None:
         """Name the method to the process; it forgets another draw's arrays."""
         for again in (True, False):
             if self.process is None or self.process.poll() is not None:
@@ -156,18 +153,27 @@ class Isolation:
         theirs.close()
         os.close(ends)
 
-    def _receive(self, seconds: float, too_long: str) -> Any:
-        """The next answer. Raises EOFError where the process has died, Lost where it takes too long, and ends it."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            dead = self.process.poll() is not None
+    def _receive(self, kind: type[Answer], seconds: float, too_long: str) -> Answer:
+        """The next answer.
+
+        Raises EOFError where the process has died; Lost where that is the answer, and where it takes too long, which
+        ends the process.
+        """
+        process, end = self.process, time.monotonic() + seconds
+        while process is not None and (left := end - time.monotonic()) > 0:
+            dead = process.poll() is not None
             if self.pipe.poll(0 if dead else min(left, LOOK)):
-                return self.pipe.recv()
+                answer = self.pipe.recv()
+                if isinstance(answer, kind):
+                    return answer
+                raise answer if isinstance(answer, Lost) else EOFError
             if dead:  # what it started itself may hold the pipe open
                 raise EOFError
-        self.process.send_signal(signal.SIGABRT)  # on which it writes down where it is
+        if process is None:
+            raise EOFError
+        process.send_signal(signal.SIGABRT)  # on which it writes down where it is
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(1)
+            process.wait(1)
         where = self._where()
         self.close()
         raise Lost(f"{too_long}{where}")
@@ -203,19 +209,19 @@ def serve() -> None:
     importlib.import_module(
         "methods.shared.linalg"
     )  # takes a second, which is not to count for the first method's timeout
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, object] = {}
     with contextlib.suppress(EOFError, OSError), Connection(pipe) as connection:
         while True:
             method, another_draw = connection.recv()
             arrays = {} if another_draw else arrays
-            needs = _attempt(_needs, method)
+            needs = _attempt(partial(_needs, method))
             connection.send(needs)
             if isinstance(needs, Lost):
                 continue
             new, more = connection.recv()
             arrays |= new
             faulthandler.dump_traceback_later((method.timeout or TIMEOUT) + GRACE, exit=True, file=dump)
-            connection.send(_attempt(guarded, method, {**arrays, **more}))
+            connection.send(_attempt(partial(guarded, method, {**arrays, **more})))
             faulthandler.cancel_dump_traceback_later()
 
 
@@ -223,23 +229,24 @@ def _needs(method: MethodSpec) -> tuple[str, ...]:
     return method.needs
 
 
-def _attempt(work: Callable[..., Any], *arguments: Any) -> Any:
+def _attempt(work: Callable[[], Answer]) -> Answer | Lost:
     """What the work returns; Lost in place of an exception that is not the method's own."""
     try:
-        return work(*arguments)
+        return work()
     except (Exception, SystemExit) as error:
         return error if isinstance(error, Lost) else Lost(one_line(f"{type(error).__name__}: {error}"))
 
 
-def guarded(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
+def guarded(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
     """What a method makes of read-only copies of the arrays; it has failed where it wrote to them all the same."""
     from methods.shared.linalg import Features
 
     own = {name: _copy(arrays[name]) for name in method.needs if arrays.get(name) is not None}
     given = dict(own)
-    if shares(method.function):
-        given |= {n: Features(own[n]) for n in ("features", "reference_features") if n in own}
-    result = call(method, arrays | given)
+    for name in ("features", "reference_features") if shares(method.function) else ():
+        if isinstance(array := own.get(name), np.ndarray):
+            given[name] = Features(array)
+    result = call(method, {**arrays, **given})
     changed = [name for name, value in own.items() if not _same(value, arrays[name])]
     if changed:
         reason = f"it wrote to {', '.join(changed)}, which must stay as given. Copy them first."
@@ -247,7 +254,7 @@ def guarded(method: MethodSpec, arrays: Mapping[str, Any]) -> Result:
     return result
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: object) -> object:
     if not isinstance(value, np.ndarray):
         return copy.deepcopy(value)
     made = value.copy()
@@ -255,8 +262,8 @@ def _copy(value: Any) -> Any:
     return made
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """Whether two are equal to the last bit."""
-    if not isinstance(other, np.ndarray):
+    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
         return one == other
     return (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())

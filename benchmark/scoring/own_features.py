@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config.functions import MethodSpec
-from benchmark.scoring.score import arrays_of_draw, score_methods
+from benchmark.scoring.draws import draw, seed_of_draw
+from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
 from benchmark.tables import columns, reading
 from benchmark.tables.bank import Banks
 from benchmark.tables.columns import MODEL, TARGET
@@ -100,8 +101,6 @@ def tables(
     """
     from threadpoolctl import threadpool_limits
 
-    from benchmark.scoring.score import classes_of
-
     facts = truth.drop_duplicates(["Model", TARGET]).set_index(["Model", TARGET])
     scores, status, timings, banks = [], [], [], Banks()
     with threadpool_limits(1):
@@ -114,10 +113,10 @@ def tables(
                     row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
                     metadata = _metadata(model, known, given, len(arrays.labels[target]))
                     held = arrays_of_draw(given, arrays.labels[target], arrays.reference.get(target), rows)
-                    held["n_classes"] = classes_of(arrays.labels[target])
+                    more = {"n_classes": classes_of(arrays.labels[target])}
                     extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
                     scores.append({**row, **extra, "Images": len(rows)})
-                    problems, spent = score_methods(methods, held, metadata, scores[-1], banks)
+                    problems, spent = score_methods(methods, run, {**held, **more}, metadata, scores[-1], banks)
                     status += [{**row, **p} for p in problems]
                     timings += [{**row, **t} for t in spent]
     banks.finish()
@@ -227,14 +226,12 @@ def _array_problems(array: np.ndarray, key: str, n: int, field: str) -> list[str
 
 
 def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]:
-    from benchmark.scoring.draws import draw, seed_of_draw
-
     if size is None:
         return [np.arange(len(labels))]
     return [draw(labels, size, seed_of_draw(r), labels.ndim == 2) for r in range(draws)]
 
 
-def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int) -> dict[str, Any]:
+def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int) -> dict[str, object]:
     named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]])}
     facts = {word: float(known[c]) for c, word in FACTS.items() if c in known and pd.notna(known[c])}
     size = known.get("Target Size", images)

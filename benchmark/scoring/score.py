@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from benchmark.config.functions import MethodSpec
 from benchmark.scoring.call import Lost, Result
+from benchmark.scoring.draws import scoring_seed
+from benchmark.scoring.isolation import score
 from benchmark.tables.bank import Banks
+
+if TYPE_CHECKING:
+    from methods.shared.linalg import Features
+
+Values = dict[str, object]
+"""What a cell keeps as JSON."""
+
+
+class Probe(Protocol):
+    """A finished probe: what was found out about it, and its arrays."""
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+    @property
+    def arrays(self) -> Mapping[str, np.ndarray]: ...
 
 
 def arrays_of_draw(
     given: Mapping[str, np.ndarray], labels: np.ndarray, reference: np.ndarray | None, rows: np.ndarray
-) -> dict[str, Any]:
-    pass
+) -> dict[str, np.ndarray | Features]:
+    """The arrays of a draw out of a data set's own, by the names that methods know."""
     from methods.shared.linalg import Features
 
     held = drawn(labels=labels[rows], **{name: array[rows] for name, array in given.items()})
@@ -25,17 +44,22 @@ def arrays_of_draw(
 
 
 def score_methods(
-    methods: Sequence[MethodSpec], held: dict[str, Any], metadata: Mapping[str, Any], row: dict, banks: Banks
-) -> tuple[list[dict], list[dict]]:
-    """Put every method's score into the row, its parts into the banks; returns what is not ok, and the times."""
-    from benchmark.scoring.call import Lost, Result
-    from benchmark.scoring.draws import scoring_seed
-    from benchmark.scoring.isolation import score
+    methods: Sequence[MethodSpec],
+    run: int,
+    held: Mapping[str, object],
+    metadata: Mapping[str, object],
+    row: dict[str, object],
+    banks: Banks,
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Put every method's score into the row, its parts into the banks; returns what is not ok, and the times.
 
-    problems, spent = [], []
+    run  the number of the draw
+    """
+    problems: list[dict[str, object]] = []
+    spent: list[dict[str, object]] = []
     for method in methods:
         try:
-            result = score(method, held, {"model": metadata, "seed": scoring_seed(row["Run"])})
+            result = score(method, held, {"model": metadata, "seed": scoring_seed(run)})
         except Lost as error:
             result = Result(None, "failed", str(error))
         row[method.name] = np.nan if result.value is None else result.value
@@ -52,11 +76,11 @@ def score_methods(
 
 def score_probe(
     methods: Sequence[MethodSpec],
-    metadata: Sequence[Mapping[str, Any]],
-    probe: Any,
-    reference: Any | None,
+    metadata: Sequence[Mapping[str, object]],
+    probe: Probe,
+    reference: Probe | None,
     seed_of_draw: Callable[[int], int],
-) -> list[tuple[dict[str, Any], dict[str, Any]] | Lost]:
+) -> list[tuple[Values, Values] | Lost]:
     """(values, record) per method over all draws of a probe, or why there is nothing to keep of one.
 
     values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
@@ -66,8 +90,6 @@ def score_probe(
             the method raised exceptions, the first as `failure`: the draw, what it was given, and the traceback
     """
     from threadpoolctl import threadpool_limits
-
-    from benchmark.scoring.isolation import score
 
     made: list[list[Result]] = [[] for _ in methods]
     lost: dict[int, Lost] = {}
@@ -88,12 +110,12 @@ def score_probe(
                     made[i].append(score(method, arrays, more))
                 except Lost as error:
                     lost[i] = Lost(f"{error} (probe draw {r})")
-    facts = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
-    return [lost.get(i) or (_values(results) | facts, _record(results)) for i, results in enumerate(made)]
+    kept = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
+    return [lost.get(i) or (_values(results) | kept, _record(results)) for i, results in enumerate(made)]
 
 
-def _values(results: Sequence[Result]) -> dict[str, Any]:
-    parts = {"parts": [dict(r.parts) for r in results]} if any(r.parts for r in results) else {}
+def _values(results: Sequence[Result]) -> Values:
+    parts: Values = {"parts": [dict(r.parts) for r in results]} if any(r.parts for r in results) else {}
     return {
         "scores": [r.value for r in results],
         "status": [r.status for r in results],
@@ -101,8 +123,8 @@ def _values(results: Sequence[Result]) -> dict[str, Any]:
     } | parts
 
 
-def _record(results: Sequence[Result]) -> dict[str, Any]:
-    record: dict[str, Any] = {
+def _record(results: Sequence[Result]) -> Values:
+    record: Values = {
         "milliseconds": [round(1000 * r.seconds, 4) for r in results],
         "milliseconds_alone": [round(1000 * r.alone, 4) for r in results],
     }
@@ -113,14 +135,14 @@ def _record(results: Sequence[Result]) -> dict[str, Any]:
     return record
 
 
-def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(values: Mapping[str, object]) -> Values:
     known = {"params": values["parameters"], "feature_dim": values["feature_dim"], "target_size": values["target_size"]}
     return known | {k: values[k] for k in ("source_accuracy", "source_size") if k in values}
 
 
 def drawn(
     features: np.ndarray, labels: np.ndarray, logits: np.ndarray | None = None, probs: np.ndarray | None = None
-) -> dict[str, Any]:
+) -> dict[str, np.ndarray | Features]:
     """The arrays of a draw by the names that methods know, read-only; features as what those methods share.
 
     logits, probs  (n, z) of the source head, where it is known; without `probs` they are the softmax of the logits
@@ -141,12 +163,12 @@ def drawn(
     return arrays | {"features": Features(features)}
 
 
-def classes_of(labels: Any) -> int:
+def classes_of(labels: ArrayLike) -> int:
     """The number of classes in labels (n,) or multi-hot (n, c); a data set's own, where they are all of its labels."""
     y = np.asarray(labels)
     return y.shape[1] if y.ndim == 2 else len(np.unique(y))
 
 
-def _draw(probe: Any, r: int) -> dict[str, Any]:
+def _draw(probe: Probe, r: int) -> dict[str, np.ndarray | Features]:
     arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
     return drawn(*(arrays[name][rows] for name in ("features", "labels", "logits") if name in arrays))

@@ -41,7 +41,7 @@ def align(
     scores: pd.DataFrame, oracle: pd.DataFrame, exclude_sources: Iterable[str] = (), capacity: bool = True
 ) -> Aligned:
     """Join a score table to an accuracy table and put both on common axes, with the capacity terms added."""
-    scores, notes = scores.reset_index(drop=True), []
+    scores, notes = scores.reset_index(drop=True), list[str]()
     methods = method_columns(scores)
     scores = scores.assign(**dict.fromkeys(np.array(methods)[at_random(methods)], 0.0))  # all tied: any order
     by = model_columns(scores, oracle)

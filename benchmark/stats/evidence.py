@@ -98,7 +98,8 @@ def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = resamplin
     for name in measures.MEASURES:
         plain[name][at_random(aligned.methods)] = measures.of_random_orders(truth)
     moved: dict[str, dict[int, dict[str, np.ndarray]]] = {name: {} for name in TESTED}
-    intervals, selected = [], {}
+    intervals: list[tuple[str | float, ...]] = []
+    selected: dict[tuple[str, str], dict[str, tuple[float, float, float]]] = {}
     here = dict(zip(aligned.targets, np.isfinite(truth).sum(-1), strict=True))
     fewest = min(here.values())
     found = chain(
@@ -239,8 +240,8 @@ def _named(methods: Sequence[str], mean: dict[str, float], shown: int = 6) -> st
 
 
 def _digest(aligned: Aligned, yardsticks: Sequence[str], number: int) -> str:
-    names = [aligned.methods, aligned.targets, aligned.models, [str(r) for r in aligned.runs], list(yardsticks)]
-    names += [stats_robustness.families(aligned), VERSION, number]
+    names: list[object] = [aligned.methods, aligned.targets, aligned.models, [str(r) for r in aligned.runs]]
+    names += [list(yardsticks), stats_robustness.families(aligned), VERSION, number]
     whole = hashlib.sha256(json.dumps(names).encode())
     for array in (aligned.scores["none"], aligned.truth):
         whole.update(np.ascontiguousarray(array + 0.0).tobytes())

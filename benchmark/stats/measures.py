@@ -130,9 +130,9 @@ def specific(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (self-transfers leave each target another set of models, so its residuals would be an artefact, not 0).
     """
     x, y = paired(x, y)
-    moves = ~constant(np.swapaxes(x, -1, -2)).all(-1)  # some model's score differs between targets
+    moves = ~np.all(constant(np.swapaxes(x, -1, -2)), axis=-1, keepdims=True)  # some score differs between targets
     zx, zy = standardise(x), standardise(y)
-    zx = np.where(moves[..., None, None], zx, np.nan)
+    zx = np.where(moves[..., None], zx, np.nan)
     zx, zy = paired(zx, zy)
     return np.round(zx - mean_elsewhere(zx), 12), np.round(zy - mean_elsewhere(zy), 12)
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from benchmark.stats import measures
 
-MEASURES = ("pearson", "kendall", "weighted_kendall", "spearman", "partial", "regret1", "regret3", "relative1")
-
-MEASURES += ("relative3", "near_best")
+MEASURES = (
+    *("pearson", "kendall", "weighted_kendall", "spearman", "partial"),
+    *("regret1", "regret3", "relative1", "relative3", "near_best"),
+)
 """What `under_counts` knows. `partial`: Pearson ×100 once the static list is taken out of score and truth."""
 RESAMPLES = 10_000
 NEAR = 0.5  # points: a pick that is this close to the best counts as the best
@@ -280,7 +281,7 @@ def _selection(w: np.ndarray, x: np.ndarray, y: np.ndarray, wanted: Sequence[str
     group = np.concatenate([[0], np.cumsum(x[1:] != x[:-1])])
     tied = group[-1] + 1 < len(x)
     first = there.argmax(1)
-    picked = np.where(group == group[first][:, None], w, 0) if tied else None
+    picked = np.where(group == group[first][:, None], w, 0) if tied else w
     found = {}
 
     def chosen(values: np.ndarray) -> np.ndarray:

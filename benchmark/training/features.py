@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def extract(
     indices: np.ndarray,
     device: str = "cpu",
     batch: int = 64,
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """One forward pass over images of a pack: what enters the last classifier, and the source head's output.
 
     weights  folder of the trained weights, or None (see benchmark.models.loading.load)

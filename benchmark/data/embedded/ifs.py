@@ -62,7 +62,8 @@ def count(points: np.ndarray) -> np.ndarray:
 def systems(which: str, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps (c, 3, 2, 3), centres (c, 2) and half-widths (c,) of c systems whose attractors fill enough of the image."""
     rng = generator("fractals", "systems", which)
-    maps, centres, widths = [], [], []
+    maps: list[np.ndarray] = []
+    centres, widths = [], []
     while len(maps) < c:
         candidates = np.stack([draw_maps(rng) for _ in range(64)])
         for system, walk in zip(candidates, chaos_game(candidates, 800, rng), strict=True):

@@ -2,7 +2,6 @@
 
 import string
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ def fonts(families: tuple[str, ...]) -> list[Path]:
     return [folder / name for family in families for name in FAMILIES[family]]
 
 
-def font_files(**_: Any) -> list[Path]:
+def font_files(**_: object) -> list[Path]:
     return fonts(TRAIN_FAMILIES + TEST_FAMILIES)
 
 
@@ -49,7 +48,7 @@ def draw(file: Path, letters: str) -> list[np.ndarray]:
     font = ImageFont.truetype(str(file), EM, layout_engine=ImageFont.Layout.BASIC)
     out = []
     for letter in letters:
-        left, top, right, bottom = font.getbbox(letter)
+        left, top, right, bottom = map(int, font.getbbox(letter))  # whole pixels
         canvas = Image.new("L", (right - left, bottom - top))
         ImageDraw.Draw(canvas).text((-left, -top), letter, fill=255, font=font)
         out.append(np.asarray(canvas, np.float64) / 255)

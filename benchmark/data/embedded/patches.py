@@ -1,9 +1,9 @@
 """Patches of the photographs in the scikit-image wheel: which photograph is the patch from."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmark.data.embedded.canvas import SIDE, balanced, generator, pixels, splits, tint
 from benchmark.data.examples import Examples, adapter, package_folder
@@ -25,16 +25,14 @@ def photo_file(name: str) -> Path:
     return folder / f"{name}.jpg" if (folder / f"{name}.jpg").exists() else folder / f"{name}.png"
 
 
-def photo_files(half: str = "a", **_: Any) -> list[Path]:
+def photo_files(half: str = "a", **_: object) -> list[Path]:
     if half not in HALVES:
         raise ValueError(f"half must be one of {', '.join(HALVES)}. Got {half!r}. Name one of them.")
     return [photo_file(name) for name in HALVES[half]]
 
 
-def read_grey(file: Path) -> Any:
+def read_grey(file: Path) -> Image.Image:
     """The photograph as a grey Pillow image, at most TALLEST high."""
-    from PIL import Image
-
     image = Image.open(file).convert("RGB").convert("L")
     if image.height > TALLEST:
         image = image.resize((round(image.width * TALLEST / image.height), TALLEST), Image.Resampling.BICUBIC)
@@ -46,10 +44,8 @@ def bands(width: int, split: int) -> list[tuple[int, int]]:
     return [(round(start * width), round(stop * width)) for start, stop in BANDS[split]]
 
 
-def cut(photo: Any, split: int, side: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def cut(photo: Image.Image, split: int, side: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A patch (32, 32) of mean 0 and deviation 1, cut at random where the split may and not flat."""
-    from PIL import Image
-
     choices = bands(photo.width, split)
     for _ in range(1000):
         start, stop = choices[rng.integers(len(choices))]
@@ -58,8 +54,8 @@ def cut(photo: Any, split: int, side: tuple[int, int], rng: np.random.Generator)
         patch = photo.crop((x, y, x + size, y + size))
         if np.asarray(patch, np.float64).std() >= FLATTEST:
             break
-    patch = np.asarray(patch.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float64)
-    return (patch - patch.mean()) / max(patch.std(), 1)
+    pixels = np.asarray(patch.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float64)
+    return (pixels - pixels.mean()) / max(pixels.std(), 1)
 
 
 @adapter(version=1, inputs=photo_files)

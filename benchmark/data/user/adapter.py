@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -26,7 +26,9 @@ ENOUGH = 512  # pixels: a larger JPEG is decoded at the smallest of its own scal
 THUMBNAIL = 16
 
 
-def inputs(path: str, image: str | None = None, label: str | None = None, most: int | None = None, **_: Any) -> Any:
+def inputs(
+    path: str, image: str | None = None, label: str | None = None, most: int | None = None, **_: object
+) -> list[Path]:
     """The files whose bytes decide what the adapter returns."""
     return listing(path, image, label).taken(most).files
 
@@ -83,7 +85,7 @@ class Look:
 
     def __iter__(self) -> Iterator[Image.Image | None]:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        ahead: deque[Any] = deque()
+        ahead: deque[Future[Image.Image | None]] = deque()
         with ThreadPoolExecutor(workers) as pool:  # Pillow decodes without holding the interpreter's lock
             for i in range(len(self.found)):
                 ahead.append(pool.submit(self._look, i))

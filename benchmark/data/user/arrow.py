@@ -6,16 +6,19 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.data.labels import read_class_names
-from benchmark.data.parquet import Shards
+from benchmark.data.parquet import ImageCell, Shards
 from benchmark.data.user.findings import DataError
 from benchmark.data.user.rows import Listing, classes_and_labels, rows_used
 from benchmark.data.user.table import IMAGE_COLUMNS, LABEL_COLUMNS, column_named
 from benchmark.files import record
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def from_parquet(path: Path, image: str | None = None, label: str | None = None) -> Listing:
@@ -32,10 +35,11 @@ def from_parquet(path: Path, image: str | None = None, label: str | None = None)
         raise
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
         raise DataError(f"{path.name} must be a Parquet file. Got one that cannot be read ({error}).") from None
-    parts = [None] if len(files) == 1 and path.is_file() else [file.stem.partition("-")[0] for file in files]
+    single = len(files) == 1 and path.is_file()
+    parts = [None if single else file.stem.partition("-")[0] for file in files]
     shards, lock = Shards(files, image), Lock()
 
-    def cell(row: int) -> Any:
+    def cell(row: int) -> ImageCell:
         with lock:  # threads share the row group that is in memory
             return shards[row]
 
@@ -46,7 +50,7 @@ def _names(columns: Sequence[str], image: str | None, label: str | None, path: P
     return column_named(columns, image, IMAGE_COLUMNS, path), column_named(columns, label, LABEL_COLUMNS, path)
 
 
-def _path_column(schema: Any, image: str) -> list[str]:
+def _path_column(schema: pyarrow.Schema, image: str) -> list[str]:
     """The part of the image column that holds paths, as a list of one, none where it has no such part."""
     import pyarrow
 
@@ -75,7 +79,7 @@ def from_saved(path: Path, image: str | None = None, label: str | None = None) -
     image, label = _names(tables[0].column_names, image, label, path)
     ends = np.cumsum([t.num_rows for t in tables])
 
-    def cell(row: int) -> Any:
+    def cell(row: int) -> ImageCell:
         part = int(np.searchsorted(ends, row, side="right"))
         return tables[part][image][int(row - (ends[part - 1] if part else 0))].as_py()
 
@@ -83,13 +87,13 @@ def from_saved(path: Path, image: str | None = None, label: str | None = None) -
 
 
 def _from_arrow(
-    tables: list[Any],
+    tables: list[pyarrow.Table],
     parts: list[str | None],
     files: list[Path],
     path: Path,
     image: str,
     label: str,
-    cell: Callable[[int], Any],
+    cell: Callable[[int], ImageCell],
 ) -> Listing:
     metadata = tables[0].schema.metadata or {}
     given = "split" in tables[0].column_names
@@ -108,8 +112,8 @@ def _from_arrow(
     def read(row: int) -> bytes:
         value = cell(row)
         data = value.get("bytes") if isinstance(value, dict) else value
-        if not data and isinstance(value, dict) and value.get("path"):
-            return ((path if path.is_dir() else path.parent) / value["path"]).read_bytes()
+        if not data and isinstance(value, dict) and (file := value.get("path")):
+            return ((path if path.is_dir() else path.parent) / file).read_bytes()
         return data or b""
 
     paths = [v for t in tables for v in (_paths(t[image]) if image in t.column_names else [None] * t.num_rows)]
@@ -127,7 +131,7 @@ def _from_arrow(
     )
 
 
-def _paths(column: Any) -> list[str | None]:
+def _paths(column: pyarrow.ChunkedArray) -> list[str | None]:
     import pyarrow
     import pyarrow.compute
 
@@ -136,7 +140,7 @@ def _paths(column: Any) -> list[str | None]:
     return [None] * len(column)
 
 
-def _refuse_type(kind: Any, where: str) -> None:
+def _refuse_type(kind: pyarrow.DataType, where: str) -> None:
     """DataError for a column that can hold no labels: dates, bytes, structs …"""
     from pyarrow import types
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,7 +49,7 @@ class Seen:
     unreadable  {index: why}
     """
 
-    names: Sequence[str]
+    names: list[str]
     labels: np.ndarray
     split: np.ndarray
     class_names: list[str]

@@ -42,11 +42,11 @@ def from_folder(root: Path, image: str | None = None, label: str | None = None) 
     passed: Counter[str] = Counter()
     rows: list[tuple[str, int, Path]] = []
     for folder, split in parts:
-        files = class_files(folder, passed)
-        if empty := sorted(name for name, found in files.items() if not found):
+        classes = class_files(folder, passed)
+        if empty := sorted(name for name, found in classes.items() if not found):
             remarks.append(f"Folders without images are passed over: {some(empty)}.")
         passed[LOOSE] += sum(map(is_image, visible(folder)))
-        rows += [(name, split, file) for name, found in files.items() for file in found]
+        rows += [(name, split, file) for name, found in classes.items() for file in found]
     names = sorted({name for name, _, _ in rows})
     tables = _tables(root)
     if not rows:

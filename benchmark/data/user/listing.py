@@ -41,6 +41,6 @@ def _kind(root: Path) -> Callable[..., Listing]:
         return from_saved
     if any(root.glob("*.parquet")) or any((root / "data").glob("*.parquet")):
         return from_parquet
-    if label_file(root):
-        return lambda folder, image, label: from_table(label_file(folder), image, label)
+    if table := label_file(root):
+        return lambda _, image, label: from_table(table, image, label)
     return from_folder

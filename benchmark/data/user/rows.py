@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypedDict, TypeVar
 
 import numpy as np
 
 from benchmark.data.examples import TEST, TEST_NAMES, TRAIN
-from benchmark.data.labels import labelled
+from benchmark.data.labels import Cell, labelled
 from benchmark.data.splits import stratified
 from benchmark.data.user.findings import TO_SPLIT, DataError
 from benchmark.wording import some
@@ -19,8 +19,19 @@ LEFT_BEHIND = 254
 """The split of a row of a table that belongs to neither train nor test."""
 
 
+Item = TypeVar("Item", int, Path)
+
+
+class Facts(TypedDict, total=False):
+    """What the data say of themselves."""
+
+    licence: str
+    flip: bool
+    upright: bool
+
+
 @dataclass(frozen=True)
-class Listing:
+class Listing(Generic[Item]):
     """n images of a path, before any is read.
 
     items   what `read` takes, to give the bytes of an image
@@ -29,11 +40,11 @@ class Listing:
     split   (n,) 0 train, 1 test, 255 to be split
     files   whose bytes decide the result
     remarks what was passed over, and why
-    facts   licence, flip, upright, where the data say so
+    facts   where the data say so
     """
 
-    items: Sequence[Any]
-    read: Callable[[Any], bytes]
+    items: Sequence[Item]
+    read: Callable[[Item], bytes]
     names: list[str]
     labels: np.ndarray
     split: np.ndarray
@@ -41,20 +52,20 @@ class Listing:
     files: list[Path]
     origin: str
     remarks: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def taken(self, most: int | None) -> Listing:
+    def taken(self, most: int | None) -> Listing[Item]:
         """At most so many of the images, classes in proportion, the same ones every time."""
         if most is None or len(self) <= most:
             return self
-        at = stratified(self.labels, self.names, most)
+        at = stratified(self.labels, self.names, most).tolist()
         files = self.files
         if len(files) >= len(self):  # a file an image: those left out need not be fingerprinted
-            chosen = {self.items[i] for i in at}
-            every = set(self.items)
+            chosen: set[int | Path] = {self.items[i] for i in at}
+            every: set[int | Path] = set(self.items)
             files = [f for f in files if f not in every or f in chosen]
         return Listing(
             [self.items[i] for i in at],
@@ -73,7 +84,7 @@ class Listing:
         )
 
 
-def classes_and_labels(raw: list[Any], names: list[str] | None, where: str) -> tuple[list[str], np.ndarray]:
+def classes_and_labels(raw: Sequence[Cell], names: list[str] | None, where: str) -> tuple[list[str], np.ndarray]:
     """Class names, and the labels as ids or multi-hot rows; DataError for what is no label."""
     try:
         class_names, labels, _ = labelled(raw, names, where)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.data.images import is_image
+from benchmark.data.labels import Cell
 from benchmark.data.user.findings import DataError
 from benchmark.data.user.rows import Listing, classes_and_labels, rows_used
 from benchmark.errors import did_you_mean
@@ -29,7 +30,9 @@ def from_table(path: Path, image: str | None = None, label: str | None = None) -
     _complain(path, files, [row[image] for row in rows], [row[label] for row in rows])
     texts = [(row[label] or "").strip() for row in rows]
     several = any(SEPARATOR in text for text in texts)
-    raw = [[part.strip() for part in t.split(SEPARATOR) if part.strip()] for t in texts] if several else texts
+    raw: list[Cell] = [*texts]
+    if several:
+        raw = [[part.strip() for part in text.split(SEPARATOR) if part.strip()] for text in texts]
     class_names, labels = classes_and_labels(raw, None, path.name)
     if unnamed := len({p.resolve() for p in path.parent.rglob("*") if is_image(p)} - named):
         remarks.append(f"{unnamed} images beside {path.name} are not named in it, and left out.")

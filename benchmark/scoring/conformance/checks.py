@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -311,7 +310,7 @@ def unknown_metadata(subject: Subject) -> Finding | None:
     return withstands(subject, "unknown model", probe() | {"model": {"name": "unknown"}})
 
 
-CHECKS: tuple[Callable[[Subject], Any], ...] = (
+CHECKS: tuple[Callable[[Subject], Finding | list[Finding] | None], ...] = (
     defined,
     deterministic,
     unchanged,
@@ -331,7 +330,7 @@ CHECKS: tuple[Callable[[Subject], Any], ...] = (
 )
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import SupportsFloat
 
 from benchmark.config.functions import ARRAYS
 from benchmark.scoring.conformance.checks import CHECKS
@@ -17,7 +17,10 @@ from benchmark.scoring.conformance.subject import Finding, Subject, as_declared
 
 
 def examine(
-    function: Callable[..., Any], name: str = "", parameters: Mapping[str, Any] | None = None, timed: bool = True
+    function: Callable[..., SupportsFloat],
+    name: str = "",
+    parameters: Mapping[str, object] | None = None,
+    timed: bool = True,
 ) -> list[Finding]:
     """All checks that apply to the function, in order; `timed` adds what it costs.
 
@@ -29,7 +32,7 @@ def examine(
             f"{subject.name} must take its inputs by name: {', '.join(ARRAYS)}. "
             f"Got parameters {', '.join(inspect.signature(function).parameters) or 'none'}."
         )
-    found = []
+    found: list[Finding] = []
     for check in CHECKS if timed else CHECKS[:-1]:
         result = check(subject)
         found += result if isinstance(result, list) else [result] if result else []

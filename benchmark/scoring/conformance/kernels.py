@@ -13,22 +13,30 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import SupportsFloat, TypedDict
 
 import numpy as np
 
 from benchmark.scoring.conformance.probes import ordinary, repeated, twins
-from benchmark.scoring.conformance.subject import Finding, Outcome, Subject, compared
+from benchmark.scoring.conformance.subject import Arrays, Finding, Outcome, Subject, compared
 
 KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "SkylakeX")
 REPORTED = {"Katmai": "Prescott"}
 """Kernels that threadpoolctl knows by another name than OPENBLAS_CORETYPE does."""
 
-Values = dict[str, dict[str, list[Any]]]
+Values = dict[str, dict[str, tuple[float, str, str, str]]]
+"""Value, status, reason and complaint of each estimator on each probe."""
+
+
+class Done(TypedDict):
+    """What a process says that scored under one kernel: the kernels that it used, and the values."""
+
+    taken: list[str]
+    values: Values
 
 
 def findings(
-    names: Mapping[str, str], parameters: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]
+    names: Mapping[str, str], parameters: Mapping[str, object], functions: Mapping[str, Callable[..., SupportsFloat]]
 ) -> tuple[dict[str, Finding], list[str]]:
     """What each estimator's scores do from kernel to kernel, and a line on each kernel that could not be tried.
 
@@ -49,13 +57,13 @@ def findings(
     return found, skipped
 
 
-def probes() -> dict[str, dict[str, Any]]:
+def probes() -> dict[str, Arrays]:
     """The probes that are scored: ordinary ones, and such with images that occur twice, exactly or nearly."""
     return ordinary() | repeated() | twins()
 
 
-def under(kernel: str, names: Mapping[str, str], parameters: Mapping[str, Any]) -> Values | str:
-    """Value, status, reason and complaint of each estimator on each probe, or why the kernel could not be tried."""
+def under(kernel: str, names: Mapping[str, str], parameters: Mapping[str, object]) -> Values | str:
+    """What each estimator makes of each probe, or why the kernel could not be tried."""
     done = _run(kernel, {"names": dict(names), "parameters": dict(parameters)})
     if isinstance(done, str):
         return done
@@ -68,7 +76,7 @@ def unavailable(kernel: str) -> str:
     return done if isinstance(done, str) else "" if done["taken"] == [kernel] else _instead(done["taken"])
 
 
-def _run(kernel: str, given: Mapping[str, Any]) -> dict[str, Any] | str:
+def _run(kernel: str, given: Mapping[str, object]) -> Done | str:
     environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
     command = [sys.executable, "-m", "benchmark.scoring.conformance.kernels"]
     done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, env=environment)
@@ -111,7 +119,7 @@ def _child() -> None:
             subject = Subject(name, function, given["parameters"])
             outcomes = {p: subject.run(arrays) for p, arrays in probes().items()}
             values[name] = {
-                p: [o.value, o.status, o.reason, str(o.error) if o.error else ""] for p, o in outcomes.items()
+                p: (o.value, o.status, o.reason, str(o.error) if o.error else "") for p, o in outcomes.items()
             }
     print("\n" + json.dumps({"taken": taken(), "values": values}))
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from methods.shared.score import STATUSES
 
 Verdict = Literal["ok", "deviates", "fails"]
 Arrays = dict[str, Any]
+"""A probe by the names of `benchmark.config.functions.ARRAYS`: arrays, and a model's facts as a mapping."""
 SAME = 1e-6  # relative difference that counts as rounding: eigenvectors and line searches amplify the last bit
 NEAR = 1e-3  # up to here an iteration that stops early explains it
 SEEDS = 5  # of a method that draws: the range of its values is what a permutation may move
@@ -71,8 +72,8 @@ class Subject:
     """An estimator under examination, with its parameters fixed."""
 
     name: str
-    function: Callable[..., Any]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    function: Callable[..., SupportsFloat]
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def needs(self) -> tuple[str, ...]:
@@ -94,10 +95,11 @@ class Subject:
         """Whether its labels are classes; else they are real numbers, whose values matter."""
         return self.declared is None or self.declared.labels != ("regression",)
 
-    def run(self, arrays: Arrays, shared: Features | None = None, **changed: Any) -> Outcome:
+    def run(self, arrays: Arrays, shared: Features | None = None, **changed: object) -> Outcome:
         """One call on copies of the arrays, so that writing to them shows and does no harm."""
-        own = {k: _copy(arrays[k]) for k in self.needs if k in arrays} | {"seed": 0} | changed
-        own |= {"n_classes": None if own.get("labels") is None else classes_of(own["labels"])}
+        own = {**{k: _copy(arrays[k]) for k in self.needs if k in arrays}, "seed": 0, **changed}
+        labels = own.get("labels")
+        own["n_classes"] = classes_of(labels) if isinstance(labels, np.ndarray) else None
         before = {k: _copy(v) for k, v in own.items()}
         given = own | ({"features": shared} if shared is not None else {})
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -196,12 +198,15 @@ def spread_over_seeds(subject: Subject, arrays: Arrays) -> float:
     return float(np.ptp(values) / max(np.abs(values).max(), 1e-9)) if np.isfinite(values).all() else 0.0
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: object) -> object:
     return value.copy() if isinstance(value, np.ndarray | dict) else value
 
 
-def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        k for k, v in a.items()
-        if not (np.array_equal(v, b[k], equal_nan=v.dtype.kind == "f") if isinstance(v, np.ndarray) else v == b[k])
-    )  # fmt: skip
+def _differing(a: Mapping[str, object], b: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(k for k, v in a.items() if not _equal(v, b[k]))
+
+
+def _equal(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return one == other

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, SupportsFloat
 
 from benchmark.config.functions import resolve
 from benchmark.errors import ConfigError, did_you_mean
+from benchmark.provenance import commit, hardware, versions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmark.scoring.conformance.subject import Finding
 
 COLOURS = {"ok": "green", "deviates": "yellow", "fails": "red"}
 
 
-def find(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
+def find(names: tuple[str, ...]) -> dict[str, Callable[..., SupportsFloat]]:
     """The functions that dotted paths, names of `methods` and `all` stand for."""
     from methods.shared.capabilities import estimators
 
     own = estimators()
-    found: dict[str, Callable[..., Any]] = {}
+    found: dict[str, Callable[..., SupportsFloat]] = {}
     for name in names:
         if name == "all":
             found |= own
@@ -33,9 +39,8 @@ def find(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
     return found
 
 
-def markdown(verdicts: dict[str, list[Any]], named: tuple[str, ...]) -> str:
+def markdown(verdicts: dict[str, list[Finding]], named: tuple[str, ...]) -> str:
     """The verdicts as a page: a row an estimator, and every finding that is not ok in words."""
-    from benchmark.provenance import commit, hardware, versions
     from benchmark.scoring.conformance.subject import overall
 
     packages = ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "numpy", "scipy", "scikit-learn"))
@@ -60,7 +65,7 @@ def markdown(verdicts: dict[str, list[Any]], named: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def print_findings(console: Any, name: str, found: list[Any]) -> None:
+def print_findings(console: Console, name: str, found: list[Finding]) -> None:
     from rich.table import Table
 
     table = Table(title=name, title_justify="left", box=None, pad_edge=False)
@@ -73,7 +78,7 @@ def print_findings(console: Any, name: str, found: list[Any]) -> None:
     console.print(table)
 
 
-def summary_line(console: Any, name: str, found: list[Any]) -> None:
+def summary_line(console: Console, name: str, found: list[Finding]) -> None:
     from benchmark.scoring.conformance.subject import overall
 
     verdict = overall(found)
