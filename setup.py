@@ -15,8 +15,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmark.provenance import commit  # noqa: E402 - imports nothing that a build lacks
 
-RUNS, TABLES = ("diverse_all", "rank", "small"), ("truth", "scores", "status")  # benchmark.ranking.transfers reads them
-SHIPPED = ("conf/**/*", "results/released/**/*", *(f"results/{r}/{t}.parquet" for r in RUNS for t in TABLES))
+TABLES = ("scores.parquet", "truth.parquet", "seeds.parquet", "status.parquet", "times.csv", "report.json")
+TABLES += ("provenance.json",)  # benchmark.tables.committed and benchmark.ranking.transfers read them
+SHIPPED = ("conf/**/*", "results/released/**/*", *(f"results/*/{table}" for table in TABLES))
 
 
 class BuildWithShipped(build_py):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark import files
 from benchmark.cells.cost import describe
@@ -27,6 +27,7 @@ from benchmark.tables.failures import failures
 from benchmark.wording import duration
 
 if TYPE_CHECKING:
+    from benchmark.tables.against import Focus
     from benchmark.tables.gather import Tables
 
 SWEPT = ("bank", "target", "source", "method", "probe", "reference")
@@ -41,6 +42,7 @@ scores predict the accuracies. Finished work is kept: the same command again onl
   method=[parc,logme] target=[digits,mnist]
   -m method=parc,leep,logme probe.size=100,250,500     a sweep, in one merged table
   '+method.mine._target_=my_package.my_score'          your own estimator
+  experiment=diverse '+method.mine._target_=…' against=released     it alone, beside the scores of all others
   dry_run=true                             what would be done, at what cost, and what for it is missing here
 """
 
@@ -50,12 +52,20 @@ def run(experiments: Sequence[Experiment]) -> int:
 
     Returns the exit code: 1 where a cell failed, or a method raised an exception on one.
     """
-    start, first = time.monotonic(), experiments[0]
+    start = time.monotonic()
     _agree(experiments)
+    focus, first = None, experiments[0]
+    if first.against:
+        from benchmark.tables import against
+
+        focus = against.focus(experiments)
+        experiments, first = focus.experiments, focus.experiments[0]
     released = None if first.truth.mode == "recompute" else first.paths.released
     store = Store(first.paths.cache, released)
     plans = [plan(e, estimate=first.dry_run) for e in experiments]
     made = merge(plans)
+    if focus:
+        against.refuse_new_truth(made, store, focus.held)
     workers = worker_count(first.executor, resolve_devices(first.executor)[1])
     _refuse_unknown_architectures(made.missing(store))
     if first.dry_run:
@@ -68,12 +78,13 @@ def run(experiments: Sequence[Experiment]) -> int:
     columns = _columns(experiments)
     by_transfer = [names for names, one in zip(columns, plans, strict=True) for _ in one.transfers]
     failed, tables = _complete(made, store, first, by_transfer)
+    shown = against.joined(tables, focus, _in_question(focus, columns)) if focus else tables
     with files.together():
-        code = _report(experiments, tables, columns)
+        code = _report(experiments, shown, columns, focus)
     if first.logger:
         from benchmark.reporting.tracking import log
 
-        log(experiments, tables)
+        log(experiments, shown)
     if first.truth.verify:
         from benchmark.execution.verify import verify
 
@@ -135,19 +146,27 @@ def _damaged(made: Plan, store: Store) -> Iterator[Damaged]:
                 yield error
 
 
-def _report(experiments: Sequence[Experiment], tables: Tables, columns: Sequence[Mapping[str, str]]) -> int:
+def _in_question(focus: Focus, columns: Sequence[Mapping[str, str]]) -> list[str]:
+    """The columns of the methods that finished tables lack."""
+    return list(dict.fromkeys(names[name] for names in columns for name in focus.methods if name in names))
+
+
+def _report(
+    experiments: Sequence[Experiment], tables: Any, columns: Sequence[Mapping[str, str]], focus: Focus | None
+) -> int:
     from benchmark import provenance
     from benchmark.reporting import folder
 
     first = experiments[0]
+    inputs = {names[m.name]: m.needs for e, names in zip(experiments, columns, strict=True) for m in e.method.values()}
     return folder.write(
         tables,
         first.paths.out,
         title=first.name,
         exclude_models=first.exclude_models,
-        inputs={
-            names[m.name]: m.needs for e, names in zip(experiments, columns, strict=True) for m in e.method.values()
-        },
+        inputs=focus.held.inputs | inputs if focus else inputs,
+        focal=_in_question(focus, columns) if focus else (),
+        notes=tables.notes if focus else (),
         provenance={
             "command": ["python", "-m", "benchmark.run", *sys.argv[1:]],
             "seeds": {

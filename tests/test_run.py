@@ -270,3 +270,38 @@ def test_a_tracker_that_fails_loses_nothing(finished, copied):
     assert done.returncode == 0, done.stderr
     assert "warning: wandb failed, nothing else is affected (ConnectionError: no network)." in done.stderr
     assert tables(copied) == tables(finished)
+
+
+def test_a_method_beside_finished_ones_is_computed_alone(finished, copied):
+    code = """
+        def size(features, labels):
+            return float(features.var())
+    """
+    mine = ("+method.mine._target_=stranger_beside.size", f"against={finished / 'out'}")
+    path = module(copied / "theirs", "stranger_beside", code)
+    before = records(copied)
+    shutil.rmtree(copied / "cache" / "score")
+    done = run(copied, *mine, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    new = records(copied).keys() - {k for k in before if not k.startswith("score/")}
+    assert {k.split("/")[0] for k in new} == {"score"}
+    assert len(new) == 2 * 3  # mine and the witness, a cell a model; knn and parc are not both made again
+    table, once = scores(copied), scores(finished)
+    assert {"mine", "parc", "knn"} <= set(table.columns)
+    for method in ("parc", "knn"):
+        np.testing.assert_array_equal(table[method], once[method])
+    assert "mine against all others" in done.stdout
+    assert "they were not computed again" in done.stdout
+    assert json.loads((copied / "out" / "report.json").read_text())["focal"] == ["mine"]
+
+
+def test_finished_scores_of_other_probes_or_another_truth_are_refused(finished, copied):
+    mine = ("+method.mine._target_=tests.stranger.centroid_accuracy", f"against={finished / 'out'}")
+    other = run(copied, *mine, "probe.size=10")
+    assert other.returncode == 2
+    assert "probe.size is 20 there and 10 here" in other.stderr
+    shutil.rmtree(next((copied / "cache" / "truth").iterdir()))
+    gone = run(copied, *mine)
+    assert gone.returncode == 2
+    assert "no stored truth of 1 of 3 transfers here" in gone.stderr
+    assert not (copied / "out").exists()

@@ -107,6 +107,8 @@ class Experiment(Spec):
     """The models of the bank that take part; none named: all of them."""
     input_cap: Count | None = None
     """Largest input size in pixels: models of the bank whose own is larger are fed images of this one."""
+    against: str | None = None
+    """Finished tables that new methods are compared with: `released`, a name under results/, or a folder."""
     dry_run: bool = False
 
     @model_validator(mode="after")

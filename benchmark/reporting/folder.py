@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchmark.files import put, record, together
 from benchmark.reporting import layout
+from benchmark.reporting.focal import focal_grids, focal_legend, focal_notes
 from benchmark.reporting.grids import latex_grids, legend, summary_grid, target_grid, times_grid, times_legend
 from benchmark.reporting.latex import TEXT_WIDTH, latex, width
 from benchmark.reporting.pictures import ranks, scatter
@@ -27,6 +28,7 @@ from benchmark.stats import evidence as supporting
 from benchmark.stats.correlations import evaluation_modes
 from benchmark.tables import reading
 from benchmark.tables.columns import ATTRIBUTES, KEYS, MODEL, TARGET, save
+from benchmark.tables.committed import kept_times
 from benchmark.tables.gather import without_vacuous
 
 
@@ -40,6 +42,8 @@ def write(
     quiet: bool = False,
     html: bool = False,
     latex_columns: Sequence[str] = (),
+    focal: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> int:
     """Write the report on tables (`tables.gather`) into a folder and print it; returns 0, or 1 without a result.
 
@@ -51,11 +55,15 @@ def write(
     times.{csv,md,tex}, timings.csv, provenance.json   what differs from run to run
     intervals.csv, tests.csv, regret.csv, robustness.csv, stability.csv, cd.png   see `benchmark.stats.evidence`
     report.html with `html`: everything on one page that needs no network (`benchmark.reporting.page`)
+    With `focal`, methods in question, a table of each against all others comes first everywhere, and on the terminal
+    alone; `notes` say where the others' scores are from.
     With `exclude_models` a second table without those models stands beside it: table-without.{csv,md,tex}.
     """
     out.mkdir(parents=True, exist_ok=True)
     with together():
-        shown = _written(tables, out, title, tuple(exclude_models), inputs, provenance, html, latex_columns)
+        about = {"title": title, "exclude_models": list(exclude_models), "inputs": _listed(inputs)}
+        about |= {"focal": list(focal), "notes": list(notes)} if focal else {}
+        shown = _written(tables, out, about, provenance, html, latex_columns)
     if not shown:
         which = "score" if tables.scores.empty else "accuracy"
         print(f"error: no {which} came out, so there is nothing to correlate. See {out}/status.csv.", file=sys.stderr)
@@ -68,19 +76,23 @@ def write(
 def _written(
     tables: Any,
     out: Path,
-    title: str,
-    exclude_models: Sequence[str],
-    inputs: Mapping[str, Sequence[str]] | None,
+    about: Mapping[str, Any],
     provenance: Mapping[str, Any] | None,
     html: bool,
     latex_columns: Sequence[str],
 ) -> list[Report]:
-    """Put all files of `write`; returns the reports that they hold, none where there is nothing to correlate."""
-    _records(tables, out, provenance, inputs, exclude_models, title)
+    """Put all files of `write`; returns the reports that they hold, none where there is nothing to correlate.
+
+    about  what `write` was given and `read` finds again: title, exclude_models, inputs, focal and notes
+    """
+    title, inputs, exclude_models = about["title"], about["inputs"], about["exclude_models"]
+    focal, notes = about.get("focal", ()), about.get("notes", ())
+    _records(tables, out, provenance, about)
     if tables.scores.empty or tables.truth.empty:
         return []
     report = build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, inputs, title=title)
-    report = supported(replace(report, times=times_of(tables)), out)
+    report = replace(report, times=times_of(tables), notes=(*notes, *report.notes))
+    report = supported(report, out, focal=focal)
     _write_tables(report, out, "table", latex_columns)
     save(report.correlations.table, out / "correlations.csv")
     save(report.correlations.coverage, out / "coverage.csv")
@@ -117,11 +129,16 @@ def show(report: Report, *others: Report, console: Any = None, where: str = "") 
     from rich.text import Text
 
     console = console or layout.printer()
-    layout.show(summary_grid(report, times=True), console, where)
-    layout.show(target_grid(report), console)
-    for other in others:
-        layout.show(summary_grid(other), console, where)
-    for note in [*legend(report), *times_legend(report), *report.notes]:
+    if report.focal:
+        for grid in focal_grids(report):
+            layout.show(grid, console, where)
+    else:
+        layout.show(summary_grid(report, times=True), console, where)
+        layout.show(target_grid(report), console)
+        for other in others:
+            layout.show(summary_grid(other), console, where)
+    said = focal_notes(report) if report.focal else [*legend(report), *times_legend(report), *report.notes]
+    for note in said:
         console.print(Text(note, "dim"))
 
 
@@ -145,31 +162,19 @@ def read(folder: Path) -> tuple[Any, dict[str, Any]]:
     tables["timings"] = (
         reading.table(timings, rows=False) if timings.is_file() and timings.stat().st_size > 1 else pd.DataFrame()
     )
-    tables["times"] = _kept_times(folder / "times.csv")
+    tables["times"] = kept_times(folder / "times.csv")
     kept = record(about, *ARGUMENTS, remedy=AGAIN)
-    arguments = {name: kept[name] for name in ARGUMENTS}
+    arguments = {name: kept[name] for name in (*ARGUMENTS, *("focal", "notes")) if name in kept}
     if (folder / "provenance.json").is_file():
         arguments["provenance"] = record(folder / "provenance.json", remedy=AGAIN)
     return SimpleNamespace(**tables), arguments
 
 
-def _kept_times(path: Path) -> pd.DataFrame | None:
-    """times.csv, which stays where timings.csv is not kept; its milliseconds were once what is shared_milliseconds."""
-    if not path.is_file():
-        return None
-    table = reading.table(path, rows=False)
-    new = {"milliseconds": "shared_milliseconds", "milliseconds_sd": "shared_milliseconds_sd"}
-    return table if "shared_milliseconds" in table else table.rename(columns=new)
+def _listed(inputs: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
+    return {name: list(arrays) for name, arrays in (inputs or {}).items()}
 
 
-def _records(
-    tables: Any,
-    out: Path,
-    provenance: Mapping[str, Any] | None,
-    inputs: Mapping[str, Sequence[str]] | None,
-    exclude_models: Sequence[str],
-    title: str,
-) -> None:
+def _records(tables: Any, out: Path, provenance: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:
     """The tables themselves, and what else `read` needs to make the report again."""
     for name in ("scores", "truth", "seeds", "status"):
         _parquet(getattr(tables, name), out / f"{name}.parquet")
@@ -186,8 +191,6 @@ def _records(
     save(tables.status, out / "status.csv")
     if len(tables.timings):
         save(tables.timings, out / "timings.csv")
-    chosen = {name: list(arrays) for name, arrays in (inputs or {}).items()}
-    about = {"title": title, "exclude_models": list(exclude_models), "inputs": chosen}
     put(out / "report.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
     if provenance is not None:
         put(out / "provenance.json", json.dumps(provenance, indent=1, sort_keys=True, default=str) + "\n")
@@ -211,13 +214,14 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
 
 def _write_tables(report: Report, out: Path, name: str, columns: Sequence[str] = ()) -> None:
     save(report.summary, out / f"{name}.csv")
-    grids = [summary_grid(report), target_grid(report)]
-    tabulars = latex_grids(report, columns)
-    if columns and (wide := width(tabulars[0])) > TEXT_WIDTH:
+    first = focal_grids(report)
+    grids = [*first, summary_grid(report), target_grid(report)]
+    tabulars = [*first, *latex_grids(report, columns)]
+    if columns and (wide := width(tabulars[len(first)])) > TEXT_WIDTH:
         print(f"note: {out}/{name}.tex is about {wide:.0f} pt wide; an article has {TEXT_WIDTH:.0f}.", file=sys.stderr)
-    notes = "".join(f"- {note}\n" for note in [*legend(report), *report.notes])
+    notes = "".join(f"- {note}\n" for note in [*focal_legend(report), *legend(report), *report.notes])
     put(out / f"{name}.md", "\n".join(layout.markdown(grid) for grid in grids) + "\n" + notes)
-    put(out / f"{name}.tex", "\n".join(latex(g, whole=bool(columns)) for g in tabulars))
+    put(out / f"{name}.tex", "\n".join(latex(g, whole=bool(columns) and g not in first) for g in tabulars))
 
 
 def _pictures(report: Report, out: Path) -> None:
@@ -229,6 +233,8 @@ def _pictures(report: Report, out: Path) -> None:
         k = aligned.methods.index(row.method)
         if row.yardstick and row.method != "static_list":
             continue
+        if report.focal and row.method not in (*report.focal, "static_list"):
+            continue  # the others' pictures are where their scores are from
         captions = [
             "Pearson undefined" if not np.isfinite(r) else f"Pearson ×100 = {r:.0f}"
             for r in (report.by_target.at[row.method, ("mean", target)] for target in aligned.targets)

@@ -69,6 +69,7 @@ def page(report: Any, provenance: Mapping[str, Any] | None, plotly: str) -> str:
     data = json.dumps(_data(report), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     parts = {
         "title": html.escape(report.title),
+        "focal": _focal(report),
         "summary": _summary(report),
         "targets": _table("targets", report.targets, 2, ("target",)),
         "supported": _items(report.evidence.sentences if report.evidence else ()),
@@ -128,6 +129,30 @@ def _summary(report: Any) -> str:
             ("yardstick" if row["yardstick"] else "method", cells + [Cell(why.get(row["method"], ""))] * bool(why))
         )
     return table("summary", heads, rows)
+
+
+def _focal(report: Any) -> str:
+    """The tables of methods in question, with headings; nothing where none is."""
+    from benchmark.reporting.focal import focal_grids, focal_legend
+
+    parts = []
+    for i, grid in enumerate(focal_grids(report)):
+        words = {0, *grid.words}
+        heads = [Heading(name, words=k in words) for k, name in enumerate(grid.head)]
+        rows = [
+            ("yardstick" if b else "method", [_as_cell(c) for c in row])
+            for b, rows in enumerate(grid.blocks)
+            for row in rows
+        ]
+        parts.append(f"<h2>{html.escape(grid.title)}</h2>\n{table(f'focal-{i}', heads, rows)}")
+    legend = _items(focal_legend(report))
+    return "\n".join(parts) + (f"<ul>{legend}</ul>" if legend else "")
+
+
+def _as_cell(text: str | None) -> Cell:
+    """A grid's text, sorted by the number with which it begins."""
+    number = re.match(r"[+<-]?\d*\.?\d+", text or "")
+    return Cell(layout.MISSING if text is None else text, float(number[0].lstrip("<")) if number else None)
 
 
 def problems(report: Any, shown: int = 1) -> dict[str, str]:
@@ -222,6 +247,7 @@ _DOCUMENT = (
 <body>
 <h1>{{title}}</h1>
 <p>{{subtitle}}</p>
+{{focal}}
 <h2>Summary</h2>
 <p>A heading sorts. In italics: yardsticks, which never look at the target's images.</p>
 {{summary}}

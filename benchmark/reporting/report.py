@@ -46,6 +46,7 @@ class Report:
     shares    of the variance of standardised accuracy: model, specific (model × target), noise
     problems  counts of scores that are not ok, by method, status and reason
     evidence  intervals, tests and robustness (`supported`); None where they were not asked for
+    focal     the methods in question, where the others are there to be compared with
     """
 
     title: str
@@ -58,6 +59,7 @@ class Report:
     problems: pd.DataFrame
     notes: tuple[str, ...]
     evidence: Evidence | None = None
+    focal: tuple[str, ...] = ()
 
 
 def build(
@@ -104,11 +106,16 @@ def build(
     )
 
 
-def supported(report: Report, out: Path | None = None, number: int = resampling.RESAMPLES) -> Report:
-    """The report with intervals, tests, selection and robustness, kept in `out` for the next time."""
+def supported(
+    report: Report, out: Path | None = None, number: int = resampling.RESAMPLES, focal: Sequence[str] = ()
+) -> Report:
+    """The report with intervals, tests, selection and robustness, kept in `out` for the next time.
+
+    focal  the methods in question: each is tested against every other method, and no other pair is
+    """
     found = report.correlations.aligned
     yardsticks = report.summary.loc[report.summary["yardstick"], "method"].tolist()
-    evidence = supporting.collect(found, sorted(yardsticks), out, number)
+    evidence = supporting.collect(found, sorted(yardsticks), out, number, focal)
     summary = report.summary.copy()
     limits = [evidence.interval(method) for method in summary["method"]]
     at = summary.columns.get_loc("pearson_sd") + 1
@@ -120,13 +127,15 @@ def supported(report: Report, out: Path | None = None, number: int = resampling.
     for i, measure in enumerate(("partial", *supporting.SELECTION)):
         summary.insert(at + i, measure, wide[measure].to_numpy())
     notes = (*report.notes, *evidence.sentences)
-    return replace(report, summary=summary, evidence=evidence, notes=notes)
+    return replace(report, summary=summary, evidence=evidence, notes=notes, focal=tuple(focal))
 
 
 def times_of(tables: Any) -> pd.DataFrame | None:
-    """`Report.times` of `benchmark.tables.gather.Tables`, or as `read` found them where single timings are not kept."""
-    times = _times(tables.timings)
-    return getattr(tables, "times", None) if times is None else times
+    """`Report.times` of `benchmark.tables.gather.Tables`; of methods without single timings, as they were kept."""
+    times, kept = _times(tables.timings), getattr(tables, "times", None)
+    if times is None or kept is None:
+        return kept if times is None else times
+    return pd.concat([times, kept[~kept["method"].isin(times["method"])]], ignore_index=True)
 
 
 def _summary(found: Correlations, inputs: Mapping[str, Sequence[str]]) -> pd.DataFrame:

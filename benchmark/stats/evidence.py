@@ -18,19 +18,16 @@ import numpy as np
 import pandas as pd
 
 from benchmark.files import put
-from benchmark.stats import measures, resampling, significance
+from benchmark.stats import measures, pairs, resampling
 from benchmark.stats import robustness as stats_robustness
 from benchmark.stats.alignment import Aligned
+from benchmark.stats.pairs import FEWEST, LEVEL, REFERENCE, TESTED
 from benchmark.stats.robustness import leave_out, sub_pools, winners
 from benchmark.tables.columns import as_csv, at_random
 
 VERSION = 6  # raised by hand when the same tables give other files
-LEVEL = 0.05
-TESTED = ("pearson", "kendall")
 SELECTION = ("regret1", "regret3", "relative1", "relative3", "near_best")
 TABLES = ("intervals", "tests", "regret", "robustness", "stability")
-REFERENCE = "static_list"
-FEWEST = 6  # models on every target: of fewer, most resamples repeat the whole and an interval says nothing
 FEW = 2000  # resamples of the measures that are not tested; an interval's end moves by a hundredth of its width
 _RECORD = "evidence.json"
 
@@ -41,8 +38,9 @@ class Evidence:
 
     intervals   method, target, measure, over (what was resampled), estimate, low, high (95 %), se
     tests       measure, family, first, second, difference, low, high, p, p_holm, p_wilcoxon, supported: the
-                first is the higher one; families: between estimators, and each against the static list; low and
-                high from resampling models, targets and draws together, p: see `bootstrap.paired_p`
+                first is the higher one; families: between estimators, and each against the static list; or `focal`,
+                the methods in question, always the first, against all others, and no other pair. low and high from
+                resampling models, targets and draws together, p: see `significance.paired_p`
     regret      method, target, then SELECTION with an interval each: see `bootstrap.under_counts`
     robustness  see `robustness.leave_out`; stability  factor, value: see `robustness.stability`
     """
@@ -66,15 +64,19 @@ def collect(
     yardsticks: Sequence[str],
     out: Path | None = None,
     number: int = resampling.RESAMPLES,
+    focal: Sequence[str] = (),
 ) -> Evidence:
-    """The evidence of one aligned table, from `out` where it lies there for the same input, and kept there."""
-    digest = _digest(aligned, yardsticks, number)
+    """The evidence of one aligned table, from `out` where it lies there for the same input, and kept there.
+
+    focal  the methods in question: pairs with one of them are tested, and no others
+    """
+    digest = _digest(aligned, yardsticks, number, focal)
     if out is not None and (found := _kept(out, digest)) is not None:
         return found
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # the products are small: more threads wait for each other, ten times as long
-        made = compute(aligned, yardsticks, number)
+        made = compute(aligned, yardsticks, number, focal)
     if out is not None:
         texts = {name: as_csv(getattr(made, name)) for name in TABLES}
         for name, text in texts.items():
@@ -87,7 +89,9 @@ def collect(
     return made
 
 
-def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = resampling.RESAMPLES) -> Evidence:
+def compute(
+    aligned: Aligned, yardsticks: Sequence[str], number: int = resampling.RESAMPLES, focal: Sequence[str] = ()
+) -> Evidence:
     """All of it, from the scores without capacity term."""
     scores, truth = aligned.scores["none"], aligned.truth
     _, r, t, m = scores.shape
@@ -102,10 +106,15 @@ def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = resamplin
     selected: dict[tuple[str, str], dict[str, tuple[float, float, float]]] = {}
     here = dict(zip(aligned.targets, np.isfinite(truth).sum(-1), strict=True))
     fewest = min(here.values())
+    everyone = range(len(aligned.methods))
+    asked = [k for k in everyone if not focal or aligned.methods[k] in (*focal, REFERENCE)]  # of others: in their table
     found = chain(
-        resampling.distributions(scores, truth, many, TESTED), resampling.distributions(scores, truth, few, rest)
+        resampling.distributions(scores, truth, many, TESTED),
+        ((asked[k], *more) for k, *more in resampling.distributions(scores[asked], truth, few, rest)),
     )
-    for k, name, per_target, means in found:
+    still = {over: np.array([]) for over in ("models", "targets", "draws", "all")}
+    nothing = ((k, name, np.empty((0, t)), still) for k in everyone if k not in asked for name in rest)
+    for k, name, per_target, means in chain(found, nothing):
         method = aligned.methods[k]
         each = measures.nanmean(plain[name][k], 0)
         overall = float(measures.nanmean(measures.nanmean(plain[name][k], -1), -1))
@@ -122,11 +131,12 @@ def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = resamplin
             moved[name][k] = means
     columns = ["method", "target", "measure", "over", "estimate", "low", "high", "se"]
     table = pd.DataFrame(intervals, columns=columns).round(6)
-    tests = _tests(aligned, plain, moved, yardsticks)
+    tests = pairs.tests(aligned, plain, moved, pairs.families(aligned, yardsticks, focal))
     left = leave_out(aligned).round(6)
     ours = [k for k, name in enumerate(aligned.methods) if name not in yardsticks]
     pools = sub_pools(m)
-    stable = stats_robustness.stability(scores[ours], truth, pools) if len(ours) > 1 else {}
+    compared = len(ours) > 1 and not focal  # how methods stand to each other is not the question about one of them
+    stable = stats_robustness.stability(scores[ours], truth, pools) if compared else {}
     stable_table = pd.DataFrame(
         [(factor, value, len(ours)) for factor, value in stable.items()], columns=["factor", "stability", "methods"]
     ).round(6)
@@ -137,44 +147,17 @@ def compute(aligned: Aligned, yardsticks: Sequence[str], number: int = resamplin
             for (method, target), found in selected.items()
         ]
     ).round(6)
-    sentences = [*_supported(aligned, plain, tests, yardsticks), *_robust(aligned, left, stable, pools, ours)]
+    sentences = (
+        pairs.focal_sentences(aligned, tests, focal)
+        if focal
+        else [*_supported(aligned, plain, tests, yardsticks), *_robust(aligned, left, stable, pools, ours)]
+    )
     return Evidence(table, tests, regret, left, stable_table, tuple(sentences))
 
 
 def complete(aligned: Aligned, plain: dict[str, np.ndarray], measure: str = "pearson") -> list[int]:
     """The methods whose measure is defined on every target (in one draw at least)."""
     return np.flatnonzero(np.isfinite(measures.nanmean(plain[measure], 1)).all(-1)).tolist()
-
-
-def _tests(aligned: Aligned, plain: dict, moved: dict, yardsticks: Sequence[str]) -> pd.DataFrame:
-    methods, records = aligned.methods, []
-    ours = [k for k, name in enumerate(methods) if name not in yardsticks]
-    reference = methods.index(REFERENCE) if REFERENCE in methods else None
-    families = {"estimators": [(i, j) for a, i in enumerate(ours) for j in ours[a + 1 :]]}
-    families["static list"] = [(i, reference) for i in ours] if reference is not None else []
-    if np.isfinite(aligned.truth).sum(-1).min() < FEWEST:
-        families = {}
-    for measure in TESTED:
-        per_target = measures.nanmean(plain[measure], 1)  # (k, t)
-        mean = measures.nanmean(measures.nanmean(plain[measure], -1), -1)
-        for family, pairs in families.items():
-            rows, p = [], []
-            for i, j in pairs:
-                if not np.array_equal(np.isfinite(per_target[i]), np.isfinite(per_target[j])):
-                    continue  # means over different targets do not compare
-                if not np.isfinite(mean[i] - mean[j]):
-                    continue
-                i, j = (i, j) if mean[i] >= mean[j] else (j, i)
-                a, b = moved[measure][i], moved[measure][j]
-                alone = [a[over] - b[over] for over in ("models", "targets", "draws")]
-                p.append(significance.paired_p(mean[i] - mean[j], len(aligned.models), *alone))
-                low, high, _ = resampling.interval(a["all"] - b["all"])
-                signed = significance.wilcoxon(per_target[i] - per_target[j])
-                rows.append((measure, family, methods[i], methods[j], mean[i] - mean[j], low, high, p[-1], signed))
-            adjusted = significance.holm(np.array(p))
-            records += [(*row[:8], a, row[8], bool(a < LEVEL)) for row, a in zip(rows, adjusted, strict=True)]
-    columns = ["measure", "family", "first", "second", "difference", "low", "high", "p", "p_holm", "p_wilcoxon"]
-    return pd.DataFrame(records, columns=[*columns, "supported"]).round(6)
 
 
 def _supported(aligned: Aligned, plain: dict, tests: pd.DataFrame, yardsticks: Sequence[str]) -> list[str]:
@@ -239,9 +222,10 @@ def _named(methods: Sequence[str], mean: dict[str, float], shown: int = 6) -> st
     return ", ".join(ordered[:shown]) + more
 
 
-def _digest(aligned: Aligned, yardsticks: Sequence[str], number: int) -> str:
+def _digest(aligned: Aligned, yardsticks: Sequence[str], number: int, focal: Sequence[str]) -> str:
     names: list[object] = [aligned.methods, aligned.targets, aligned.models, [str(r) for r in aligned.runs]]
     names += [list(yardsticks), stats_robustness.families(aligned), VERSION, number]
+    names += [list(focal)] if focal else []
     whole = hashlib.sha256(json.dumps(names).encode())
     for array in (aligned.scores["none"], aligned.truth):
         whole.update(np.ascontiguousarray(array + 0.0).tobytes())
