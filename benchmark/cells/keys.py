@@ -10,12 +10,12 @@ import importlib.util
 import inspect
 import json
 import os
-import sysconfig
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.cells.reach import home_of, installed, meaning, reached
 from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.files import file_digest
@@ -46,7 +46,8 @@ def code_of(function: Any, path: str) -> str:
     """Fingerprint of the code behind an estimator that a dotted path names, so that editing it makes its scores anew.
 
     One of this project counts with its whole package, since estimators share their linear algebra. A stranger's counts
-    with every file of the package (or the module) that holds it, and of those beside that package which it imports.
+    with what its module can reach (`benchmark.cells.reach`), each file by what it says to Python: comments, docstrings
+    and layout change nothing, nor does a file that nothing of it imports.
     """
     if getattr(function, "__module__", "").partition(".")[0] == "methods":
         return key_of({name: file_digest(file) for name, file in sorted(_files_of("methods").items())})
@@ -54,13 +55,13 @@ def code_of(function: Any, path: str) -> str:
     while isinstance(inner, partial):
         inner = inspect.unwrap(inner.func)
     module = getattr(inner, "__module__", None) or type(inner).__module__
-    files = _files_behind({path.partition(".")[0], module.partition(".")[0]}, path)
+    files = reached([path.rpartition(".")[0], module])
     if not files:
         raise ConfigError(
             f"an estimator must have source code, which its scores are kept under. Got '{path}' without a file. "
             "Write a function around it in a module of your own."
         )
-    return key_of({name: file_digest(file) for name, file in sorted(files.items())})
+    return key_of({name: meaning(file) for name, file in sorted(files.items())})
 
 
 def network_code(model: ModelSpec) -> dict[str, str | int]:
@@ -73,38 +74,22 @@ def network_code(model: ModelSpec) -> dict[str, str | int]:
         return {} if version == 1 else {"network": version}
     if not model.own_network:
         return {}
-    files = _files_behind({model.arch.partition(".")[0]}, model.arch)
+    files = _files_behind({model.arch.partition(".")[0]}, model.arch)  # all of its package: its cells are costly
     return {"code": key_of({name: file_digest(file) for name, file in sorted(files.items())})}
 
 
 def _files_behind(waiting: set[str], path: str) -> dict[str, Path]:
     """The source files of top-level modules or packages and of what they import beside them, by name."""
     found: dict[str, dict[str, Path]] = {}
-    root = _home(path.partition(".")[0])
+    root = home_of(path)
     while waiting:
         name = waiting.pop()
-        if name in found or _home(name) is None:
+        if name in found or home_of(name) is None:
             continue
         found[name] = _files_of(name)
         beside = {other for file in found[name].values() for other in _imports(file)} - set(found)
-        waiting |= {other for other in beside if _home(other) == root and not _installed(root)}
+        waiting |= {other for other in beside if home_of(other) == root and not installed(root)}
     return {name: file for one in found.values() for name, file in one.items()}
-
-
-def _home(name: str) -> Path | None:
-    """The folder from which a top-level module or package is imported; None for one that is built in or missing."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or not (spec.submodule_search_locations or spec.has_location):
-        return None
-    return Path(next(iter(spec.submodule_search_locations or ()), spec.origin)).resolve().parent
-
-
-def _installed(root: Path) -> bool:
-    """Whether a folder holds installed packages, whose files are not edited by hand."""
-    return "site-packages" in root.parts or root == Path(sysconfig.get_path("stdlib")).resolve()
 
 
 def _files_of(name: str) -> dict[str, Path]:

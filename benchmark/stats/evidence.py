@@ -110,7 +110,10 @@ def compute(
     asked = [k for k in everyone if not focal or aligned.methods[k] in (*focal, REFERENCE)]  # of others: in their table
     found = chain(
         resampling.distributions(scores, truth, many, TESTED),
-        ((asked[k], *more) for k, *more in resampling.distributions(scores[asked], truth, few, rest)),
+        (
+            (asked[k], name, each, means)
+            for k, name, each, means in resampling.distributions(scores[asked], truth, few, rest)
+        ),
     )
     still = {over: np.array([]) for over in ("models", "targets", "draws", "all")}
     nothing = ((k, name, np.empty((0, t)), still) for k in everyone if k not in asked for name in rest)

@@ -313,6 +313,8 @@ def test_editing_what_a_foreign_method_is_made_of_changes_its_scores(tmp_path, m
         (tmp_path / "mine_other.py").write_text("k = 2222\n")
         assert scored(path) == before, "nobody imports that"
         (tmp_path / edited).write_text((tmp_path / edited).read_text() + "# edited\n")
+        assert scored(path) == before, "a comment says nothing"
+        (tmp_path / edited).write_text((tmp_path / edited).read_text() + "edited = 1\n")
         assert not scored(path) & before
     finally:
         for name in [n for n in sys.modules if n.startswith("mine_")]:
