@@ -28,8 +28,9 @@ from benchmark.models import snippet
 from benchmark.models.facts import memory_of
 from benchmark.ranking import answer, blind_spots, candidates, recommend, request, terminal
 from benchmark.ranking import transfers as ranking_transfers
+from benchmark.ranking.accuracy_speed import on_front, plot
 from benchmark.ranking.candidates import Limits
-from benchmark.ranking.page import confusions, front, on_front
+from benchmark.ranking.pictures import confusions
 from benchmark.ranking.reasons import reasons
 from benchmark.ranking.transfers import FACTS, METHODS
 from tests import running
@@ -468,9 +469,10 @@ def test_the_pareto_front_is_what_no_other_beats():
         for i in range(40)
     ]
     assert on_front(speed, accuracy).tolist() == slow
-    drawn = front(listed(), "accuracy")
-    assert drawn.count("<circle") == 4
-    assert drawn.count('class="best"') == 2  # a is the best, b the fastest; c and d lose to b and a
+    drawn = plot(listed(), "accuracy")
+    assert [dot.kind for dot in drawn.dots].count("best") == 2  # a is the best, b the fastest; c and d lose to b and a
+    assert len(drawn.dots) == 4
+    assert len(drawn.front) == 2
 
 
 def test_confusions_are_the_nearest_neighbours_with_another_label():
@@ -578,10 +580,9 @@ def test_names_in_the_picture_of_speed_cover_neither_a_name_nor_a_dot():
     table = pd.DataFrame({"model": [f"model-{i:02}" for i in range(15)], "images_per_second": speed})
     table["predicted_accuracy"] = np.sort(rng.uniform(50, 70, 15))[::-1]
     table = table.assign(low=40.0, high=80.0, parameters=1e6, licence="MIT")
-    drawn = front(table, "accuracy")
-    dots = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', drawn)]
-    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="name">([^<]+)', drawn)
-    names = [(float(x), float(y), 6.6 * len(name)) for x, y, name in found]
+    drawn = plot(table, "accuracy")
+    dots = [(dot.x, dot.y) for dot in drawn.dots]
+    names = [(x, y, 6.6 * len(name)) for x, y, name in drawn.names]
     assert len(dots) == 15
     assert names
     for i, (x, y, wide) in enumerate(names):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.reporting import html_table, page, report
+from benchmark.reporting import page, report
 from benchmark.reporting.pictures import colours
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -155,8 +155,8 @@ def test_a_row_says_why_its_method_has_no_score(text):
     assert other.endswith('<td class="word"></td>')
 
 
-def test_it_is_dark_where_dark_is_asked_for():
-    light, dark = re.findall(r":root \{(.*?)\}", html_table.PAGE_START, re.S)
+def test_it_is_dark_where_dark_is_asked_for(text):
+    light, dark = re.findall(r":root \{(.*?)\}", text, re.S)
     named = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in (light, dark)]
     assert named[0].keys() == named[1].keys()
     for theme in named:
