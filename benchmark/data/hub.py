@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.data.datasets import read
+from benchmark.data.datasets.reading import read
 from benchmark.data.examples import TEST, TRAIN, Examples, Lazy, adapter
 from benchmark.data.labels import labelled
 from benchmark.data.parquet import from_cell

@@ -21,6 +21,9 @@ from PIL import Image
 
 from benchmark.config.functions import DataSpec
 from benchmark.data import datasets, hub, packs, parquet
+from benchmark.data.datasets import reading
+from benchmark.data.datasets.array_files import SVHN
+from benchmark.data.datasets.listed_files import VOC_CLASSES
 from benchmark.data.images import UnreadableImageError
 from benchmark.errors import ConfigError
 from scripts import pack as packing
@@ -146,7 +149,7 @@ def make_voc(root: Path) -> None:
     images = {"train": ["000012", "000017", "000023"], "test": ["000001", "000002"]}
     for part, names in images.items():
         put(folder / f"ImageSets/Main/{part}.txt", text(names))
-        for c in datasets.VOC_CLASSES:  # "%s %2d", as the devkit writes them
+        for c in VOC_CLASSES:  # "%s %2d", as the devkit writes them
             flags = positives[part].get(c, {})
             put(folder / f"ImageSets/Main/{c}_{part}.txt", text([f"{n} {flags.get(n, -1):2d}" for n in names]))
     put_images(folder / "JPEGImages", [f"{n}.jpg" for names in images.values() for n in names])
@@ -319,7 +322,7 @@ def test_voc_is_multi_label_and_difficult_objects_are_no_positives(tmp_path):
     found = datasets.voc2007(path=str(tmp_path))
     assert found.multilabel
     assert found.split.tolist() == [0, 0, 0, 1, 1]
-    cat, person, dog = (datasets.VOC_CLASSES.index(c) for c in ("cat", "person", "dog"))
+    cat, person, dog = (VOC_CLASSES.index(c) for c in ("cat", "person", "dog"))
     hot = [{(0, cat), (0, person), (2, person), (3, cat), (4, dog)}]
     assert {tuple(at) for at in np.argwhere(found.labels).tolist()} == hot[0]  # image 1 has its only cat as difficult
     assert list(found.class_names) == sorted(found.class_names)
@@ -418,7 +421,7 @@ def test_where_the_data_lie_and_who_fetched_them_is_not_in_the_key():
 def test_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
     make_cub(tmp_path)
     asked = []
-    monkeypatch.setattr(datasets, "decode", lambda data, where: asked.append(where) or Image.new("RGB", (8, 8)))
+    monkeypatch.setattr(reading, "decode", lambda data, where: asked.append(where) or Image.new("RGB", (8, 8)))
     found = datasets.cub200(path=str(tmp_path))
     assert asked == []
     found.images[3]
@@ -533,7 +536,7 @@ def test_facts_of_a_file_are_kept_and_can_be_set(tmp_path):
     make_svhn(tmp_path)
     packing.write("svhn", datasets.svhn(path=str(tmp_path)), 32, None, tmp_path / "x.parquet")
     told = parquet.parquet(path=str(tmp_path / "x.parquet"))
-    assert (told.flip, told.upright, told.licence) == (False, True, f"as stated at {datasets.SVHN}")
+    assert (told.flip, told.upright, told.licence) == (False, True, f"as stated at {SVHN}")
     said = parquet.parquet(path=str(tmp_path / "x.parquet"), flip=True, upright=False)
     assert (said.flip, said.upright) == (True, False)
 
