@@ -17,6 +17,7 @@ from methods.leep import leep
 from methods.lfc import lfc
 from methods.logistic import logistic
 from methods.logme import logme
+from methods.look import look
 from methods.ncc import ncc
 from methods.nce import nce
 from methods.ncti import ncti
@@ -61,6 +62,7 @@ __all__ = [
     "lfc",
     "logistic",
     "logme",
+    "look",
     "ncc",
     "nce",
     "ncti",

@@ -127,6 +127,32 @@ def test_a_strangers_method_needs_no_change_here(finished, copied):
     assert set(bad["Reason"]) == {"ArithmeticError: no such thing"}
 
 
+def test_a_strangers_method_may_take_the_network_and_the_images(finished, copied):
+    """Beside the project's own look: a file of the user's, named in the command, is all that there is to it."""
+    code = """
+        import torch
+
+        def loss_at_start(network, images, labels):
+            with torch.inference_mode():
+                outputs = network.eval()(images.batch(range(len(images))))
+            return -float(torch.nn.functional.cross_entropy(outputs, torch.tensor(labels)))
+    """
+    before = records(copied)
+    mine = "+method.mine._target_=stranger_of_networks.loss_at_start"
+    looking = ("method=[parc,knn,look]", "method.look.steps=4", mine)
+    done = run(copied, *looking, PYTHONPATH=module(copied / "theirs", "stranger_of_networks", code))
+    assert done.returncode == 0, done.stderr
+    table, once = scores(copied), scores(finished)
+    for method in ("parc", "knn"):
+        np.testing.assert_array_equal(table[method], once[method])
+    assert np.isfinite(table["look"]).all()
+    np.testing.assert_allclose(table["mine"], -np.log(10), atol=0.1)  # a new head knows nothing of ten classes
+    new = records(copied).keys() - before.keys()
+    assert sorted(k.split("/")[0] for k in new) == ["score"] * 6  # two methods, three models
+    times = pd.read_csv(copied / "out" / "times.csv").set_index("method")
+    assert times.loc["look", "milliseconds"] > times.loc["parc", "milliseconds"]
+
+
 def test_models_of_one_specification_share_cells_and_each_have_rows(finished, copied):
     before = records(copied)
     done = run(copied, "+bank.twin=${bank.random}")

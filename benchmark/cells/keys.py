@@ -15,7 +15,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.cells.reach import home_of, installed, meaning, reached
+from benchmark.cells.reach import home_of, installed, meaning, parts_of, reached
+from benchmark.config.functions import TRAINEE
 from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.files import file_digest
@@ -45,11 +46,15 @@ def _common(paths: list[Path]) -> Path:
 def code_of(function: Any, path: str) -> str:
     """Fingerprint of the code behind an estimator that a dotted path names, so that editing it makes its scores anew.
 
-    One of this project counts with its whole package, since estimators share their linear algebra. A stranger's counts
-    with what its module can reach (`benchmark.cells.reach`), each file by what it says to Python: comments, docstrings
-    and layout change nothing, nor does a file that nothing of it imports.
+    One of this project counts with its whole package, since estimators share their linear algebra; one that trains,
+    whose scores are dear, with its own module and what that imports of the package. A stranger's counts with what its
+    module can reach (`benchmark.cells.reach`). Each file of these two counts by what it says to Python: comments,
+    docstrings and layout change nothing, nor does a file that nothing of it imports.
     """
-    if getattr(function, "__module__", "").partition(".")[0] == "methods":
+    module = getattr(function, "__module__", "")
+    if module.partition(".")[0] == "methods":
+        if not TRAINEE.isdisjoint(inspect.signature(function).parameters):
+            return key_of({name: meaning(file) for name, file in sorted(parts_of(module).items())})
         return key_of({name: file_digest(file) for name, file in sorted(_files_of("methods").items())})
     inner = inspect.unwrap(function)
     while isinstance(inner, partial):

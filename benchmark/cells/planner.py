@@ -7,6 +7,7 @@ weights, a file, a folder of images, a stranger's estimator) enters by the finge
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ of bank=public at 96 pixels, one thread each on two busy cores; from 2 (MCUNet) 
 
 FORWARD = 1 / 3
 """The cost of looking at an image, in that of training on it: a backward pass costs two forward ones."""
+
+LOOK = 40 * 32
+"""Images that a short look at a fine-tuning trains on (`methods.look`); a guess for other methods that train."""
 
 ABSENT = "absent"
 """Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
@@ -52,6 +56,16 @@ def plan(experiment: Experiment, with_truth: bool = True, estimate: bool = False
 
 class Unavailable(Exception):
     """Weights that cannot be had here; the message says which model, why, and what to put where."""
+
+
+@dataclass(frozen=True)
+class _Trainee:
+    """What a method that trains is made from: the cells that it needs, its work, its identity; seconds on a draw."""
+
+    needs: tuple[tuple[str, str], ...]
+    work: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    seconds: float
 
 
 class _Builder:
@@ -145,8 +159,9 @@ class _Builder:
             trained_here = experiment.reference.model_copy(update={"weights": f"pretrain:{target.name}"})
             of_reference, its_identity = self.weights(made, trained_here)
             reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
+        trainee = _Trainee(needs, work, transfer, weigh("truth", LOOK, model) * SECONDS["truth"])
         scores = {
-            method.name: self._score(made, method, model, target, probe, reference)
+            method.name: self._score(made, method, model, target, probe, reference, trainee)
             for method in experiment.method.values()
         }
         return Transfer(model, target, tuple(truth), tune, probe, scores, of_reference, prepared)
@@ -191,7 +206,14 @@ class _Builder:
         )
 
     def _score(
-        self, made: Plan, method: MethodSpec, model: ModelSpec, target: DataSpec, probe: str, reference: str | None
+        self,
+        made: Plan,
+        method: MethodSpec,
+        model: ModelSpec,
+        target: DataSpec,
+        probe: str,
+        reference: str | None,
+        trainee: _Trainee,
     ) -> str:
         needs = (("probe", probe),)
         identity: dict[str, Any] = {
@@ -203,6 +225,11 @@ class _Builder:
         if "reference_features" in method.needs:
             needs += (("probe", reference),)
             identity["reference"] = reference
+        more: dict[str, Any] = {}
+        if method.trains:
+            needs += trainee.needs
+            identity["trainee"] = trainee.identity
+            more = {"trainee": trainee.work}
         metadata = {}
         if "model" in method.needs:
             metadata = {
@@ -219,8 +246,9 @@ class _Builder:
             "score",
             identity,
             needs=needs,
-            work={"method": method, "probe": probe, "reference": identity.get("reference"), "model": metadata},
+            work={"method": method, "probe": probe, "reference": identity.get("reference"), "model": metadata} | more,
             label=f"{method.name} {model.name} → {target.name}",
+            weight=trainee.seconds * self.experiment.probe.draws / SECONDS["score"] if method.trains else 1.0,
         )
 
 

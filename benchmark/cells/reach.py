@@ -49,6 +49,22 @@ def reached(modules: Iterable[str]) -> dict[str, Path]:
     return found
 
 
+def parts_of(module: str) -> dict[str, Path]:
+    """Module name -> source file of a module and of all that it imports of its package, and so on.
+
+    The `__init__` of that package, which lists what it holds, counts for nothing.
+    """
+    top, waiting = module.partition(".")[0], [module]
+    found: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith(f"{top}.") or (spec := _spec(name)) is None or not spec.origin:
+            continue
+        found[name] = Path(spec.origin)
+        waiting += _imports(found[name], name, bool(spec.submodule_search_locations))[0]
+    return found
+
+
 def meaning(file: Path) -> str:
     """SHA-256 of what a source file says to Python: without comments, docstrings and layout; else of its bytes."""
     tree = _parsed(file)

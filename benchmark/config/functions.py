@@ -16,7 +16,11 @@ from benchmark.errors import ConfigError, did_you_mean
 from benchmark.wording import one_line
 
 ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
+ARRAYS += ("network", "images")
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
+
+TRAINEE = frozenset({"network", "images"})
+"""What is read from weights and packs, for the methods that ask for it alone: see `benchmark.training.trainee`."""
 
 
 @runtime_checkable
@@ -69,6 +73,11 @@ class MethodSpec(Spec):
         """The arrays that the function takes, by name."""
         names = inspect.signature(self.function).parameters
         return tuple(a for a in ARRAYS if a in names and a not in self.parameters)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the function takes the network or the images themselves."""
+        return not TRAINEE.isdisjoint(self.needs)
 
     def takes(self, array: str) -> bool:
         """Whether the function takes an array; False also for one that cannot be imported, which is said elsewhere."""

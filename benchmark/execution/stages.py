@@ -22,7 +22,7 @@ def compute(cells: Sequence[Cell], store: Store, device: str) -> Mapping[str, st
     Returns {key: reason} of the score cells of which nothing could be kept, while the others could.
     """
     if cells[0].stage == "score":
-        return score(cells, store)
+        return score(cells, store, device)
     (cell,) = cells
     {"pack": pack, "weights": weights, "tune": tune, "truth": truth, "probe": probe}[cell.stage](cell, store, device)
     return {}
@@ -97,7 +97,7 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     store.write("probe", cell.key, cell.identity, values, record, arrays)
 
 
-def score(cells: Sequence[Cell], store: Store) -> Mapping[str, str]:
+def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[str, str]:
     """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
     from benchmark.scoring.call import Lost
     from benchmark.scoring.score import score_probe
@@ -111,6 +111,7 @@ def score(cells: Sequence[Cell], store: Store) -> Mapping[str, str]:
             store.read("probe", here[0].work["probe"]),
             store.read("probe", reference) if reference else None,
             scoring_seed,
+            _to_train(here, store, device),
         )
         for cell, result in zip(here, results, strict=True):
             if isinstance(result, Lost):
@@ -118,6 +119,17 @@ def score(cells: Sequence[Cell], store: Store) -> Mapping[str, str]:
             else:
                 store.write("score", cell.key, cell.identity, *result)
     return lost
+
+
+def _to_train(cells: Sequence[Cell], store: Store, device: str) -> Any | None:
+    """What the methods of these cells that train are given; None where there is no such method."""
+    work = next((c.work["trainee"] for c in cells if c.work.get("trainee")), None)
+    if work is None:
+        return None
+    from benchmark.training.trainee import Trainee
+
+    pack = store.folder("pack", work["pack"])
+    return Trainee(work["model"], _weights(store, work["weights"]), pack, work["recipe"], device)
 
 
 def _trainee(cell: Cell, store: Store) -> tuple[Any, Path | None, Any]:

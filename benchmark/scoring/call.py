@@ -12,12 +12,22 @@ import numpy as np
 from benchmark.config.functions import MethodSpec
 from benchmark.wording import one_line, printable
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+"""What PyTorch says where there is none."""
+
 TRACEBACK = 6000
 """Characters of a traceback that are kept."""
 
 
 class Lost(Exception):
     """A method of which nothing is left to keep, not even a failure: its process died, or there was no memory."""
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """Something that is made when a method asks for it, anew for every call; the making counts as the method's time."""
+
+    make: Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -53,12 +63,17 @@ def call(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
         given = {n: getattr(v, "given", v) for n, v in given.items()}
     try:
         with metered() as times:
+            given = {n: _made(n, v) for n, v in given.items()}
             result = method.function(**given, **method.parameters)
             number = float(result)
     except MemoryError as error:
         raise Lost(f"there was not enough memory for it ({one_line(error) or 'MemoryError'})") from None
+    except Lost:
+        raise
     except (Exception, SystemExit) as error:  # a method's crash becomes a row
         reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, RuntimeError) and any(text in reason for text in OUT_OF_MEMORY):
+            raise Lost(f"there was not enough memory for it ({one_line(reason)})") from None
         if "read-only" in reason:
             reason += ". What a method is given must stay as it is: let it copy first"
         return Result(
@@ -76,6 +91,18 @@ def call(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
         return Result(None, status, reason, seconds=times.seconds, alone=times.alone)
     parts = {name: float(part) for name, part in (getattr(result, "parts", None) or {}).items() if np.isfinite(part)}
     return Result(number, status, reason, parts, times.seconds, times.alone)
+
+
+def _made(name: str, value: object) -> object:
+    """A value, made where it is lazy; raises Lost where it cannot be, which is no fault of the method's."""
+    if not isinstance(value, Lazy):
+        return value
+    try:
+        return value.make()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Lost(f"its {name} could not be made ({one_line(f'{type(error).__name__}: {error}')})") from None
 
 
 def described(given: Mapping[str, object]) -> str:

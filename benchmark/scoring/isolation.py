@@ -34,7 +34,7 @@ from typing import TypeVar
 import numpy as np
 
 from benchmark.config.functions import MethodSpec
-from benchmark.scoring.call import Lost, Result, call, shares
+from benchmark.scoring.call import Lazy, Lost, Result, call, shares
 from benchmark.surroundings import THREAD_VARIABLES
 from benchmark.wording import one_line
 
@@ -255,6 +255,8 @@ def guarded(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
 
 
 def _copy(value: object) -> object:
+    if isinstance(value, Lazy):  # made for this call alone
+        return value
     if not isinstance(value, np.ndarray):
         return copy.deepcopy(value)
     made = value.copy()

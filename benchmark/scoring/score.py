@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.config.functions import MethodSpec
-from benchmark.scoring.call import Lost, Result
+from benchmark.scoring.call import Lazy, Lost, Result
 from benchmark.scoring.draws import scoring_seed
 from benchmark.scoring.isolation import score
 from benchmark.tables.bank import Banks
@@ -29,6 +30,14 @@ class Probe(Protocol):
 
     @property
     def arrays(self) -> Mapping[str, np.ndarray]: ...
+
+
+class Trains(Protocol):
+    """What a method that trains may ask for (`benchmark.training.trainee.Trainee`)."""
+
+    def network(self) -> object: ...
+
+    def images(self, indices: np.ndarray) -> object: ...
 
 
 def arrays_of_draw(
@@ -80,8 +89,11 @@ def score_probe(
     probe: Probe,
     reference: Probe | None,
     seed_of_draw: Callable[[int], int],
+    trainee: Trains | None = None,
 ) -> list[tuple[Values, Values] | Lost]:
     """(values, record) per method over all draws of a probe, or why there is nothing to keep of one.
+
+    trainee  for methods that take its network or images
 
     values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
             model's parameters and a note on the probe where it has one, so that a table needs no probe
@@ -98,6 +110,8 @@ def score_probe(
             arrays = _draw(probe, r)
             if reference is not None:
                 arrays["reference_features"] = _draw(reference, r)["features"]
+            if trainee is not None:
+                arrays |= _lazily(trainee, probe, r)
             for i, (method, facts) in enumerate(zip(methods, metadata, strict=True)):
                 if i in lost:
                     continue
@@ -172,3 +186,9 @@ def classes_of(labels: ArrayLike) -> int:
 def _draw(probe: Probe, r: int) -> dict[str, np.ndarray | Features]:
     arrays, rows = probe.arrays, probe.arrays[f"draw_{r}"]
     return drawn(*(arrays[name][rows] for name in ("features", "labels", "logits") if name in arrays))
+
+
+def _lazily(trainee: Trains, probe: Probe, r: int) -> dict[str, Lazy]:
+    """Network and images of a draw, to be made by the methods that ask for them."""
+    indices = probe.arrays["image_ids"][probe.arrays[f"draw_{r}"]]
+    return {"network": Lazy(trainee.network), "images": Lazy(partial(trainee.images, indices))}

@@ -97,7 +97,7 @@ def ratios(repeats: int = 7) -> tuple[str, bool]:
     """Eleven methods against their textbook forms; nine, and all that need no iteration, in Gram products."""
     arrays = probe()
     x = arrays["features"].astype(np.float64)
-    every = {n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS)}
+    every = {n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS, "look")}
     shared: dict[str, list[float]] = {n: [] for n in ELEVEN}
     alone: dict[str, list[float]] = {n: [] for n in ELEVEN}
     nine, everything, grams = [], [], []
@@ -222,7 +222,7 @@ NS, DS = (100, 200, 500, 1000, 2000, 5000), (64, 128, 256, 512, 1024, 2048, 4096
 
 def growth(out: Path | None, jobs: int) -> tuple[str, bool]:
     """Seconds of each method on fresh features over n and d; fitted exponents beside those expected."""
-    names = [n for n, f in estimators().items() if "model" not in f.capabilities.needs]
+    names = [n for n, f in estimators().items() if not {"model", "network"} & set(f.capabilities.needs)]
     with ThreadPoolExecutor(jobs) as pool:
         rows = [row for found in pool.map(lambda n: _child("growth", n), names) for row in found["rows"]]
     if out:
@@ -307,7 +307,7 @@ def _plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 def memory(jobs: int) -> tuple[str, bool]:
     """Peak memory of each method on 10,000 × 2048 float32 features, 100 classes, 1000 source classes."""
-    names = [n for n, f in estimators().items() if "model" not in f.capabilities.needs]
+    names = [n for n, f in estimators().items() if not {"model", "network"} & set(f.capabilities.needs)]
     with ThreadPoolExecutor(jobs) as pool:
         found = dict(zip(names, pool.map(lambda n: _child("memory", n), names), strict=True))
     lines = [

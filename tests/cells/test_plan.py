@@ -167,6 +167,44 @@ def test_metadata_matter_to_the_methods_that_ask_for_them():
     assert {label for (stage, label), key in after.items() if before[stage, label] != key} == {"layers random → tiny"}
 
 
+LOOKING = {"method": {"look": {"_target_": "methods.look"}, "parc": {"_target_": "methods.parc"}}}
+
+
+def test_a_method_that_trains_depends_on_images_weights_and_recipe_and_changes_no_other_cell():
+    alone = keys({"method": {"parc": LOOKING["method"]["parc"]}})
+    assert {k: v for k, v in keys(LOOKING).items() if not k[1].startswith("look ")} == alone
+    made = plan(tiny(LOOKING))
+    looks = {c.label: c for c in made.cells.values() if c.label.startswith("look ")}
+    transfers = {t.model.name: t for t in made.transfers}
+    for name, transfer in transfers.items():
+        cell = looks[f"look {name} → tiny"]
+        pack = next(c.key for c in made.cells.values() if (c.stage, c.label) == ("pack", "tiny"))
+        assert cell.identity["trainee"]["pack"] == pack
+        own = transfer.model.source_data is not None
+        assert ("weights" in cell.identity["trainee"]) == own
+        stages = [stage for stage, _ in cell.needs]
+        assert stages == ["probe", "pack", "weights"] if own else ["probe", "pack"]
+        assert cell.seconds > made.cells[transfer.scores["parc"]].seconds
+    before, after = keys(LOOKING), keys(LOOKING | {"recipe.crop": 0.3})
+    scores = {label for (stage, label), key in after.items() if stage == "score" and before[stage, label] != key}
+    assert scores == set(looks)
+
+
+def test_a_look_is_made_anew_for_its_own_code_and_not_for_other_estimators(monkeypatch):
+    from benchmark.cells import keys as of_keys
+    from methods import look, parc
+
+    read: list[str] = []
+    for digest in ("file_digest", "meaning"):
+        monkeypatch.setattr(of_keys, digest, lambda file: read.append(file.name) or file.name)
+    code_of.__wrapped__(look, "methods.look")
+    assert {"look.py", "score.py", "labels.py"} <= set(read)
+    assert not {"parc.py", "linalg.py"} & set(read)
+    read.clear()
+    code_of.__wrapped__(parc, "methods.parc")
+    assert {"look.py", "parc.py", "linalg.py"} <= set(read)
+
+
 def test_fields_that_come_later_are_left_out_at_their_default():
     class Inner(Spec):
         old: int = 1

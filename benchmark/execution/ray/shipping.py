@@ -61,12 +61,13 @@ class Post:
 
 def _foreign(cell: Cell) -> list[ModelSpec]:
     """The models of which a cell reads weights that were made elsewhere."""
-    model = cell.work.get("model")
+    work = cell.work.get("trainee") or cell.work
+    model = work.get("model")
     if not isinstance(model, ModelSpec):
         return []
     if cell.stage == "weights":
         return [model.initial] if model.initial else []
-    return [] if cell.work["weights"] else [model]
+    return [] if work["weights"] else [model]
 
 
 def _seal(files: Mapping[str, Any]) -> str:

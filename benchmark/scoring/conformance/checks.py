@@ -138,7 +138,7 @@ def awkward(subject: Subject) -> list[Finding]:
     twice = np.r_[np.arange(96), np.arange(20)]
     alone = np.flatnonzero((ordinary["labels"] > 0) | (np.arange(96) == 0))
     cases = {"twenty images twice": rows(ordinary, twice), "one image in a class": rows(ordinary, alone)}
-    if "features" in subject.needs:
+    if subject.sees_features:
         for name, arrays in (("constant columns", ordinary), ("constant columns, n < d", few)):
             n = len(arrays["labels"])
             constant = np.c_[arrays["features"], np.zeros((n, 2)), np.full((n, 2), 3.7)]
@@ -162,7 +162,7 @@ def extreme(subject: Subject) -> list[Finding]:
     if "labels" in subject.needs:
         cases["one class"] = ordinary | {"labels": np.zeros(96, dtype=np.int64)}
         cases["a class an image"] = ordinary | {"labels": np.arange(96)}
-    if "features" in subject.needs:
+    if subject.sees_features:
         cases["constant features"] = ordinary | {"features": np.full((96, 16), 0.1)}
         cases["zero features"] = ordinary | {"features": np.zeros((96, 16))}
     found = [withstands(subject, name, arrays) for name, arrays in cases.items()]

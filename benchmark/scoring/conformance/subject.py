@@ -12,7 +12,8 @@ from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 
-from benchmark.config.functions import ARRAYS
+from benchmark.config.functions import ARRAYS, TRAINEE
+from benchmark.scoring.conformance.trainees import made_up
 from benchmark.scoring.score import classes_of
 from benchmark.wording import one_line
 from methods.shared.capabilities import Capabilities, capabilities
@@ -88,7 +89,12 @@ class Subject:
     @property
     def of_images(self) -> bool:
         """Whether it looks at the target's images at all."""
-        return bool({"features", "source_probs", "source_logits"} & set(self.needs))
+        return bool({"features", "source_probs", "source_logits", "network", "images"} & set(self.needs))
+
+    @property
+    def sees_features(self) -> bool:
+        """Whether it looks at the probe's features, or at images that show them (`trainees`)."""
+        return bool({"features", "images"} & set(self.needs))
 
     @property
     def of_classes(self) -> bool:
@@ -98,6 +104,8 @@ class Subject:
     def run(self, arrays: Arrays, shared: Features | None = None, **changed: object) -> Outcome:
         """One call on copies of the arrays, so that writing to them shows and does no harm."""
         own = {**{k: _copy(arrays[k]) for k in self.needs if k in arrays}, "seed": 0, **changed}
+        if not TRAINEE.isdisjoint(self.needs):
+            own |= made_up(arrays["features"], classes_of(arrays["labels"]))
         labels = own.get("labels")
         own["n_classes"] = classes_of(labels) if isinstance(labels, np.ndarray) else None
         before = {k: _copy(v) for k, v in own.items()}
