@@ -1,8 +1,12 @@
-"""How well scores predict accuracies: tables in, correlations out.
+"""How well scores predict accuracies: two tables in, correlations with intervals and paired tests out.
 
-Tables have the paper's columns: scores `Run, Architecture, Source Dataset, Target Dataset, <method>…`, accuracies
-`Architecture, Source Dataset, Target Dataset, Oracle` in percent. A model is an Architecture × Source Dataset, or
-the `Model` column where both tables have one. Further known columns (ATTRIBUTES) are never methods.
+    python -m benchmark.correlate scores=scores.csv oracle=oracle.csv out=outputs/mine
+
+`scores` has a row a model and target (and draw, in a column Run) and a column a method, whatever it is called; `oracle`
+the accuracy after fine-tuning in percent. Both name models by `Model`, or as the paper by `Architecture` and `Source
+Dataset`, and targets by `Target Dataset` (or `target`). Further known columns (ATTRIBUTES) are never methods. Written:
+table.{csv,md,tex}, correlations.csv, coverage.csv, modes.csv, and intervals.csv, tests.csv … as
+benchmark.stats.evidence makes them.
 
 Rules. Rows with Oracle ≤ 0 or missing, self-transfers and excluded sources are dropped, score rows are joined to
 what is left. A missing score leaves that model out of that correlation, and is counted; it is never zero. A
@@ -19,7 +23,7 @@ import sys
 from pathlib import Path
 
 from benchmark.stats.correlations import correlate, evaluation_modes, write
-from benchmark.tables.columns import PAPER_EXCLUDED, read
+from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,19 +33,22 @@ def main(argv: list[str] | None = None) -> int:
     from benchmark.config import cli
     from benchmark.config.spec import Spec
     from benchmark.errors import ConfigError
-    from benchmark.reporting import folder, report
+    from benchmark.files import together
+    from benchmark.reporting import folder, page, report
+    from benchmark.reporting.focal import refuse_unknown
 
     class Settings(Spec):
-        scores: Path = Field(description="CSV or Parquet: Run, Architecture, Source Dataset, Target Dataset, methods")
-        oracle: Path = Field(
-            description="CSV or Parquet: Architecture, Source Dataset, Target Dataset, Oracle in percent"
-        )
-        out: Path = Field(description="folder for correlations.csv and what explains it")
+        scores: Path = Field(description="CSV or Parquet: Model, Target Dataset, perhaps Run, and a column a method")
+        oracle: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, perhaps Seed")
+        out: Path = Field(description="folder for table.md, table.tex, correlations.csv and what explains them")
+        focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
+        html: bool = Field(False, description="write report.html as well")
+        title: str = Field("Correlation of scores with accuracy after fine-tuning", description="of the tables")
         exclude_sources: tuple[str, ...] = Field(
             (), description="sources to leave out, or `paper` for the release's five"
         )
 
-        @field_validator("exclude_sources", mode="before")
+        @field_validator("exclude_sources", "focal", mode="before")
         @classmethod
         def _several(cls, value: object) -> object:
             if value == "paper":
@@ -50,18 +57,23 @@ def main(argv: list[str] | None = None) -> int:
 
     def run(settings: Settings) -> int:
         try:
-            scores, oracle = read(settings.scores), read(settings.oracle)
+            scores, oracle = named(read(settings.scores)), named(read(settings.oracle))
+            refuse_unknown(settings.focal, method_columns(scores))
             found = correlate(scores, oracle, settings.exclude_sources)
             modes = evaluation_modes(scores, oracle, settings.exclude_sources)
-            shown = report.build(scores, oracle, exclude_sources=settings.exclude_sources)
+            shown = report.build(scores, oracle, exclude_sources=settings.exclude_sources, title=settings.title)
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None
-        write(found, modes, settings.out)
-        folder.show(shown, where=f"{settings.out}/correlations.csv, {settings.out}/coverage.csv")
+        with together():
+            write(found, modes, settings.out)
+            shown = report.supported(shown, settings.out, focal=settings.focal)
+            folder.write_tables(shown, settings.out)
+            if settings.html:
+                page.write(shown, settings.out / "report.html")
+        folder.show(shown, where=f"{settings.out}/table.md")
         return 0
 
-    usage = "python -m benchmark.correlate scores=<csv> oracle=<csv> out=<folder>: how well scores predict accuracies"
-    return cli.settings(run, Settings, usage, argv)
+    return cli.settings(run, Settings, __doc__.strip(), argv)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
     python -m benchmark.evaluate features=mine.npz truth=mine.csv method=[parc_f32,logme,knn] out=outputs/mine
 
-No PyTorch is needed. `--config-dir=<folder>` adds methods of your own, in <folder>/method/<name>.yaml.
+No PyTorch is needed. An estimator of your own: '+method.mine._target_=my_package.my_score', or a folder of your own
+configuration, --config-dir=<folder>, with <folder>/method/mine.yaml and method=[…,mine]. focal=mine tests it against
+each other method and no other pair.
 
 `features` is one file (.npz or .safetensors) or a folder of such files (`<name>` below a target's
 folder is the model: `pets/resnet50.npz` holds the keys that follow `pets/resnet50/`). Its arrays, n images of a target:
@@ -13,8 +15,8 @@ folder is the model: `pets/resnet50.npz` holds the keys that follow `pets/resnet
     <target>/<model>/logits       (n, z) instead of probs; optional
     <target>/reference_features   (n, d') of a model trained on the target, for rsa and dds; optional
 
-`truth` is a CSV or Parquet table with Model, Target Dataset, Oracle (accuracy after fine-tuning, percent); optional:
-Architecture, Source Dataset, Seed, Layers, Parameters, Source Size, Source Accuracy, Target Size.
+`truth` is a CSV or Parquet table with Model, Target Dataset (or target), Oracle (accuracy after fine-tuning, percent);
+optional: Architecture, Source Dataset, Seed, Layers, Parameters, Source Size, Source Accuracy, Target Size.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     from benchmark.config.spec import Spec
     from benchmark.errors import ConfigError
     from benchmark.reporting import folder as reporting_folder
+    from benchmark.reporting.focal import refuse_unknown
 
     class Settings(Spec):
         features: Path = Field(description=".npz, .safetensors, or a folder of them; keys: see benchmark/evaluate.py")
@@ -44,17 +47,19 @@ def main(argv: list[str] | None = None) -> int:
         draws: int = Field(5, ge=1, description="probe sets of that size")
         html: bool = Field(False, description="write report.html as well")
         title: str = Field("own features", description="what the report is called")
+        focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
 
-        @field_validator("method", mode="before")
+        @field_validator("method", "focal", mode="before")
         @classmethod
         def _several(cls, value: object) -> object:
             return (value,) if isinstance(value, str) else value or ()
 
-    def run(settings: Settings, searchpath: list[str]) -> int:
+    def run(settings: Settings, overrides: list[str]) -> int:
         for path in (settings.features, settings.truth):  # at once; methods take a second to load
             if not path.exists():
                 raise ConfigError(f"{path} must be there. Got nothing. Check the path.")
-        specs = methods_named(settings.method, searchpath)
+        specs = methods_named(settings.method, overrides)
+        refuse_unknown(settings.focal, [m.name for m in specs])
         try:
             truth = read_truth(settings.truth)
             made = tables(read(settings.features), truth, specs, settings.size, settings.draws)
@@ -68,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
                     **provenance.record(),
                 },
                 html=settings.html,
+                focal=settings.focal,
             )
         except (ValueError, OSError) as error:
             raise ConfigError(str(error)) from None

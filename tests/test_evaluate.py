@@ -19,6 +19,7 @@ from benchmark.config.functions import MethodSpec
 from benchmark.reporting import page
 from benchmark.scoring import own_features
 from benchmark.tables import columns
+from tests.stranger import centroid_accuracy
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = "Target Dataset"
@@ -231,3 +232,26 @@ def test_methods_of_a_folder_of_ones_own_configuration(own, tmp_path, capsys):
         said = capsys.readouterr().err
         assert len(said.splitlines()) == 1
         assert words in said
+
+
+def test_an_estimator_of_ones_own_is_named_on_the_command_line(own, tmp_path, capsys):
+    folder, arrays, _ = own
+    argv = [f"features={folder}/own.npz", f"truth={folder}/own.csv", "method=[parc,knn]", f"out={tmp_path}/out"]
+    mine = "+method.mine._target_=tests.stranger.centroid_accuracy"
+    assert evaluate.main([*argv, mine, "method.knn.k=3", "focal=mine"]) == 0
+    shown = capsys.readouterr().out
+    assert "own features: mine against all others" in shown
+    scores = pd.read_csv(tmp_path / "out/scores.csv").set_index(["Architecture", TARGET])
+    features, labels = arrays["pets/net1/features"], arrays["pets/labels"]
+    assert scores.loc[("net1", "pets"), "mine"] == pytest.approx(centroid_accuracy(features, labels))
+    assert scores.loc[("net1", "pets"), "knn"] == pytest.approx(float(methods.knn(features, labels, k=3)))
+    assert "parc" in scores
+    for wrong, words in (
+        (["+method.mine._target_=tests.stranger.no_such"], "must name a function of 'tests.stranger'"),
+        (["+method.mine.k=3"], "method.mine._target_ must be given"),
+        (["method=[]"], "method must name at least one"),
+        ([mine, "focal=yours"], "focal must name methods of this table. Got yours."),
+        (["target.digits.size=3"], "target.digits.size must be a known key"),
+    ):
+        assert evaluate.main([*argv, *wrong]) == 2
+        assert words in capsys.readouterr().err

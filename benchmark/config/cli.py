@@ -46,18 +46,28 @@ def settings(run: Callable[[S], int | None], schema: type[S], usage: str, argv: 
 def searching(
     run: Callable[[S, list[str]], int | None], schema: type[S], usage: str, argv: list[str] | None = None
 ) -> int:
-    """A command with flat settings that chooses from conf/, too: it also gets the search path, for `compose`."""
+    """A command with flat settings that chooses methods from conf/, too.
+
+    It also gets what belongs to that choice, for `compose`: the search path, and overrides of single methods, as
+    '+method.mine._target_=…' and method.knn.k=3.
+    """
 
     def body() -> int:
         given = read(sys.argv[1:] if argv is None else argv, several=False)
         if given.help:
             print(f"{_describe(schema, usage)}")
             return 0
-        path = [o for o in given.overrides if o.partition("=")[0] == searchpath.KEY]
-        flat = flat_settings([o for o in given.overrides if o not in path], schema)
-        return run(validate(schema, flat), path) or 0
+        chosen = [o for o in given.overrides if _of_methods(o)]
+        flat = flat_settings([o for o in given.overrides if o not in chosen], schema)
+        return run(validate(schema, flat), chosen) or 0
 
     return _guard(body)
+
+
+def _of_methods(override: str) -> bool:
+    """Whether an override is about the search path, or about a single method."""
+    key = override.lstrip("+~").partition("=")[0]
+    return key == searchpath.KEY or key.startswith("method.")
 
 
 def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str, argv: list[str] | None = None) -> int:

@@ -207,12 +207,18 @@ def _inner(schema: type[BaseModel]) -> list[str]:
     return [f"{n}.{i}" for n, model in models.items() if issubclass(model, BaseModel) for i in model.model_fields]
 
 
-def methods_named(names: Sequence[str], searchpath: Sequence[str] = ()) -> list[MethodSpec]:
+def methods_named(names: Sequence[str], overrides: Sequence[str] = ()) -> list[MethodSpec]:
     """The methods of conf/method by name, `all` and the other lists among them, parameters checked.
 
-    searchpath  overrides that add folders of one's own configuration (`benchmark.config.searchpath`)
+    overrides  what adds folders of one's own configuration (`benchmark.config.searchpath`), and methods of one's own or
+               parameters: +method.mine._target_=my_package.my_score, method.knn.k=3
     """
-    entries, problems, specs = compose([*searchpath, f"method=[{','.join(names)}]"])["method"], [], []
+    entries = compose([*overrides, f"method=[{','.join(names)}]"]).get("method")
+    problems, specs = [], []
+    if not entries:
+        raise ConfigError("method must name at least one. Got none. Write method=[parc], or '+method.mine._target_=…'.")
+    if bare := [name for name, entry in entries.items() if not isinstance(entry, dict) or "_target_" not in entry]:
+        raise ConfigError(f"method.{bare[0]}._target_ must be given. Got nothing. Write <module>.<function>.")
     for name, entry in parameterised(entries, METHOD).items():
         specs.append(validate(MethodSpec, {"name": name, **entry}))
         problems += check_parameters(specs[-1].function, entry["parameters"], f"method.{name}", ARRAYS)

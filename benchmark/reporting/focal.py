@@ -4,12 +4,14 @@ Empty for a report in which no method is in question (`Report.focal`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from benchmark.errors import ConfigError, did_you_mean
 from benchmark.reporting.layout import Grid, between, number
 from benchmark.stats.pairs import LEVEL
 
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 HEAD = ("method", "Mean PC", "Δ", "95 %", "p", "τ_b", "won", "it is", "scored")
 IMPORTANCE = (0, 2, 3, 4, 7, 1, 6, 5, 8)
+
+
+def refuse_unknown(focal: Sequence[str], methods: Sequence[str]) -> None:
+    """ConfigError for a method in question that is not there."""
+    if unknown := [name for name in focal if name not in methods]:
+        raise ConfigError(
+            f"focal must name methods of this table. Got {unknown[0]}. {did_you_mean(unknown[0], methods)}"
+        )
 
 
 def focal_grids(report: Report) -> list[Grid]:

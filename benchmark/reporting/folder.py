@@ -93,7 +93,7 @@ def _written(
     report = build(tables.scores, tables.truth, tables.seeds, tables.status, tables.timings, inputs, title=title)
     report = replace(report, times=times_of(tables), notes=(*notes, *report.notes))
     report = supported(report, out, focal=focal)
-    _write_tables(report, out, "table", latex_columns)
+    write_tables(report, out, "table", latex_columns)
     save(report.correlations.table, out / "correlations.csv")
     save(report.correlations.coverage, out / "coverage.csv")
     save(evaluation_modes(report.correlations.aligned.rows, tables.truth), out / "modes.csv")
@@ -117,7 +117,7 @@ def _written(
         }
         name = f"{title}, without {', '.join(gone)}"
         shown.append(build(**rest, inputs=inputs, title=name))
-        _write_tables(shown[1], out, "table-without")
+        write_tables(shown[1], out, "table-without")
     return shown
 
 
@@ -212,7 +212,8 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
     put(path, held.getvalue())
 
 
-def _write_tables(report: Report, out: Path, name: str, columns: Sequence[str] = ()) -> None:
+def write_tables(report: Report, out: Path, name: str = "table", columns: Sequence[str] = ()) -> None:
+    """The summary as CSV; with it the methods in question and the targets as Markdown and LaTeX."""
     save(report.summary, out / f"{name}.csv")
     first = focal_grids(report)
     grids = [*first, summary_grid(report), target_grid(report)]

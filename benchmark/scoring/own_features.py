@@ -63,7 +63,7 @@ def read(path: Path) -> Arrays:
 
 def read_truth(path: Path) -> pd.DataFrame:
     """The accuracy table with the columns that name a model filled in: a model's own name where they lack."""
-    truth = columns.read(path)
+    truth = columns.named(columns.read(path))
     if "Model" not in truth and set(MODEL) <= set(truth):
         truth = truth.assign(Model=truth[MODEL[0]].astype(str) + "/" + truth[MODEL[1]].astype(str))
     lacking = [c for c in ("Model", TARGET, "Oracle") if c not in truth]
@@ -74,10 +74,6 @@ def read_truth(path: Path) -> pd.DataFrame:
         )
     columns.refuse_malformed(truth, "truth")
     _refuse_unused(truth)
-    if MODEL[0] not in truth:
-        truth[MODEL[0]] = truth["Model"]
-    if MODEL[1] not in truth:
-        truth[MODEL[1]] = "unknown"
     return truth
 
 

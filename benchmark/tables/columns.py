@@ -91,7 +91,24 @@ def model_names(table: pd.DataFrame, by: Sequence[str]) -> pd.Series:
 
 def read(path: Path) -> pd.DataFrame:
     """A CSV or Parquet table; what names a model or a target is text in it."""
-    return reading.table(path, text=NAMES)
+    return reading.table(path, text=(*NAMES, *(old for old, new in SPELT.items() if new in NAMES)))
+
+
+SPELT = {"model": "Model", "target": TARGET, "Target": TARGET, "target_dataset": TARGET, "oracle": "Oracle"}
+"""Other spellings of the columns without which no table goes."""
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that name a model filled in, as far as `Model`, or the paper's two, allow.
+
+    Without Architecture each model is one of its own, and its Source Dataset is "unknown". Other spellings (SPELT) of
+    a column that is not there become its name.
+    """
+    table = table.rename(columns={old: new for old, new in SPELT.items() if old in table and new not in table})
+    if "Model" not in table:
+        return table
+    filled = {MODEL[0]: table["Model"], MODEL[1]: "unknown"}
+    return table.assign(**{name: value for name, value in filled.items() if name not in table})
 
 
 def refuse_missing(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:

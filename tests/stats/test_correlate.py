@@ -291,6 +291,31 @@ def test_command_writes_the_table(tmp_path, capsys):
     assert "must name sources of the oracle. Got nowhere." in capsys.readouterr().err
 
 
+def test_command_prints_intervals_and_tests_of_a_model_and_a_target_column(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [(f"net{m}", t, 60 + 5 * rng.normal()) for t in ("birds", "pets", "cars") for m in range(12)]
+    oracle = pd.DataFrame(rows, columns=["model", "target", "oracle"])
+    scores = oracle.drop(columns="oracle").assign(follows=oracle["oracle"], noise=rng.normal(size=len(oracle)))
+    oracle.to_csv(tmp_path / "o.csv", index=False)
+    scores.to_parquet(tmp_path / "s.parquet")
+    argv = [f"scores={tmp_path}/s.parquet", f"oracle={tmp_path}/o.csv", f"out={tmp_path}/out"]
+    assert correlate.main(argv) == 0
+    shown = capsys.readouterr().out
+    assert "100.0" in shown
+    assert "Supported differences" in shown
+    for name in ("table.md", "table.tex", "tests.csv", "intervals.csv"):
+        assert "follows" in (tmp_path / "out" / name).read_text()
+    tests = pd.read_csv(tmp_path / "out/tests.csv").query("measure == 'pearson' and family == 'estimators'")
+    assert tests[["first", "second", "supported"]].to_numpy().tolist() == [["follows", "noise", True]]
+    assert correlate.main([*argv, "focal=noise", "html=true"]) == 0
+    assert "noise against all others" in capsys.readouterr().out
+    assert "noise against all others" in (tmp_path / "out/report.html").read_text()
+    own = pd.read_csv(tmp_path / "out/tests.csv")
+    assert set(own["first"]) == {"noise"}
+    assert correlate.main([*argv, "focal=static_list"]) == 2
+    assert "focal must name methods of this table" in capsys.readouterr().err
+
+
 def test_three_hundred_columns_take_a_second():
     import time
 

@@ -195,6 +195,8 @@ def brief(monkeypatch):
         monkeypatch.setattr(module, "evaluation_modes", lambda *_: None)
     monkeypatch.setattr(correlate, "write", lambda *_: None)
     monkeypatch.setattr(report, "build", lambda *_, **__: None)
+    monkeypatch.setattr(report, "supported", lambda *_, **__: None)
+    monkeypatch.setattr(folder, "write_tables", lambda *_, **__: None)
     monkeypatch.setattr(folder, "show", lambda *_, **__: None)
     monkeypatch.setattr(folder, "write", lambda made, *_, **__: alignment.align(made.scores, made.truth) and 0)
 
