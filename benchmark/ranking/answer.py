@@ -47,7 +47,7 @@ class Answer:
     table        a row a candidate, best first: rank, model, predicted_accuracy, low, high (percent, 80 %),
                  expected_regret (points), best (probability), images_per_second, parameters, licence, why …
     findings     about the data; `left_out` {model: why} of the bank's others; `notes` about the ranking's blind spots
-    probes       {model: key of its probe cell}
+    asked        what was asked, with the configuration's `overrides`
     """
 
     experiment: Experiment
@@ -61,6 +61,8 @@ class Answer:
     stakes: list[str]
     transfers: Mapping[str, Transfer]
     weights: Mapping[str, str | None]  # {model: key of the weights that the harness trained}
+    asked: Settings
+    overrides: Sequence[str]
     about: dict[str, Any] = field(default_factory=dict)
 
 
@@ -98,7 +100,8 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     transfers = {t.model.name: t for t in made.transfers}
     weights = {name: made.cells[t.probe].work["weights"] for name, t in transfers.items()}
     table, stakes = predicted(table)
-    answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights)
+    given = asked, overrides
+    answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights, *given)
     answer.about = blind_spots.about(store, pack, transfers)
     answer.notes = blind_spots.blind_spots(answer.table, transfers, store, pack, answer.about)
     return answer

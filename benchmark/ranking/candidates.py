@@ -17,9 +17,7 @@ from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.files import put
 from benchmark.models.facts import measured_sizes, memory_of
-
-PERMISSIVE = ("mit", "apache-2.0", "bsd", "isc", "cc0", "cc-by-4.0", "cc-by-3.0", "unlicense", "zlib", "public domain")
-"""Beginnings of licences that allow any use, commercial too, for a notice at most."""
+from benchmark.models.licences import PERMISSIVE
 
 
 @dataclass(frozen=True)

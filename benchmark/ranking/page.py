@@ -14,7 +14,7 @@ from benchmark import provenance
 from benchmark.data.packs import load as load_pack
 from benchmark.files import put
 from benchmark.models import snippet
-from benchmark.ranking import accuracy_speed, pictures
+from benchmark.ranking import accuracy_speed, next_step, pictures
 from benchmark.ranking.terminal import interval, millions
 from benchmark.reporting import html_pages
 from benchmark.reporting.html_pages import Cell, Heading, Table
@@ -74,6 +74,7 @@ def page(answer: Answer) -> str:
         side=pictures.SIDE,
         confused=pictures.confused(pack, probe["features"], probe["labels"], probe["image_ids"]),
         left_out=answer.left_out,
+        step=next_step.of(answer),
         provenance=json.dumps(provenance.record(), indent=1, sort_keys=True, default=str),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import provenance
 from benchmark.files import put
+from benchmark.ranking import next_step
 from benchmark.reporting.layout import Grid, printer
 from benchmark.reporting.layout import show as layout_show
 
@@ -42,6 +43,10 @@ def show(answer: Answer, rows: int = ROWS) -> None:
         console.print(f"Always answering the largest class: {answer.about['constant']:.0f} %.", highlight=False)
     for note in answer.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
+    if answer.asked.budget is None:
+        step = next_step.of(answer)
+        print(f"\n{step.command}\n{step.sentence}")  # the command in one line, to be copied
+        print(step.commercial_use)
 
 
 def interval(row: Any) -> str:
@@ -63,6 +68,7 @@ def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
         "measure": f"{answer.about['measure']} after fine-tuning, percent; low and high: an 80 % interval",
         "stakes": answer.stakes,
         "notes": answer.notes,
+        "next": asdict(next_step.of(answer)),
         "data": {"name": answer.data.name, **answer.about, "findings": [asdict(f) for f in answer.findings]},
         "left_out": answer.left_out,
         "asked": asked,

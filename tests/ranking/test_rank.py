@@ -135,6 +135,25 @@ def test_the_page_stands_alone_and_shows_the_data(ranked):
     assert "dark/broken.png" in text
 
 
+def test_the_terminal_the_page_and_the_file_end_with_the_next_step(ranked, capsys):
+    out = ranked.place / "third"
+    assert again(ranked, out=out) == 0
+    said = capsys.readouterr().out.splitlines()
+    found = json.loads((out / "ranking.json").read_text())["next"]
+    first = ranked.table.iloc[0]
+    assert found["model"] == first["model"]
+    assert found["accuracy"] == pytest.approx(first["predicted_accuracy"])
+    assert found["kind"] == "unknown"  # the tiny bank states none
+    (line,) = [k for k, text in enumerate(said) if text == found["command"]]
+    assert f"data={ranked.images} out={out} " in said[line]
+    assert re.search(r" budget=\d+[mh] try_others=false$", said[line])
+    assert re.match(rf"fine-tunes {first['model']}: at least \d+ ", said[line + 1])
+    assert said[line + 2] == found["commercial_use"]
+    page = (out / "ranking.html").read_text()
+    assert found["command"] in page
+    assert found["commercial_use"] in page
+
+
 def test_a_second_run_computes_nothing_and_says_the_same(ranked, capsys):
     stamps = {p: p.stat().st_mtime_ns for p in (ranked.place / "cache").rglob("manifest.json")}
     out = ranked.place / "second"
