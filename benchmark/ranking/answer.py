@@ -25,7 +25,7 @@ from benchmark.errors import ConfigError
 from benchmark.execution.compute import run as execute
 from benchmark.execution.progress import Display
 from benchmark.execution.schedule import Outcome, Progress
-from benchmark.ranking import blind_spots, candidates
+from benchmark.ranking import blind_spots, candidates, fetching
 from benchmark.ranking.candidates import Limits
 from benchmark.ranking.request import Settings
 from benchmark.wording import SHOWN, some
@@ -78,10 +78,10 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     limits = Limits(asked.licence, asked.parameters, asked.input_size, asked.speed, asked.memory)
     kept, left_out = candidates.within(spec, limits, store)
     chosen = spec.model_copy(update={"bank": kept})
-    if fetched := candidates.to_fetch(chosen):
-        say(
-            f"asking for the weights of {len(fetched)} candidates that are not here yet, {', '.join(fetched[:SHOWN])} …"
-        )
+    if download := fetching.needed(chosen):
+        say(f"not on this machine: {download}: {some([m.name for m in download.models])}")
+        left_out |= fetching.declined(download, asked.fetch)
+        chosen = chosen.model_copy(update={"bank": {n: m for n, m in kept.items() if n not in left_out}})
     made = plan(chosen, with_truth=False)
     left_out |= made.unavailable
     say.left_out(left_out, spec)

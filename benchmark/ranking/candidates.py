@@ -64,20 +64,6 @@ def alike(left_out: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> list[tu
     return said
 
 
-def to_fetch(spec: Experiment) -> list[str]:
-    """The models whose weights would be downloaded, as far as they are to be had."""
-    from benchmark.models.weights import WeightsUnavailable, weight_files
-
-    absent = []
-    for model in spec.bank.values():
-        if model.weights.startswith(("timm:", "hf-hub:", "torchvision:")):
-            try:
-                weight_files(model, offline=True)
-            except WeightsUnavailable:
-                absent.append(model.name)
-    return absent
-
-
 def number_of(text: str | float) -> float:
     """`25M`, `1.5B`, `300k` or a plain number."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmb]?)", str(text).strip().lower())

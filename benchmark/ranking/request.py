@@ -37,6 +37,9 @@ class Settings(Spec):
     input_size: int | None = Field(None, description="at most so many pixels a side")
     speed: float | None = Field(None, description="at least so many images a second, one thread of this machine")
     memory: float | None = Field(None, description="at most so many MB to fine-tune with 32 images a step, estimated")
+    fetch: bool | None = Field(
+        None, description="whether weights that are not here are downloaded; not given: a terminal is asked, else no"
+    )
     budget: str | float | None = Field(None, description="time to fine-tune, for instance 30m: ranking goes on to that")
     try_others: bool = Field(True, description="with a budget: false gives all of it to the first model")
     html: bool = Field(True, description="whether to write the page")
