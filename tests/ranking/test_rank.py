@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -149,7 +150,7 @@ def test_the_terminal_the_page_and_the_file_end_with_the_next_step(ranked, capsy
     assert re.search(r" budget=\d+[mh] try_others=false$", said[line])
     assert re.match(rf"fine-tunes {first['model']}: at least \d+ ", said[line + 1])
     assert said[line + 2] == found["commercial_use"]
-    page = (out / "ranking.html").read_text()
+    page = html.unescape((out / "ranking.html").read_text())
     assert found["command"] in page
     assert found["commercial_use"] in page
 
