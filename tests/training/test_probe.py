@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,24 @@ def test_features_are_the_models_whatever_the_batch(tmp_path: Path) -> None:
     assert again["features"].tobytes() == arrays["features"].tobytes()
     assert record["images_per_second"] > 0
     assert "torch" in record["versions"]
+
+
+def test_a_model_is_not_slower_where_its_thread_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack, ids, forward = digits(tmp_path, 40, 20), np.arange(20), training_features.forward
+
+    def interrupted(*arguments):
+        time.sleep(0.5)  # as where another program has the processor
+        return forward(*arguments)
+
+    monkeypatch.setattr(training_features, "forward", interrupted)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        _, record = extract(spec(), None, pack, ids)
+    finally:
+        torch.set_num_threads(threads)
+    assert record["clock"] == "processor"
+    assert record["seconds"] < 0.5
 
 
 def test_a_probe_set_is_resized_once_for_all_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
