@@ -103,6 +103,7 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     given = asked, overrides
     answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights, *given)
     answer.about = blind_spots.about(store, pack, transfers)
+    answer.table = not_below(table, answer.about["constant"])
     answer.notes = blind_spots.blind_spots(answer.table, transfers, store, pack, answer.about)
     return answer
 
@@ -266,6 +267,14 @@ def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits
             }
         )
     return pd.DataFrame(rows)
+
+
+def not_below(table: pd.DataFrame, constant: float | None) -> pd.DataFrame:
+    """The table with no predicted accuracy below what always answering the largest class reaches, in percent."""
+    if constant is None:
+        return table
+    columns = ["predicted_accuracy", "low", "high"]
+    return table.assign(**{name: table[name].clip(lower=constant) for name in columns})
 
 
 def predicted(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -478,6 +478,15 @@ def test_masked_models_are_known_by_objective_and_by_name():
     assert not masked("maestro")
 
 
+def test_no_accuracy_is_predicted_below_a_constant_answer():
+    table = pd.DataFrame(
+        {"model": ["a", "b"], "predicted_accuracy": [70.0, 50.0], "low": [40.0, 30.0], "high": [90.0, 55.0]}
+    )
+    found = answer.not_below(table, 60.0)
+    assert found[["predicted_accuracy", "low", "high"]].to_numpy().tolist() == [[70, 60, 90], [60, 60, 60]]
+    assert answer.not_below(table, None) is table  # several labels an image
+
+
 def test_the_pareto_front_is_what_no_other_beats():
     rng = np.random.default_rng(0)
     speed, accuracy = rng.integers(0, 6, (2, 40)).astype(float)
