@@ -1,11 +1,12 @@
 """Add trained weights and ground truth that experiments need to the released layer, so that nobody has to make them.
 
-    python scripts/results/release.py [-m experiment=diverse,small paths.data=<packs> …] [drop=true]  # as for a run
+    python scripts/results/release.py [-m experiment=diverse,small paths.data=<packs> …] [drop=true] [finished=true]
 
-The first experiment's weights become folders; the rate choices and ground truth of all become one zip each under
-paths.released (default results/released). Cells come from the cache, or are released already: those keep their bytes,
-and stay though these experiments do not need them, unless `drop=true`, which says what goes. What neither place holds
-is named, and nothing is written. The reference models of rsa and dds are weights as any other.
+The overrides are those of a run. The first experiment's weights become folders; the rate choices and ground truth of
+all become one zip each under paths.released (default results/released). Cells come from the cache, or are released
+already: those keep their bytes, and stay though these experiments do not need them, unless `drop=true`, which says what
+goes. What neither place holds is named, and nothing is written, unless `finished=true`: then what a computation has
+done so far is released. The reference models of rsa and dds are weights as any other.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ RELEASED_STAGES = ("weights", "tune", "truth")
 RUN = "Run the experiments with `python -m benchmark.run` first."
 
 
-def release(experiments: list[Experiment], drop: bool = False) -> int:
-    """Export the cells of the experiments' plans; returns 1 where some are missing or damaged."""
+def release(experiments: list[Experiment], drop: bool = False, finished: bool = False) -> int:
+    """Export the cells of the experiments' plans; returns 1 where some are missing or damaged.
+
+    drop      the layer loses the cells that these experiments do not need
+    finished  cells that are not computed yet are counted instead of refused
+    """
     cache, out = experiments[0].paths.cache, experiments[0].paths.released
     if out is None:
         raise ConfigError("paths.released must be a folder. Got null. Add paths.released=results/released.")
@@ -37,8 +42,14 @@ def release(experiments: list[Experiment], drop: bool = False) -> int:
         for c in made.cells.values()
         if c.stage in RELEASED_STAGES and (c.stage != "weights" or number == 0)
     }
-    if missing := [c.label for c in cells.values() if not store.has(c.stage, c.key)]:
-        return _refuse(f"{len(missing)} cells are not in {cache} or {out}: {', '.join(missing[:5])} …\n{RUN}")
+    missing = {key: c.label for key, c in cells.items() if not store.has(c.stage, key)}
+    if missing and not finished:
+        return _refuse(
+            f"{len(missing)} cells are not in {cache} or {out}: {', '.join([*missing.values()][:5])} …\n{RUN}"
+        )
+    if missing:
+        cells = {key: c for key, c in cells.items() if key not in missing}
+        print(f"{len(missing)} of {len(missing) + len(cells)} cells are not computed yet")
     keys = {stage: [c.key for c in cells.values() if c.stage == stage] for stage in RELEASED_STAGES}
     before = {stage: store.released_keys(stage) for stage in RELEASED_STAGES}
     others = {stage: sorted(before[stage].difference(keys[stage])) for stage in RELEASED_STAGES}
@@ -66,12 +77,20 @@ def _refuse(why: str) -> int:
 
 
 def main(argv: list[str]) -> int:
-    own, rest = [a for a in argv if a.startswith("drop=")], [a for a in argv if not a.startswith("drop=")]
+    own = {"drop": "false", "finished": "false"}
+    rest = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if equals and name in own:
+            own[name] = value
+        else:
+            rest.append(argument)
 
     def run(experiments: list[Experiment]) -> int:
-        if wrong := [a for a in own if a not in ("drop=true", "drop=false")]:
-            raise ConfigError(f"drop must be true or false. Got '{wrong[0].partition('=')[2]}'.")
-        return release(experiments, drop=own[-1:] == ["drop=true"])
+        for name, value in own.items():
+            if value not in ("true", "false"):
+                raise ConfigError(f"{name} must be true or false. Got '{value}'.")
+        return release(experiments, **{name: value == "true" for name, value in own.items()})
 
     return cli.experiments(run, __doc__, rest or ["experiment=diverse"])
 

@@ -27,6 +27,9 @@ def test_the_first_experiments_weights_and_everybodys_truth(tmp_path, capsys):
     assert run(tmp_path).returncode == 0
     assert release.release([one, more]) == 1
     assert "6 cells are not in" in capsys.readouterr().err  # three models, a rate and one seed each
+    assert release.release([one, more], finished=True) == 0
+    assert "6 of 13 cells are not computed yet" in capsys.readouterr().out
+    assert {stage: len(keys) for stage, keys in held(tmp_path).items()} == {"weights": 1, "tune": 3, "truth": 3}
     assert run(tmp_path, "recipe.steps=3").returncode == 0
     assert release.release([more, one]) == 0
     with zipfile.ZipFile(tmp_path / "released" / "truth.zip") as archive:
