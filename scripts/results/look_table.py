@@ -239,7 +239,7 @@ def correlations(table: pd.DataFrame) -> str:
             float(np.nan_to_num(measures.pearson(cell[name].to_numpy(float), cell["oracle"].to_numpy())))
             for _, cell in table.groupby(CELL)
         ]
-        said.append(f"{name} {np.mean(each):.2f}")
+        said.append(f"{name} {np.mean(each) / 100:.2f}")
     return ", ".join(said)
 
 
