@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.literature.paper_tables import METHODS, Run, signed
+from benchmark.literature.paper_tables import METHODS, Run, published, signed
 from benchmark.reporting import layout
 from benchmark.reporting.layout import Grid
 from benchmark.stats import correlations, measures, resampling
@@ -147,9 +147,15 @@ def _modes_claim(run: Run) -> tuple:
 
 
 def _size_claims(sizes: Run | None, number: int) -> list[tuple]:
-    rows = []
-    for name, method in (("PARC f=32", "parc_f32"), ("1-NN", "knn"), ("Logistic", "logistic")):
-        title, said = f"More probe images help {name} (+ℓ)", "65.5 to 71.5 from 100 to 5,000 (PARC)"
+    rows, paper = [], published()
+    for name, method, row in (
+        ("PARC f=32", "parc_f32", "PARC +l f=32"),
+        ("1-NN", "knn", "1-NN CV +l"),
+        ("Logistic", "logistic", "Logistic +l"),
+    ):
+        title = f"More probe images help {name} (+ℓ)"
+        few, many = (paper["S-fig2a", row, n][0] for n in ("100", "5000"))
+        said = f"{few:.1f} to {many:.1f} from 100 to 5,000"
         columns = [m for m in (sizes.aligned.methods if sizes else ()) if m.startswith(f"{method} @ probe.size=")]
         if len(columns) < 2 or "pooled" not in sizes.aligned.scores:
             rows.append((title, said, "", *[float("nan")] * 3, "not measured"))
@@ -161,8 +167,8 @@ def _size_claims(sizes: Run | None, number: int) -> list[tuple]:
     return rows
 
 
-def claims_page(table: pd.DataFrame, name: str) -> str:
-    """claims.md: claim by claim whether it is seen here."""
+def claims_page(table: pd.DataFrame, name: str, images: str = "") -> str:
+    """claims.md: claim by claim whether it is seen here. images: a sentence on the size of the probe sets."""
     counts = table["verdict"].value_counts()
     summary = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
     body = [
@@ -182,6 +188,6 @@ def claims_page(table: pd.DataFrame, name: str) -> str:
         "Each claim as a difference of mean Pearson ×100 that should be positive, with a 95 % bootstrap interval over "
         "models, targets and probe draws. `seen`: the interval lies above zero; `the opposite`: below; `undecided`: it "
         "holds zero, so this bank cannot tell; `not measured`: the run lacks a method. Where several could be the next "
-        f"best, the highest of them is compared. {summary}.\n\n"
+        f"best, the highest of them is compared. {images} {summary}.\n\n"
         + layout.markdown(Grid(f"{len(table)} claims", head, [body], left=3))
     )

@@ -18,8 +18,10 @@ from benchmark.tables.columns import save
 _ABOUT = """# The paper's tables on {name}
 
 Made by `python -m benchmark.paper path={path} out={out}`. Mean PC is Pearson ×100 between score and accuracy after
-fine-tuning, mean over targets, ± sd over {draws} probe draws. `paper` is the published figure, Δ ours minus it. The
-{whose} ± beside the paper's times is over transfers, as ours. Whether each claim is seen: claims.md.
+fine-tuning, mean over targets, ± sd over {draws} probe draws. {images} `paper` is the published
+figure, Δ ours minus it. The {whose} ± beside the paper's times is over transfers, as
+ours. Table 4 prints 68.2 for RSA +ℓ, f=32, where Table S4 has 68.8; 68.2 is the figure of DDS there, so that of Table 4
+is taken for a misprint. Whether each claim is seen: claims.md.
 """
 
 _OWN = """\
@@ -53,6 +55,7 @@ def _written(run: Run, out: Path, source: Path, diverse: Run | None, sizes: Run 
         path=source,
         out=out,
         draws=len(aligned.runs),
+        images=run.probe_images,
         whose=whose.format(models=len(aligned.models), targets=len(aligned.targets)),
     )
     lacking = [] if diverse is not None else ["Table 5: no run of a crowd-sourced bank was given (diverse=<folder>)."]
@@ -66,7 +69,7 @@ def _written(run: Run, out: Path, source: Path, diverse: Run | None, sizes: Run 
         put(out / f"{name}.tex", latex(replace(grid, caption=named, label=name)))
     found = claims(run, sizes)
     save(found, out / "claims.csv")
-    put(out / "claims.md", claims_page(found, source.name))
+    put(out / "claims.md", claims_page(found, source.name, run.probe_images))
     _pictures(table, out)
     return found
 

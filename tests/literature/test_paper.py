@@ -164,6 +164,32 @@ def test_relative_accuracy_by_hand(run):
     assert table["S7", "1-NN CV", "k=1"] >= table["S7", "1-NN CV", "k=3"] - 20
 
 
+def test_the_times_of_figure_s2b_are_those_of_the_forms_that_are_compared_with_it():
+    """Its times at 500 images stand in the tables beside the forms with f, not beside the plain ones."""
+    paper = paper_tables.published()
+    for row, form in (("RSA", "RSA R-50 f=64"), ("DDS", "DDS R-50 f=64"), ("H-Score", "H-Score f=32")):
+        assert paper["S-fig2b", row, "500"][0] == pytest.approx(paper["2b", form, "ms"][0], abs=0.7)
+        assert paper_tables.CHOSEN_DIMS[paper_tables.column_of(row)[0]] == paper_tables.column_of(form)[0]
+    assert paper["S-fig2b", "PARC", "500"][0] == paper["4", "PARC f=32", "ms"][0]
+
+
+def test_claims_on_probe_size_show_each_methods_own_figures(run, folder):
+    found = claims.claims(run, paper_tables.load(folder / "sizes"), 100).set_index("claim")["paper"]
+    assert found["More probe images help PARC f=32 (+ℓ)"] == "65.5 to 71.5 from 100 to 5,000"
+    assert found["More probe images help 1-NN (+ℓ)"] == "64.2 to 69.8 from 100 to 5,000"
+    assert found["More probe images help Logistic (+ℓ)"] == "63.8 to 71.1 from 100 to 5,000"
+
+
+def test_the_size_of_probe_sets_is_said(run):
+    def said(scores):
+        return paper_tables.Run(scores, run.truth, run.found, run.times).probe_images
+
+    assert said(run.scores.assign(Images=500)) == "A probe set has 500 images here, 500 in the paper."
+    uneven = run.scores.assign(Images=[72, *[260] * (len(run.scores) - 1)])
+    assert said(uneven) == "A probe set has 72 to 260 images here, 500 in the paper."
+    assert "not recorded" in said(run.scores.drop(columns="Images", errors="ignore"))
+
+
 def test_claims_follow_their_rule(run, folder):
     found = claims.claims(run, paper_tables.load(folder / "sizes"), 500).set_index("claim")
     assert found.loc["PCA helps PARC", "verdict"] == "seen"  # parc_f32 was made to follow the accuracy more closely
