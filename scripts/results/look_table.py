@@ -1,6 +1,6 @@
 """What a short look at fine-tuning adds to the static list: from recorded losses, and from looks of its own.
 
-    python scripts/results/look_table.py [places=5] [minutes=60] [data=data]
+    python scripts/results/look_table.py [places=5] [tables=[diverse,small]] [minutes=60] [data=data]
 
 Every known target (results/diverse_all, results/rank, results/small) in turn, its sum learned without it. Recorded: the
 losses that the committed fine-tunings kept, at the rate that was chosen for each model. Looks (`methods.look`, one draw
@@ -38,9 +38,10 @@ from benchmark.execution.compute import run as execute  # noqa: E402
 from benchmark.execution.progress import Display  # noqa: E402
 from benchmark.files import put  # noqa: E402
 from benchmark.ranking import recommend, transfers, weighted_sum  # noqa: E402
+from benchmark.ranking.choices import between, judged  # noqa: E402
 from benchmark.ranking.weighted_sum import CELL  # noqa: E402
 from benchmark.reporting import layout  # noqa: E402
-from benchmark.stats import measures, resampling  # noqa: E402
+from benchmark.stats import measures  # noqa: E402
 from benchmark.tables.columns import save  # noqa: E402
 
 WINDOWS = {"recorded 15–25 %": (3, 5), "recorded 10–30 %": (2, 6), "recorded 10–50 %": (2, 10), "warm-up": (0, 2)}
@@ -82,7 +83,7 @@ Seconds of a look, weights and images loaded, one thread on a machine with other
 class Settings(Spec):
     places: int = Field(5, ge=2, description="models of each target that are looked at: the list's first")
     minutes: float = Field(60.0, ge=0, description="after so many no further look is begun; 0: none at all")
-    tables: tuple[str, ...] = Field(tuple(transfers.TABLES), description="some of the committed ground truths")
+    tables: tuple[str, ...] = Field(tuple(transfers.TABLES), description="ground truths whose targets are looked at")
     known: Path = Field(ROOT / "results", description="folder with the ground truths' folders")
     data: Path = Field(Path("data"), description="folder of real data sets")
     cache: Path = Field(Path(".cache"), description="the store")
@@ -124,7 +125,7 @@ def look_at(
     """Look at the first places of every target, then at the second ones, until time is up."""
     end = time.monotonic() + 60 * settings.minutes
     for place in range(1, settings.places + 1):
-        for name, (spec, made) in plans.items():
+        for name, (spec, made) in ((n, plans[n]) for n in settings.tables):
             rows = table[(table["table"] == name) & (table["place"] == place)]
             wanted = set(zip(rows["target"], rows["model"], strict=True))
             for transfer in (t for t in made.transfers if (t.target.name, t.model.name) in wanted):
@@ -163,35 +164,6 @@ def sums(table: pd.DataFrame, look: str) -> dict[str, pd.Series]:
         f"2 · list + {look}": 2 * z["list"] + z[look],
         f"list + scores + {look}": weighted_sum.left_out(z, ("list", "scores", look)),
     }
-
-
-def judged(table: pd.DataFrame, scores: Mapping[str, pd.Series], best: pd.Series) -> pd.DataFrame:
-    """CELL, method, regret in points and τ_w: of each target, choosing among the rows of a table.
-
-    best  of each row's target: the accuracy that the regret is counted from
-    A model without a score is never chosen before one with a score; equal ones share.
-    """
-    rows = []
-    for (name, target), here in table.groupby(CELL, sort=True).groups.items():
-        oracle = table.loc[here, "oracle"].to_numpy()
-        for method, values in scores.items():
-            value = np.nan_to_num(values[here].to_numpy(float), nan=-np.inf)
-            regret = best[here].iloc[0] - oracle[value == value.max()].mean()
-            tau = float(np.nan_to_num(measures.weighted_kendall(values[here].to_numpy(float), oracle)))
-            rows.append({"table": name, "target": target, "method": method, "regret": regret, "tau": tau})
-    return pd.DataFrame(rows)
-
-
-def between(judgements: pd.DataFrame, column: str, method: str, other: str) -> tuple[float, float, float]:
-    """Mean difference of two methods over targets and tables, with a 95 % interval over resampled targets."""
-    wide = judgements.pivot(index=CELL, columns="method", values=column)
-    difference = (wide[method] - wide[other]).to_numpy()
-    target = pd.factorize(wide.index.get_level_values("target"))[0]
-    count = target.max() + 1
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resampling.RESAMPLES)
-    weight = drawn[:, target]
-    low, high, _ = resampling.interval(weight @ difference / weight.sum(1))
-    return float(difference.mean()), low, high
 
 
 def grid(title: str, judgements: pd.DataFrame, others: tuple[str, ...]) -> str:
@@ -263,7 +235,8 @@ def page(table: pd.DataFrame, settings: Settings) -> str:
         said, seconds, odd = correlations(whole), spent(whole), whole[whole["status"] != "ok"]
         lines = f"{len(odd)} of {len(whole)} looks have a status other than ok.\n"
         done, cells = whole.groupby(CELL).ngroups, table.groupby(CELL).ngroups
-        lines += f"{done} of {cells} targets and tables have all {settings.places} looks.\n" if done < cells else ""
+        shown = ", ".join(sorted(whole["table"].unique()))
+        lines += f"{done} of {cells} targets and tables have all {settings.places} looks ({shown}).\n" * (done < cells)
     machine, versions = provenance.hardware(), provenance.versions()
     return TEXT.format(
         recorded=grid("Regret@1 in points", every, ("list", "recommendation")),
@@ -276,22 +249,28 @@ def page(table: pd.DataFrame, settings: Settings) -> str:
         correlations=said,
         seconds=seconds,
         lines=lines,
-        command=shlex.join(["python", "scripts/results/look_table.py", f"places={settings.places}"]),
+        command=shlex.join(["python", "scripts/results/look_table.py", *_own(settings)]),
         hardware=f"{machine['processor']} ({machine['cores']} cores)",
         versions=", ".join(f"{n} {versions[n]}" for n in ("python", "torch", "timm", "numpy") if n in versions),
         commit=provenance.commit() or "unknown",
     )
 
 
+def _own(settings: Settings) -> list[str]:
+    """The overrides that matter to what is measured."""
+    some = [f"tables=[{','.join(settings.tables)}]"] if settings.tables != tuple(transfers.TABLES) else []
+    return [f"places={settings.places}", *some]
+
+
 def run(settings: Settings) -> int:
     if strange := sorted(set(settings.tables) - set(transfers.TABLES)):
         raise ConfigError(f"tables must be of {', '.join(transfers.TABLES)}. Got {', '.join(strange)}.")
     known = transfers.known(settings.known)
-    plans = {name: (spec := composed(settings, name), plan(spec)) for name in settings.tables}
+    plans = {name: (spec := composed(settings, name), plan(spec)) for name in transfers.TABLES}
     released = next(iter(plans.values()))[0].paths.released
     store = Store(settings.cache, released)
     curves = pd.concat([recorded(made, store, name) for name, (_, made) in plans.items()], ignore_index=True)
-    table = candidates(known[known["table"].isin(settings.tables)], curves)
+    table = candidates(known, curves)
     look_at(plans, store, table, settings)
     looks = pd.concat([looked(made, store, name) for name, (_, made) in plans.items()], ignore_index=True)
     table = table.merge(looks, on=KEYS, how="left", validate="1:1")

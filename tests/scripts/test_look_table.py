@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from benchmark.cells.keys import key_of
 from benchmark.cells.plan import Cell, Plan
@@ -70,28 +69,6 @@ def test_candidates_have_their_place_on_the_list_that_others_made():
     assert found["recommendation"].notna().all()
 
 
-def test_a_choice_costs_what_is_lost_to_the_best_and_equal_scores_share():
-    table = known(1)
-    best = pd.Series(95.0, table.index)
-    scores = {"right": table["oracle"], "equal": pd.Series(0.0, table.index)}
-    scores["missing"] = pd.Series([np.nan, -5.0, np.nan], table.index)
-    found = look_table.judged(table, scores, best).set_index("method")
-    assert found.loc["right", "regret"] == 95 - 90
-    assert found.loc["right", "tau"] == pytest.approx(1)
-    assert found.loc["equal", "regret"] == pytest.approx(95 - ORACLE.mean())
-    assert found.loc["missing", "regret"] == 95 - 90  # the only one with a score
-
-
-def test_a_difference_is_taken_target_by_target_and_a_targets_tables_go_together():
-    rows = [("a", "t0", 1.0, 3.0), ("b", "t0", 1.0, 3.0), ("a", "t1", 2.0, 2.0)]
-    table = pd.DataFrame(
-        [{"table": t, "target": n, "method": m, "regret": v} for t, n, x, y in rows for m, v in (("x", x), ("y", y))]
-    )
-    mean, low, high = look_table.between(table, "regret", "x", "y")
-    assert mean == pytest.approx(-4 / 3)
-    assert (low, high) == (-2.0, 0.0)  # either target alone; together always the mean
-
-
 def test_the_first_places_are_looked_at_on_every_target_before_the_second(monkeypatch, tmp_path):
     made, asked = Plan(), []
     for t in range(2):
@@ -103,11 +80,12 @@ def test_the_first_places_are_looked_at_on_every_target_before_the_second(monkey
     monkeypatch.setattr(look_table, "execute", lambda cells, *_: asked.extend(c.label for c in cells))
     table = known(2)
     table["place"] = table.groupby("target").cumcount() + 1
-    spec, settings = SimpleNamespace(executor=None), look_table.Settings(places=2)
+    spec, settings = SimpleNamespace(executor=None), look_table.Settings(places=2, tables=("diverse",))
     look_table.look_at({"diverse": (spec, made)}, Store(tmp_path), table, settings)
     assert asked == ["a → t0", "a → t1", "b → t0", "b → t1"]
     asked.clear()
-    look_table.look_at({"diverse": (spec, made)}, Store(tmp_path), table, look_table.Settings(places=2, minutes=0))
+    late = look_table.Settings(places=2, minutes=0, tables=("diverse",))
+    look_table.look_at({"diverse": (spec, made)}, Store(tmp_path), table, late)
     assert asked == []
 
 
@@ -131,5 +109,5 @@ def test_the_page_tells_a_look_that_knows_more_from_the_list():
     assert "2.0 at 32 pixels (half of 21 looks 2.0 to 2.0)" in own
     assert "0 of 21 looks have a status other than ok" in own
     assert "python scripts/results/look_table.py places=3" in own
-    assert "7 of 8 targets and tables have all 3 looks" in own
+    assert "7 of 8 targets and tables have all 3 looks (diverse)" in own
     assert "secret" not in text
