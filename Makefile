@@ -47,9 +47,11 @@ else
 		diverse=outputs/paper_$(SCALE)_diverse out=outputs/paper_$(SCALE)/paper
 endif
 
-# DATA, PUBLISHED, MORE: folders of the packs of real images (docs/data.md) and of published tables, where they are at hand
+# DATA, WEIGHTS, PUBLISHED, MORE: folders of the packs of real images (docs/data.md), of the networks of the public bank
+# (docs/public.md) and of published tables, where they are at hand
 results: .venv/ready ## all tables of results/ again from the released ground truth, on a clean commit
-	$(PY) scripts/make_results.py $(if $(DATA),data=$(DATA)) $(if $(PUBLISHED),published=$(PUBLISHED)) $(if $(MORE),more=$(MORE))
+	$(PY) scripts/make_results.py $(if $(DATA),data=$(DATA)) $(if $(WEIGHTS),weights=$(WEIGHTS)) \
+		$(if $(PUBLISHED),published=$(PUBLISHED)) $(if $(MORE),more=$(MORE))
 
 bench: .venv/ready ## speed, as ratios against baselines of the same run
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) scripts/bench/bench.py

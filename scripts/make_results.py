@@ -1,10 +1,11 @@
 """All of results/ that follows from the released ground truth, made again: `make results`.
 
-    python scripts/make_results.py [data=<packs>] [published=<tables> more=<further tables>] [only=[diverse,paper_mini]]
+    python scripts/make_results.py [data=<packs>] [weights=<networks>] [published=<tables> more=<further tables>]
+        [only=[diverse,paper_mini]]
 
 Run it on a clean commit: every provenance.json then names that commit, and a tree with changes is refused. The packs
-of real images (docs/data.md) and the published tables come from outside the project; steps that need one that is not
-given are named and left out. Not made here, since they are measured: released/, bench/, search.*, recipes.*, gpu.md and
+of real images (docs/data.md), the networks of the public bank (docs/public.md) and the published tables come from outside
+the project; steps that need one that is not given are named and left out. Not made here, since they are measured: released/, bench/, search.*, recipes.*, gpu.md and
 the verify.csv files.
 """
 
@@ -30,7 +31,9 @@ from benchmark.config.spec import Spec  # noqa: E402
 from benchmark.errors import ConfigError  # noqa: E402
 
 RUN, PAPER = ("-m", "benchmark.run"), ("-m", "benchmark.paper")
-DATA, PUBLISHED, MORE = "paths.data={data}", "{published}", "{more}"
+DATA, WEIGHTS, PUBLISHED, MORE = "paths.data={data}", "paths.weights={weights}", "{published}", "{more}"
+PUBLIC_TARGETS = "target=[monkeys10,pacs_art_painting]"
+"""Those of experiment=public whose ground truth is complete so far (results/public.md)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Step:
     """One part of results/: the commands that make it, and what is copied from where they write.
 
     name      what `only` calls it
-    commands  arguments of Python, run from the project's root; `{data}`, `{published}`, `{more}`: the folders given
+    commands  arguments of Python, run from the project's root; `{data}`, `{weights}` …: the folders given
     keep      (folder written, folder under results/, files), where a run writes more than is committed
     """
 
@@ -106,6 +109,22 @@ STEPS = (
             ),
         ),
     ),
+    Step(
+        "public",
+        (
+            (
+                *RUN,
+                "experiment=public",
+                PUBLIC_TARGETS,
+                "~recipe.seeds_on",
+                WEIGHTS,
+                DATA,
+                "paths.out=results/public",
+                "report.html=true",
+            ),
+            ("-m", "benchmark.lineage", "path=results/public"),
+        ),
+    ),
     Step("recommendation", (("scripts/results/rank_table.py", f"published={PUBLISHED}"),)),
     Step(
         "published",
@@ -127,6 +146,7 @@ STEPS = (
 
 class Settings(Spec):
     data: Path | None = Field(None, description="folder of the packs of real images")
+    weights: Path | None = Field(None, description="folder of the networks of the public bank")
     published: Path | None = Field(None, description="folder of the published tables")
     more: Path | None = Field(None, description="folder of those of benchmark/literature/further_banks.py")
     only: tuple[str, ...] = Field((), description="names of steps, where not all are wanted")
@@ -137,7 +157,7 @@ def make(settings: Settings) -> int:
     names = [s.name for s in STEPS]
     if unknown := sorted(set(settings.only).difference(names)):
         raise ConfigError(f"only must name steps. Got {', '.join(unknown)}. There are: {', '.join(names)}.")
-    given = {"data": settings.data, "published": settings.published, "more": settings.more}
+    given = {name: getattr(settings, name) for name in ("data", "weights", "published", "more")}
     for name, folder in given.items():
         if folder is not None and not folder.is_dir():
             raise ConfigError(f"{name} must be a folder. Got '{folder}': nothing there.")

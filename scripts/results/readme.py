@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "results/diverse.md", "results/small.md")
+PAGES = ("README.md", "results/diverse.md", "results/small.md", "results/public.md")
 MARK = re.compile(r"(<!-- table: (?P<file>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
