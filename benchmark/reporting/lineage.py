@@ -144,6 +144,7 @@ def markdown(table: pd.DataFrame) -> str:
         lines += [f"{titles[measure]}; in brackets the models that are left:", ""]
         lines += [f"| method | {' | '.join(heads)} |", f"|:--|{'--:|' * len(heads)}"]
         for method, row in wide.iterrows():
-            lines.append(f"| {method} | {' | '.join(layout.number(v, digits[measure]) for v in row)} |")
+            shown = (layout.number(v, digits[measure]) or layout.MISSING for v in row)
+            lines.append(f"| {method} | {' | '.join(shown)} |")
         lines.append("")
     return "\n".join(lines)

@@ -81,3 +81,9 @@ def test_the_page_says_where_the_verdict_changes() -> None:
     assert said[0] == "All models (6): ahead of family in mean Pearson right; in regret right."
     assert said[1] == "Without lineage a (3): ahead of family in mean Pearson no method; in regret no method."
     assert "| right | 100.0 | 100.0 | 100.0 | 100.0 |" in lineage.markdown(table)
+
+
+def test_a_correlation_without_a_value_is_a_dash() -> None:
+    scores, truth = tables()
+    found = lineage.left_out(scores.assign(wrong=np.nan), truth)
+    assert "| wrong | – | – | – | – |" in lineage.markdown(found)
