@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import files
+from benchmark import called, files
 from benchmark.config import cli
 from benchmark.ranking.answer import Answer, answered
 from benchmark.ranking.request import Settings
@@ -49,6 +49,11 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
     overrides  of the configuration, as on the command line: "paths.cache=cache", "executor.workers=1"
     settings   fields of `Settings`; with `out`, ranking.json and ranking.html are written there
     Raises ConfigError, with what to do, for data that cannot be ranked on and where no candidate is left.
+
+    >>> from benchmark import rank
+    >>> table = rank("path/to/images", bank="demo")
+    >>> list(table.columns[:5])
+    ['rank', 'model', 'predicted_accuracy', 'low', 'high']
     """
     from benchmark.config.validation import validate
 
@@ -97,6 +102,8 @@ def run(asked: Settings, overrides: list[str]) -> int:
         print(outcome(result))
     return 0
 
+
+called(__name__, "benchmark.rank.rank")
 
 if __name__ == "__main__":
     raise SystemExit(main())

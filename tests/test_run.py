@@ -330,4 +330,5 @@ def test_finished_scores_of_other_probes_or_another_truth_are_refused(finished, 
     gone = run(copied, *mine)
     assert gone.returncode == 2
     assert "no stored truth of 1 of 3 transfers here" in gone.stderr
+    assert "paths.released is null" in gone.stderr
     assert not (copied / "out").exists()

@@ -98,6 +98,16 @@ def adapter(path: str, where: str) -> Adapter:
     return found
 
 
+class GivenMethod(MethodSpec):
+    """An estimator whose function is at hand, not named: it runs in this process, and nothing of it is kept."""
+
+    call: Callable[..., Any]
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return self.call
+
+
 def resolve(path: str, where: str) -> Callable[..., Any]:
     """The function that a dotted `_target_` names, by its path of today or an earlier one."""
     path = current(path)

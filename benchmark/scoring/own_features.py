@@ -39,8 +39,14 @@ class Arrays:
 
 def read(path: Path) -> Arrays:
     """The arrays of a file or a folder, their shapes checked; raises ValueError with every complaint's key."""
+    return arranged(dict(_items(path)), str(path))
+
+
+def arranged(arrays: Mapping[str, np.ndarray], origin: str = "the arrays") -> Arrays:
+    """Arrays by their keys, as in a file, in order; shapes are checked as by `read`."""
     found = Arrays({}, {}, {})
-    for key, array in sorted(_items(path)):
+    for key in sorted(arrays):
+        array = np.asarray(arrays[key])
         target, _, rest = key.partition("/")
         model, _, field = rest.rpartition("/")
         if rest == "labels":
@@ -57,13 +63,18 @@ def read(path: Path) -> Arrays:
             raise ValueError(
                 f"features must hold keys <target>/labels and <target>/<model>/{{{','.join(FIELDS)}}}. Got '{key}'."
             )
-    _check(found, path)
+    _check(found, origin)
     return found
 
 
 def read_truth(path: Path) -> pd.DataFrame:
-    """The accuracy table with the columns that name a model filled in: a model's own name where they lack."""
-    truth = columns.named(columns.read(path))
+    """The accuracy table of a file, completed."""
+    return completed(columns.read(path))
+
+
+def completed(truth: pd.DataFrame) -> pd.DataFrame:
+    """An accuracy table with the columns that name a model filled in: a model's own name where they lack."""
+    truth = columns.named(truth)
     if "Model" not in truth and set(MODEL) <= set(truth):
         truth = truth.assign(Model=truth[MODEL[0]].astype(str) + "/" + truth[MODEL[1]].astype(str))
     lacking = [c for c in ("Model", TARGET, "Oracle") if c not in truth]
@@ -186,7 +197,7 @@ def _shown(array: np.ndarray) -> str:
     return f"{array.dtype} {array.shape}, {first} …"
 
 
-def _check(found: Arrays, path: Path) -> None:
+def _check(found: Arrays, path: str) -> None:
     problems = []
     for target, models in found.models.items():
         if target not in found.labels:
