@@ -19,6 +19,7 @@ from PIL import Image
 
 from benchmark.data.examples import SPLITS, TEST, TRAIN, Examples, Lazy, Picture
 from benchmark.data.images import UnreadableImageError, resize, scaled
+from benchmark.files import ordinary
 from benchmark.wording import SHOWN
 
 LEAST = 2  # images that a class keeps, where it has them, when near-duplicates are left out
@@ -160,6 +161,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
         **grouped,
     }
     save_file(arrays, out / "pack.safetensors")
+    ordinary(out / "pack.safetensors")
     meta: Meta = {
         "name": name,
         "class_names": list(examples.class_names),

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.plan import Cell, Plan, Transfer
@@ -33,6 +34,9 @@ from benchmark.wording import SHOWN, some
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchmark.ranking.to_check import ToCheck
+    from benchmark.ranking.trained import Trained
+
 SHOWN_SIZE = 128
 """Short side in pixels that images are kept at, or what the bank's largest model looks at: enough to show them."""
 
@@ -47,6 +51,7 @@ class Answer:
     table        a row a candidate, best first: rank, model, predicted_accuracy, low, high (percent, 80 %),
                  expected_regret (points), best (probability), images_per_second, parameters, licence, why …
     findings     about the data; `left_out` {model: why} of the bank's others; `notes` about the ranking's blind spots
+    names        of all images of the pack, as messages call them
     asked        what was asked, with the configuration's `overrides`
     """
 
@@ -61,9 +66,21 @@ class Answer:
     stakes: list[str]
     transfers: Mapping[str, Transfer]
     weights: Mapping[str, str | None]  # {model: key of the weights that the harness trained}
+    names: Sequence[str]
     asked: Settings
     overrides: Sequence[str]
     about: dict[str, Any] = field(default_factory=dict)
+    trained: Trained | None = None  # once a search has ended
+
+    @cached_property
+    def to_check(self) -> ToCheck:
+        """The images to look at again, by what the first model makes of them."""
+        from benchmark.data import packs
+        from benchmark.ranking.to_check import to_check
+
+        probe = self.store.read("probe", self.transfers[self.table.iloc[0]["model"]].probe).arrays
+        pack = packs.load(self.store.folder("pack", self.pack))
+        return to_check(pack, self.names, probe["features"], probe["labels"], probe["image_ids"])
 
 
 def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
@@ -100,7 +117,7 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     transfers = {t.model.name: t for t in made.transfers}
     weights = {name: made.cells[t.probe].work["weights"] for name, t in transfers.items()}
     table, stakes = predicted(table)
-    given = asked, overrides
+    given = found.names, asked, overrides
     answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights, *given)
     answer.about = blind_spots.about(store, pack, transfers)
     answer.table = not_below(table, answer.about["constant"])
