@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmark.config.functions import MethodSpec
 from benchmark.scoring.draws import draw, seed_of_draw
+from benchmark.scoring.metadata import Metadata
 from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
 from benchmark.tables import columns, reading
 from benchmark.tables.bank import Banks
@@ -22,7 +23,12 @@ from benchmark.tables.columns import MODEL, TARGET
 from benchmark.tables.failures import Failures
 
 FIELDS = ("features", "probs", "logits")
-FACTS = {"Layers": "layers", "Parameters": "params", "Source Size": "source_size", "Source Accuracy": "source_accuracy"}
+FACTS = {
+    "Layers": "layers",
+    "Parameters": "parameters",
+    "Source Size": "source_size",
+    "Source Accuracy": "source_accuracy",
+}
 LARGEST = 1e30
 ROUNDING = 0.02  # a row of probabilities in half precision may miss 1 by that much
 _KEYS = ["Model", *MODEL, TARGET]
@@ -118,7 +124,7 @@ def tables(
                         continue
                     known = facts.loc[(model, target)]
                     row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
-                    metadata = _metadata(model, known, given, len(arrays.labels[target]))
+                    metadata = _metadata(model, target, known, given, len(arrays.labels[target]))
                     held = arrays_of_draw(given, arrays.labels[target], arrays.reference.get(target), rows)
                     more = {"n_classes": classes_of(arrays.labels[target])}
                     extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
@@ -238,9 +244,11 @@ def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]
     return [draw(labels, size, seed_of_draw(r), labels.ndim == 2) for r in range(draws)]
 
 
-def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int) -> dict[str, object]:
-    named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]])}
+def _metadata(
+    model: str, target: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int
+) -> dict[str, object]:
+    named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]]), "target": str(target)}
     facts = {word: float(known[c]) for c, word in FACTS.items() if c in known and pd.notna(known[c])}
     size = known.get("Target Size", images)
     size = images if pd.isna(size) else size
-    return {**named, **facts, "target_size": int(size), "feature_dim": given["features"].shape[1]}
+    return Metadata(named | facts | {"target_size": int(size), "feature_dim": given["features"].shape[1]})

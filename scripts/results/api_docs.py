@@ -42,7 +42,8 @@ Functions of DataFrames, arrays and paths; Hydra stays out of sight. Nothing is 
 ALONE = """## Estimators alone
 
 `methods` is a package of its own: NumPy, SciPy and scikit-learn, and nothing of the benchmark. Each estimator is a
-function of arrays, and its `Score` is a float with a status ([all of them](estimators.md)).
+function of arrays, and its `Score` is a float with a status ([all of them](estimators.md),
+[what a method is given](method.md)).
 
 ```python
 >>> import numpy as np
