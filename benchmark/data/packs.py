@@ -129,6 +129,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
             digest.update(pixels.data)
             file.write(pixels.data)
             sizes.append(pixels.shape[:2])
+            image = None  # not held while the next one is decoded
     if unreadable:
         shown = "; ".join(str(error) for error in unreadable[:SHOWN])
         more = f" and {len(unreadable) - SHOWN} more" if len(unreadable) > SHOWN else ""
@@ -137,13 +138,14 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
             "Repair or remove them."
         )
     notes: list[dict[str, object]] = []
+    levels: dict[str, tuple[float, float]] = {}
     grouped: dict[str, np.ndarray] = {}
     if examples.settle:
         settled = examples.settle()
         examples = replace(
             examples, labels=settled.labels, split=settled.split, class_names=settled.class_names, settle=None
         )
-        notes = settled.notes
+        notes, levels = settled.notes, settled.levels
         grouped = {} if settled.groups is None else {"groups": np.ascontiguousarray(settled.groups, np.int64)}
     labels, split = check(name, examples, size)
     if len(sizes) != len(labels):
@@ -178,6 +180,8 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
     }
     if notes:
         meta["notes"] = notes
+    if levels:
+        meta["levels"] = {kind: list(limits) for kind, limits in levels.items()}
     meta["fingerprint"] = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
     (out / "pack.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return meta

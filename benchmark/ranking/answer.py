@@ -22,6 +22,7 @@ from benchmark.config.functions import DataSpec
 from benchmark.config.validation import experiment
 from benchmark.data.user import listing
 from benchmark.data.user.findings import Finding
+from benchmark.data.user.reading import reading_of
 from benchmark.errors import ConfigError
 from benchmark.execution.compute import run as execute
 from benchmark.execution.progress import Display
@@ -86,7 +87,7 @@ class Answer:
 def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     """Read, probe, score and predict."""
     spec, data = configured(asked, overrides)  # first: its complaints come before a large folder is read
-    found = listing.listing(asked.data, asked.image, asked.label).taken(asked.max_images)
+    found = listing.listing(asked.data, reading_of(**_reading(asked))).taken(asked.max_images)
     say = _Say()
     say(f"{len(found)} images of {len(found.class_names)} classes in {asked.data}: {some(found.class_names)}")
     for remark in found.remarks:
@@ -138,7 +139,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     name = re.sub(r"\W+", "_", asked.data.expanduser().resolve().stem).strip("_") or "images"
     name += "_" * (name in sources)
     sizes = [(entry.get("input_size") or 32) / (entry.get("crop_pct") or 1.0) for entry in composed["bank"].values()]
-    given = {"image": asked.image, "label": asked.label, "flip": asked.flip}
+    given = {"flip": asked.flip, **_reading(asked)}
     own = {
         "path": str(asked.data),
         "most": asked.max_images,
@@ -153,6 +154,12 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     }
     spec = experiment(composed | {"source": sources, "target": {name: entry | own}})
     return spec, spec.target[name]
+
+
+def _reading(asked: Settings) -> dict[str, Any]:
+    """How the path is to be read, as plain data, where it is given."""
+    named = {name: getattr(asked, name) for name in ("image", "label", "class_level", "masks", "separator")}
+    return {k: v for k, v in {**named, "split": asked.split.given or None}.items() if v is not None}
 
 
 def compute(
