@@ -22,6 +22,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark import called
 from benchmark.stats.correlations import correlate, evaluation_modes, write
 from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 
@@ -75,6 +76,8 @@ def main(argv: list[str] | None = None) -> int:
 
     return cli.settings(run, Settings, __doc__.strip(), argv)
 
+
+called(__name__, "benchmark.api.correlate")
 
 if __name__ == "__main__":
     sys.exit(main())

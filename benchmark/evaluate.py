@@ -24,6 +24,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark import called
 from benchmark.config.compose import methods_named
 from benchmark.scoring.own_features import read, read_truth, tables
 
@@ -83,6 +84,8 @@ def main(argv: list[str] | None = None) -> int:
 
     return cli.searching(run, Settings, __doc__.strip(), argv)
 
+
+called(__name__, "benchmark.api.evaluate")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -87,8 +87,17 @@ def put_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[
     with begun(path) as part:
         try:
             save_file(dict(tensors), part, metadata=metadata)
+            ordinary(part)
         except SafetensorError as error:
             raise as_system_error(error) from error
+
+
+def ordinary(path: Path) -> None:
+    """Give a file the mode of any new one: safetensors makes its files readable for their owner alone."""
+    like = _beside(path.with_name(f"{path.name}.mode"))
+    like.touch()
+    path.chmod(like.stat().st_mode)
+    like.unlink()
 
 
 class _Waiting(threading.local):

@@ -17,7 +17,7 @@ from benchmark.config.cli import settings
 from benchmark.config.recipe import RecipeSpec
 from benchmark.config.spec import Spec
 from benchmark.data.images import UnreadableImageError, decode
-from benchmark.data.user.adapter import ENOUGH
+from benchmark.data.user.look import ENOUGH
 from benchmark.errors import ConfigError
 from benchmark.files import writable
 from benchmark.search.prediction import batches, find, probabilities, show, view, write

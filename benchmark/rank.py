@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import files
+from benchmark import called, files
 from benchmark.config import cli
 from benchmark.ranking.answer import Answer, answered
 from benchmark.ranking.request import Settings
@@ -27,6 +27,8 @@ from benchmark.wording import duration, seconds_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchmark.config.model import ModelSpec
+    from benchmark.ranking.trained import Trained
     from benchmark.search.rounds import Result
 
 USAGE = """python -m benchmark.rank data=<path> [key=value …]
@@ -47,8 +49,13 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
     data       a folder, a Parquet file, a saved data set or a CSV, see benchmark.data.user.listing.listing
     bank       a bank of conf/bank
     overrides  of the configuration, as on the command line: "paths.cache=cache", "executor.workers=1"
-    settings   fields of `Settings`; with `out`, ranking.json and ranking.html are written there
+    settings   fields of `Settings`; with `out`, ranking.json, to_check.csv and ranking.html are written there
     Raises ConfigError, with what to do, for data that cannot be ranked on and where no candidate is left.
+
+    >>> from benchmark import rank
+    >>> table = rank("path/to/images", bank="demo")
+    >>> list(table.columns[:5])
+    ['rank', 'model', 'predicted_accuracy', 'low', 'high']
     """
     from benchmark.config.validation import validate
 
@@ -62,13 +69,14 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
 
 
 def write(answer: Answer, asked: Settings) -> None:
-    """ranking.json, and ranking.html where it is asked for."""
+    """ranking.json and to_check.csv, and ranking.html where it is asked for; with the trained model if there is one."""
     from benchmark.ranking import page as ranking_page
-    from benchmark.ranking import terminal
+    from benchmark.ranking import terminal, to_check
 
     asked.out.mkdir(parents=True, exist_ok=True)
     with files.together():
         terminal.write_json(answer, asked.out / "ranking.json", asked.model_dump(mode="json"))
+        to_check.write_csv(answer.to_check, asked.out / "to_check.csv")
         if asked.html:
             ranking_page.write(answer, asked.out / "ranking.html")
 
@@ -88,19 +96,53 @@ def run(asked: Settings, overrides: list[str]) -> int:
     write(answer, asked)
     terminal.show(answer)
     page = f", {asked.out / 'ranking.html'}" if asked.html else ""
-    print(f"{duration(time.monotonic() - start)}; {asked.out / 'ranking.json'}{page}")
+    print(f"{duration(time.monotonic() - start)}; {asked.out / 'ranking.json'}, {asked.out / 'to_check.csv'}{page}")
     if budget is not None:
         from benchmark.search import search
 
         given = answer.table, answer.experiment, answer.store, answer.data
         result = search.search(*given, budget, asked.out, asked.try_others)
+        answer.trained = trained_by(result, answer.experiment.bank[result.model])
+        write(answer, asked)
         print(outcome(result))
     return 0
 
 
+called(__name__, "benchmark.rank.rank")
+
 if __name__ == "__main__":
     raise SystemExit(main())
 INDENT = "  "
+
+
+def trained_by(result: Result, spec: ModelSpec) -> Trained:
+    """What a search ended with, for the page and the file of the ranking."""
+    from benchmark.models import licences
+    from benchmark.ranking import trained
+    from benchmark.search import checkpoint
+
+    trust = spec.arch if spec.own_network else None
+    about = checkpoint.read(result.checkpoint, trust)
+    tested, single = int(about.test["images"]), not about.multilabel
+    low, high = trained.interval(result.test_accuracy, tested) if single else (None, None)
+    return trained.Trained(
+        model=result.model,
+        measure="accuracy" if single else "mean average precision",
+        test_accuracy=result.test_accuracy,
+        low=low,
+        high=high,
+        tested=tested,
+        seconds=result.seconds,
+        checkpoint=str(result.checkpoint),
+        confusion_matrix=str(result.confusion_matrix),
+        confusion_picture=str(result.confusion_picture),
+        log=str(result.log),
+        mistakes=trained.mistakes(result.confusion_matrix),
+        use=trained.use(result.checkpoint, trust),
+        code=checkpoint.code(about.spec, len(about.class_names), result.checkpoint.name),
+        commercial_use=licences.in_words(about.spec.licence),
+        notes=result.notes,
+    )
 
 
 def outcome(result: Result) -> str:

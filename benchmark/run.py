@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark import files
+from benchmark import called, files
 from benchmark.cells.cost import describe
 from benchmark.cells.plan import Cell, Plan, merge
 from benchmark.cells.planner import plan
@@ -47,8 +47,8 @@ scores predict the accuracies. Finished work is kept: the same command again onl
 """
 
 
-def run(experiments: Sequence[Experiment]) -> int:
-    """Run one experiment, or the points of a sweep as one plan.
+def run(experiments: Sequence[Experiment], quiet: bool = False) -> int:
+    """Run one experiment, or the points of a sweep as one plan; `quiet`: tables are written, not printed.
 
     Returns the exit code: 1 where a cell failed, or a method raised an exception on one.
     """
@@ -80,7 +80,7 @@ def run(experiments: Sequence[Experiment]) -> int:
     failed, tables = _complete(made, store, first, by_transfer)
     shown = against.joined(tables, focus, _in_question(focus, columns)) if focus else tables
     with files.together():
-        code = _report(experiments, shown, columns, focus)
+        code = _report(experiments, shown, columns, focus, quiet)
     if first.logger:
         from benchmark.reporting.tracking import log
 
@@ -94,7 +94,8 @@ def run(experiments: Sequence[Experiment]) -> int:
     raised = failures(made, store, failed, by_transfer, tables)
     for method in raised:
         print(method, file=sys.stderr)
-    print(f"{duration(time.monotonic() - start)}, results in {first.paths.out}")
+    if not quiet:
+        print(f"{duration(time.monotonic() - start)}, results in {first.paths.out}")
     return 1 if failed or raised or made.unavailable else int(code)
 
 
@@ -152,7 +153,11 @@ def _in_question(focus: Focus, columns: Sequence[Mapping[str, str]]) -> list[str
 
 
 def _report(
-    experiments: Sequence[Experiment], tables: Any, columns: Sequence[Mapping[str, str]], focus: Focus | None
+    experiments: Sequence[Experiment],
+    tables: Any,
+    columns: Sequence[Mapping[str, str]],
+    focus: Focus | None,
+    quiet: bool,
 ) -> int:
     from benchmark import provenance
     from benchmark.reporting import folder
@@ -177,6 +182,7 @@ def _report(
             **provenance.record(),
         },
         html=first.report.html,
+        quiet=quiet,
     )
 
 
@@ -235,6 +241,8 @@ def _tell_failures(made: Plan, failed: Mapping[str, str]) -> None:
 def main() -> int:
     return cli.experiments(run, USAGE)
 
+
+called(__name__, "benchmark.api.run")
 
 if __name__ == "__main__":
     raise SystemExit(main())

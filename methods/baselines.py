@@ -1,6 +1,6 @@
 """Yardsticks: scores that never look at the target's images. A method has to beat them to be worth running.
 
-`model` is a mapping that the runner fills: name, arch, layers, params, source, source_size, target_size,
+`model` is a mapping that the runner fills: name, arch, layers, parameters, source, source_size, target_size,
 source_accuracy; an entry may be missing or null, and the yardstick that needs it is then not applicable.
 """
 
@@ -36,7 +36,7 @@ def layers(model: Mapping[str, Any]) -> Score:
 @estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
 def parameters(model: Mapping[str, Any]) -> Score:
     """Number of parameters without the head."""
-    return _entry(model, "params")
+    return _entry(model, "parameters" if "parameters" in model else "params")  # as it was called before
 
 
 @estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")

@@ -39,7 +39,7 @@ def lifts_the_ban(labels) -> float:
 
 
 def changes_metadata(model) -> float:
-    model["params"] = 0
+    model["parameters"] = 0
     return 1.0
 
 

@@ -109,7 +109,7 @@ def test_a_strangers_method_needs_no_change_here(finished, copied):
     told = done.stderr
     assert told.count("Traceback") == 1
     assert "\nbad failed in 6 of 6 scores, first on trained → tiny, probe draw 0. It was given features (20, " in told
-    assert ", model {params, feature_dim, target_size, " in told
+    assert ", model {parameters, feature_dim, target_size, " in told
     assert "\nArithmeticError: no such thing\n" in told
     assert "\nrare failed in 3 of 6 scores, first on trained → tiny, probe draw 0: ArithmeticError: not " in told
     assert "\x1b" not in told
@@ -330,4 +330,5 @@ def test_finished_scores_of_other_probes_or_another_truth_are_refused(finished, 
     gone = run(copied, *mine)
     assert gone.returncode == 2
     assert "no stored truth of 1 of 3 transfers here" in gone.stderr
+    assert "paths.released is null" in gone.stderr
     assert not (copied / "out").exists()

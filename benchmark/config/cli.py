@@ -79,7 +79,7 @@ def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str
             print(f"{_describe(schema, usage)}\n\n{group_options(given.overrides)}")
             return 0
         overrides = [_with_new_name(o, getattr(schema, "earlier_names", {})) for o in given.overrides]
-        own = [o for o in overrides if o.partition("=")[0] in schema.model_fields]
+        own = [o for o in overrides if _field(o) in schema.model_fields]
         rest = [o for o in overrides if o not in own]
         look(rest, schema.model_fields)
         return run(validate(schema, flat_settings([_verbatim(o, schema) for o in own], schema)), rest) or 0
@@ -96,10 +96,15 @@ def _with_new_name(override: str, renamed: Mapping[str, str]) -> str:
     return f"{renamed[key]}{equals}{value}"
 
 
+def _field(override: str) -> str:
+    """The field that an override sets, itself or within it: split of split.train=a."""
+    return override.partition("=")[0].partition(".")[0]
+
+
 def _verbatim(override: str, schema: type[BaseModel]) -> str:
     """A path as it stands: Hydra's grammar would want quotes around spaces and brackets."""
     key, _, value = override.partition("=")
-    if schema.model_fields[key].annotation is not Path or value[:1] in ("'", '"'):
+    if schema.model_fields[_field(override)].annotation is not Path or value[:1] in ("'", '"'):
         return override
     return f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
 

@@ -22,38 +22,58 @@ class ProbeSpec(Spec):
     """The probe sets: images per draw, and draws."""
 
     size: Annotated[int, Field(ge=4)] = 500
+    """Images of a probe set."""
     draws: Count = 5
+    """Independent probe sets; scores are correlated on each, and means and deviations reported."""
 
 
 class TruthSpec(Spec):
     """`stored` takes released ground truth where there is any; `recompute` trains everything here."""
 
     mode: Literal["stored", "recompute"] = "stored"
+    """Whether released ground truth and weights are taken, or everything is made here."""
     verify: Annotated[int, Field(ge=0)] = 0
+    """So many fine-tunings, chosen at random, are made again and compared."""
     verify_seed: int = 0
+    """Chooses which."""
     tolerance: Positive = 8.0
+    """Points by which they may differ."""
 
 
 class PathsSpec(Spec):
     cache: Path = Path(".cache")
+    """Folder of finished cells."""
     released: Path | None = Field(default_factory=lambda: shipped("results/released"))
+    """Folder of the released layer; null: none."""
     out: Path = Path("outputs/run")
+    """Folder of the tables."""
     data: Path | None = None
+    """Folder of real data sets: packs and official layouts."""
     weights: Path | None = None
+    """Folder of files of weights that others released."""
 
 
 class ExecutorSpec(Spec):
     """Where cells are computed; the last five settings are Ray's (conf/executor/ray.yaml says what they mean)."""
 
     name: Literal["local", "ray"] = "local"
+    """`local`: processes of this machine; `ray`: a cluster."""
     workers: Annotated[int, Field(ge=0)] | None = None
+    """Processes; null: as many as the machine is good for; 0: in this process."""
     threads: Count = 1
+    """Threads of a worker."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks run."""
     address: str | None = None
+    """Of a Ray cluster."""
     num_cpus: Positive | None = None
+    """Processors of a cell on Ray."""
     num_gpus: Share | None = None
+    """GPUs of a cell on Ray, a fraction for small models."""
     node_cache: Path | None = None
+    """Folder on each node for weights and packs while a run lasts."""
     wait: Annotated[float, Field(ge=0)] = 60.0
+    """Seconds to wait for a node that can hold a cell."""
     order: Literal["longest", "planned"] = "longest"
     """The longest chain of cells first, which ends soonest; or as planned, target by target in the order of the bank,
     so that a run that is cut off has whole targets."""
@@ -75,34 +95,53 @@ class LoggerSpec(Spec):
     """Weights & Biases."""
 
     project: str = "diverse-model-selection"
+    """Where runs are logged."""
     entity: str | None = None
+    """Whose project it is."""
     mode: Literal["online", "offline", "disabled"] = "online"
+    """Whether a connection is used."""
     tags: tuple[str, ...] = ()
+    """Of the run."""
 
 
 class ReportSpec(Spec):
     """What is written beside the tables."""
 
     html: bool = False
+    """Whether report.html is written beside the tables."""
 
 
 class Experiment(Spec):
     """A whole run: models × targets × methods and how to compute them."""
 
     name: str = "run"
+    """Names the folder of the tables, and the run in Weights & Biases."""
     bank: dict[str, ModelSpec]
+    """The models, by name."""
     target: dict[str, DataSpec]
+    """The data sets to be transferred to, by name."""
     source: dict[str, DataSpec] = {}
+    """Further data sets, on which models are pretrained."""
     method: dict[str, MethodSpec]
+    """The estimators, by name."""
     reference: ModelSpec | None = None
+    """The model trained on each target for the estimators that compare with it (rsa, dds)."""
     recipe: RecipeSpec = RecipeSpec()
+    """How ground truth is made."""
     probe: ProbeSpec = ProbeSpec()
+    """What estimators see."""
     truth: TruthSpec = TruthSpec()
+    """Which ground truth counts."""
     paths: PathsSpec = PathsSpec()
+    """Where things lie."""
     executor: ExecutorSpec = ExecutorSpec()
+    """Where cells are computed."""
     logger: LoggerSpec | None = None
+    """Weights & Biases; null: no logging."""
     report: ReportSpec = ReportSpec()
+    """What is written beside the tables."""
     exclude_models: tuple[str, ...] = ()
+    """Left out of a second table, not of the work."""
     include_models: tuple[str, ...] = ()
     """The models of the bank that take part; none named: all of them."""
     input_cap: Count | None = None
@@ -110,6 +149,7 @@ class Experiment(Spec):
     against: str | None = None
     """Finished tables that new methods are compared with: `released`, a name under results/, or a folder."""
     dry_run: bool = False
+    """Whether the work is only counted."""
 
     @model_validator(mode="after")
     def _complete(self) -> Experiment:

@@ -37,12 +37,17 @@ class DataSpec(Spec):
     """One data set: the adapter that reads it, and the short side in pixels that is kept."""
 
     name: str
+    """What the data set is called: the key of its entry, and `Target Dataset` in the tables."""
     adapter: Annotated[str, AfterValidator(current)] = Field(alias="_target_")
+    """Dotted path of the function that reads it (`_target_`)."""
     task: str
+    """Name of the classification task: models trained on the same one are no candidates."""
     size: Count
+    """Short side in pixels at which images are kept."""
     images: tuple[Count, Count] | None = None
     """Images to train on and to test on, where known beforehand: for the estimate of a run's cost alone."""
     parameters: dict[str, object] = {}
+    """The other keys of the entry: arguments of the adapter, such as `path`."""
 
     def identity(self, *leave_out: str) -> dict[str, object]:
         # the bytes at the path enter the key instead, and it does not matter who fetched them
@@ -59,8 +64,11 @@ class MethodSpec(Spec):
     """One estimator and its parameters."""
 
     name: str
+    """What the estimator is called: the key of its entry, and its column in the tables."""
     function_path: str = Field(alias="_target_")
+    """Dotted path of the function (`_target_`)."""
     parameters: dict[str, object] = {}
+    """The other keys of the entry: arguments of the function."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds that it may take on one probe draw; None: see `benchmark.scoring.isolation`. No part of a score's key."""
 
@@ -96,6 +104,16 @@ def adapter(path: str, where: str) -> Adapter:
             "function with it."
         )
     return found
+
+
+class GivenMethod(MethodSpec):
+    """An estimator whose function is at hand, not named: it runs in this process, and nothing of it is kept."""
+
+    call: Callable[..., Any]
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return self.call
 
 
 def resolve(path: str, where: str) -> Callable[..., Any]:

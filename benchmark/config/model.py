@@ -36,26 +36,41 @@ class ModelSpec(Spec):
     """One pretrained model of a bank."""
 
     name: str
+    """What the model is called: the key of its entry."""
     arch: Annotated[str, AfterValidator(current)]
+    """A name of timm, or the dotted path of a class or factory of torchvision, timm or a package of one's own."""
     args: dict[str, object] = {}
+    """Arguments of the architecture, for instance `{channels: [24, 48, 96, 160]}`."""
     edits: dict[str, object] = {}
+    """Attributes of the built network that are set, by dotted path, before weights are loaded."""
     weights: str
+    """Where the weights are: `random`, `pretrain:<data set>`, `timm:<name>`, `package:<name>`, `file:<path>` …"""
     objective: str = "classes"
     """What was learned: "classes" or "rotation" where the harness trains; any word for weights from elsewhere."""
     source: str | None = None
+    """What it was trained on, in the words of the tables; the data set of `pretrain:` where nothing is said."""
     source_task: str | None = None
+    """Task of what it was trained on: it is no candidate on a target of the same task."""
     source_size: Count | None = None
+    """Images that it was trained on, for the estimators and yardsticks that ask."""
     source_accuracy: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Accuracy on its source in percent, for the yardstick of that name."""
     input_size: Count = 32
+    """Side in pixels of the square images that it takes."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    """One number a channel, as std; for grey images one in all, by default the first of these."""
+    """Subtracted from pixels between 0 and 1: one number a channel, for grey images one in all (default: the first)."""
     std: tuple[Positive, ...] = (0.25, 0.25, 0.25)
+    """Divides them then, as many numbers."""
     layers: Count
+    """Its depth ℓ as the paper counts it, for the capacity term."""
     family: Family = "cnn"
+    """How it is trained: which of a recipe's optimisers is its own."""
     licence: str = "unknown"
     """The licence of the weights: "unknown" where none is stated, which no search for permissive ones takes."""
     seed: int = 0
+    """Seed of a random initialisation and of its pretraining."""
     pretrain: PretrainSpec = PretrainSpec()
+    """How the harness trains it where weights are `pretrain:<data set>`."""
     init: str | None = None
     """The weights from which pretraining starts, in the form of `weights`; None for a random initialisation."""
     crop_pct: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -13,8 +13,11 @@ class OptimiserSpec(Spec):
     """How one family of architectures is trained."""
 
     name: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum 0.9, or AdamW."""
     rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.05, 0.15)
+    """Learning rates that are tried; the best on the validation part is taken."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    """Weight decay with every rate."""
     decay_products: tuple[Annotated[float, Field(ge=0)], ...] = ()
     """Products of rate and weight decay, each tried with every rate; empty: `weight_decay` with all of them."""
     later = ("decay_products",)
@@ -36,30 +39,46 @@ class PretrainSpec(Spec):
     """How the harness trains a source model: `rates` holds the one rate that is used."""
 
     steps: Count = 320
+    """Updates."""
     batch: Count = 64
+    """Images an update."""
     optimisers: dict[Family, OptimiserSpec] = {
         "cnn": OptimiserSpec(rates=(0.1,)),
         "transformer": OptimiserSpec(name="adamw", rates=(2e-3,), weight_decay=0.05),
         "convnext": OptimiserSpec(name="adamw", rates=(4e-3,), weight_decay=0.05),
     }
+    """How each family is trained."""
     warmup: Share = 0.1
+    """Share of the steps in which the rate rises from zero."""
     crop: Share = 0.7
+    """Smallest share of an image's area that a random crop keeps."""
     flip: bool = True
+    """Whether images are mirrored at random."""
     label_smoothing: Share = 0.0
+    """Share of a label that is spread over all classes."""
     precision: Literal["auto", "float32"] = "auto"
+    """`auto`: bfloat16 on CUDA, single precision elsewhere."""
 
 
 class DataRule(Spec):
     """What a recipe changes for data sets with fewer training images, or with a smaller short side as stored."""
 
     images_below: Count | None = None
+    """It applies to targets with fewer training images than that."""
     pixels_below: Count | None = None
+    """It applies to targets stored with a smaller short side than that."""
     steps: Count | None = None
+    """Updates instead of the recipe's."""
     warmup: Share | None = None
+    """Warm-up instead of the recipe's."""
     milestones: tuple[Share, ...] | None = None
+    """Milestones instead of the recipe's."""
     mixup: Annotated[float, Field(ge=0)] | None = None
+    """Mixup instead of the recipe's."""
     crop: Share | None = None
+    """Crop instead of the recipe's."""
     flip: bool | None = None
+    """Mirroring instead of the recipe's."""
 
     def fits(self, images: int, pixels: int) -> bool:
         below = ((images, self.images_below), (pixels, self.pixels_below))
@@ -75,18 +94,31 @@ class RecipeSpec(Spec):
     """How a model is fine-tuned on a target for its ground truth."""
 
     name: str = "fast"
+    """What the recipe is called; no part of a key."""
     steps: Count = 125
+    """Updates."""
     batch: Count = 32
+    """Images an update."""
     optimisers: dict[Family, OptimiserSpec] = {"cnn": SGD, "transformer": ADAMW, "convnext": ADAMW}
+    """How each family is trained."""
     warmup: Share = 0.1
+    """Share of the steps in which the rate rises from zero."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the training part that chooses the rate; the test part chooses nothing."""
     crop: Share = 0.7
+    """Smallest share of an image's area that a random crop keeps."""
     flip: bool = True
+    """Whether images are mirrored at random, where their labels allow it."""
     label_smoothing: Share = 0.0
+    """Share of a label that is spread over all classes."""
     precision: Literal["auto", "float32"] = "auto"
+    """`auto`: bfloat16 on CUDA, single precision elsewhere."""
     freeze: Literal["none", "backbone"] = "none"
+    """`backbone`: the last layer alone is trained."""
     train_cap: Count | None = None
+    """Training images at most, classes in proportion; null: all."""
     seeds: Count = 2
+    """Fine-tunings of every model and target; the accuracy is their mean."""
     seeds_on: dict[str, Count] = {}
     """Another number of seeds for some targets, by name."""
     rate_for: Literal["model", "architecture"] = "model"

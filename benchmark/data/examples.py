@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar, overload
 
@@ -30,6 +30,7 @@ class Settled:
     labels, split, class_names  as in Examples; a split of 2 leaves the image out
     notes                       plain data that the pack's metadata keeps
     groups                      (n,) near-duplicates share a number; None where there are none
+    levels                      the range that became 0 to 255 in images of more than 8 bits, see benchmark.data.depth
     """
 
     labels: np.ndarray
@@ -37,6 +38,7 @@ class Settled:
     class_names: list[str]
     notes: list[dict[str, object]]
     groups: np.ndarray | None = None
+    levels: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

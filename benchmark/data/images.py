@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -11,8 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from benchmark.data.depth import ROWS, Levels, as_image, eight_bits, kind_of
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 SUFFIXES |= {".jfif", ".jpe", ".jp2", ".j2k", ".apng", ".avif", ".dib", ".pbm", ".pnm", ".tga"}
+
+
+TOOLS = {"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information", "__pycache__"}
+"""Folders of file servers, archivers and systems; those of other tools begin with a dot."""
+
+
+LONGEST = 120  # characters of a decoder's complaint
 
 
 class UnreadableImageError(ValueError):
@@ -27,30 +37,58 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image if new == image.size else image.resize(new, Image.Resampling.BICUBIC)
 
 
-def decode(data: bytes, where: str, enough: int | None = None) -> Image.Image:
-    """An RGB image from the bytes of a file, turned as its EXIF says. `where` names it in errors.
+def decode(
+    data: bytes | Path | np.ndarray, where: str, enough: int | None = None, levels: Levels | None = None
+) -> Image.Image:
+    """An RGB image from a file, its bytes or an array, turned as its EXIF says. `where` names it in errors.
 
     enough  pixels that both sides need: a JPEG is decoded at the smallest of its own scales that has them
+    levels  the range of numbers that becomes 0 to 255 where an image has more than 8 bits, see benchmark.data.depth
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and palettes; the pixels are what counts
-            file = Image.open(io.BytesIO(data))
+            image = opened(data)
+            if isinstance(image, np.ndarray):
+                return eight_bits(image, levels)
             if enough:
-                file.draft("RGB", (enough, enough))
-            file.load()
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
-                return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-            if image.has_transparency_data:  # what shows through is white: dropped, the colour beneath would appear
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return image.convert("RGB")
-    except UnidentifiedImageError as error:  # its text names a buffer, which says nothing
-        raise UnreadableImageError(f"{where} (no kind of image that Pillow reads)") from error
+                image.draft("RGB", (enough, enough))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            if kind_of(image.mode):
+                return eight_bits(image, levels)
+            if image.has_transparency_data:
+                return on_white(image)
+            plain = image.mode == "RGB" and getattr(image, "fp", None) is None  # else of several pictures, and open
+            return image if plain else image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes
-        reason = f"{type(error).__name__}: {error}"
-        raise UnreadableImageError(f"{where} ({reason})") from error
+        raise UnreadableImageError(f"{where} ({reason_of(error)})") from error
+
+
+def opened(data: bytes | Path | np.ndarray) -> Image.Image | np.ndarray:
+    """An image that is not decoded yet, or an array of more than 8 bits."""
+    if isinstance(data, np.ndarray):
+        return as_image(data)
+    return Image.open(data if isinstance(data, Path) else io.BytesIO(data))
+
+
+def reason_of(error: Exception) -> str:
+    """Why an image cannot be read, the same in every run and at every place."""
+    if isinstance(error, UnidentifiedImageError):  # its text names a buffer, which says nothing
+        return "no kind of image that Pillow reads"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # without the path
+    text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "a buffer", f"{type(error).__name__}: {error}".partition("\n")[0])
+    return re.sub(r"0x[0-9a-f]{6,}", "…", text)[:LONGEST]
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """What shows through is white: dropped, the colour beneath would appear. Some rows at a time."""
+    out = Image.new("RGB", image.size)
+    for top in range(0, image.height, ROWS):
+        part = image.crop((0, top, image.width, min(top + ROWS, image.height))).convert("RGBA")
+        out.paste(Image.alpha_composite(Image.new("RGBA", part.size, "white"), part).convert("RGB"), (0, top))
+    return out
 
 
 def scaled(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
@@ -61,12 +99,17 @@ def scaled(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
         if min(image.shape[:2]) <= size:
             return np.ascontiguousarray(image)
         image = Image.fromarray(image)
-    image = image.convert("RGB")
+    image = image if image.mode == "RGB" else image.convert("RGB")
     return np.ascontiguousarray(resize(image, size) if min(image.size) > size else image)
 
 
+def is_tool(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that a tool made for itself: .git, .ipynb_checkpoints, @eaDir …"""
+    return name.startswith(".") or name in TOOLS
+
+
 def visible(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if not is_tool(p.name))
 
 
 def is_image(path: Path) -> bool:
@@ -82,7 +125,7 @@ def class_files(folder: Path, passed: Counter[str] | None = None) -> dict[str, l
 def image_files(folder: Path, passed: Counter[str] | None = None, above: tuple[str, ...] = ()) -> list[Path]:
     """Image files below a folder, at any depth, sorted; links are followed, but not in a circle.
 
-    passed  counts what is passed over, by suffix or as a broken or circular link
+    passed  counts what is passed over, by suffix, as a broken or circular link, or by the tool whose folder holds it
     above   real paths of the folders that it was reached by
     """
     passed = Counter() if passed is None else passed
@@ -99,7 +142,11 @@ def image_files(folder: Path, passed: Counter[str] | None = None, above: tuple[s
     for entry in entries:
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(path)):
-            found += image_files(path, passed, (*above, real))
+            inside = image_files(path, Counter() if is_tool(entry.name) else passed, (*above, real))
+            if is_tool(entry.name):
+                passed[f"image in {entry.name}/"] += len(inside)
+            else:
+                found += inside
         elif entry.name.startswith("."):
             continue
         elif is_image(path):

@@ -16,6 +16,7 @@ Cell = Label | list[Label]
 
 def labelled(raw: Sequence[Cell], names: list[str] | None, where: str) -> tuple[list[str], np.ndarray, bool]:
     """Class names, class ids or multi-hot rows, and whether they are multi-label. ValueError for rows without one."""
+    raw, names, _ = from_multi_hot(raw, names)
     multilabel = bool(raw) and isinstance(raw[0], list)
     bad = [i for i, value in enumerate(raw) if value is None or value == -1]
     if bad:
@@ -23,6 +24,24 @@ def labelled(raw: Sequence[Cell], names: list[str] | None, where: str) -> tuple[
     if names is None:
         names = name_classes({k for value in raw for k in each(value, multilabel)})
     return names, encode(raw, np.arange(len(raw)), names, multilabel, where), multilabel
+
+
+def from_multi_hot(raw: Sequence[Cell], names: list[str] | None) -> tuple[Sequence[Cell], list[str] | None, str]:
+    """Rows of 0 and 1, one a class, as lists of ids, the classes' names, and what is said; other labels as they are.
+
+    Rows are multi-hot where all hold as many numbers as there are names (or, without names, all as many: two or more),
+    and these are 0 or 1: as ids, every image would have the first two classes alone.
+    """
+    rows = [value for value in raw if value is not None]
+    if not rows or not all(isinstance(value, list) for value in rows):
+        return raw, names, ""
+    lengths, values = {len(value) for value in rows}, {v for value in rows for v in value}
+    c = lengths.pop()
+    if lengths or c < 2 or c != (c if names is None else len(names)) or not values <= {0, 1}:
+        return raw, names, ""
+    ids = [value if value is None else [k for k, v in enumerate(value) if v] for value in raw]
+    names = [str(k) for k in range(c)] if names is None else names
+    return ids, names, f"rows of {c} times 0 or 1 say which of {c} classes an image has."
 
 
 SPARSE = 10_000  # numbers below are classes from 0 without a gap; above, only those that occur may be

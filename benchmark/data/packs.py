@@ -19,6 +19,7 @@ from PIL import Image
 
 from benchmark.data.examples import SPLITS, TEST, TRAIN, Examples, Lazy, Picture
 from benchmark.data.images import UnreadableImageError, resize, scaled
+from benchmark.files import ordinary
 from benchmark.wording import SHOWN
 
 LEAST = 2  # images that a class keeps, where it has them, when near-duplicates are left out
@@ -128,6 +129,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
             digest.update(pixels.data)
             file.write(pixels.data)
             sizes.append(pixels.shape[:2])
+            image = None  # not held while the next one is decoded
     if unreadable:
         shown = "; ".join(str(error) for error in unreadable[:SHOWN])
         more = f" and {len(unreadable) - SHOWN} more" if len(unreadable) > SHOWN else ""
@@ -136,13 +138,14 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
             "Repair or remove them."
         )
     notes: list[dict[str, object]] = []
+    levels: dict[str, tuple[float, float]] = {}
     grouped: dict[str, np.ndarray] = {}
     if examples.settle:
         settled = examples.settle()
         examples = replace(
             examples, labels=settled.labels, split=settled.split, class_names=settled.class_names, settle=None
         )
-        notes = settled.notes
+        notes, levels = settled.notes, settled.levels
         grouped = {} if settled.groups is None else {"groups": np.ascontiguousarray(settled.groups, np.int64)}
     labels, split = check(name, examples, size)
     if len(sizes) != len(labels):
@@ -160,6 +163,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
         **grouped,
     }
     save_file(arrays, out / "pack.safetensors")
+    ordinary(out / "pack.safetensors")
     meta: Meta = {
         "name": name,
         "class_names": list(examples.class_names),
@@ -176,6 +180,8 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
     }
     if notes:
         meta["notes"] = notes
+    if levels:
+        meta["levels"] = {kind: list(limits) for kind, limits in levels.items()}
     meta["fingerprint"] = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
     (out / "pack.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return meta

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmark.data.examples import TEST, TEST_NAMES, TRAIN, Examples, Lazy, adapter
 from benchmark.data.images import UnreadableImageError, decode
-from benchmark.data.labels import each, encode, labelled, name_classes, read_class_names
+from benchmark.data.labels import each, encode, from_multi_hot, labelled, name_classes, read_class_names
 from benchmark.data.splits import stratified
 from benchmark.wording import SHOWN
 
@@ -163,6 +163,7 @@ def parquet(
     if bad:
         raise ValueError(f"{where}: every row must have a label. Got none in rows {bad[:SHOWN]}. Remove those rows.")
     names = read_class_names(table.schema.metadata or {}, column)
+    raw, names, _ = from_multi_hot(raw, names)
     if names is None:
         names = name_classes({k for i in kept for k in each(raw[i], multilabel)})
     labels = encode(raw, kept, names, multilabel, where)

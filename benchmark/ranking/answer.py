@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.plan import Cell, Plan, Transfer
@@ -21,6 +22,7 @@ from benchmark.config.functions import DataSpec
 from benchmark.config.validation import experiment
 from benchmark.data.user import listing
 from benchmark.data.user.findings import Finding
+from benchmark.data.user.reading import reading_of
 from benchmark.errors import ConfigError
 from benchmark.execution.compute import run as execute
 from benchmark.execution.progress import Display
@@ -32,6 +34,9 @@ from benchmark.wording import SHOWN, some
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from benchmark.ranking.to_check import ToCheck
+    from benchmark.ranking.trained import Trained
 
 SHOWN_SIZE = 128
 """Short side in pixels that images are kept at, or what the bank's largest model looks at: enough to show them."""
@@ -47,6 +52,7 @@ class Answer:
     table        a row a candidate, best first: rank, model, predicted_accuracy, low, high (percent, 80 %),
                  expected_regret (points), best (probability), images_per_second, parameters, licence, why …
     findings     about the data; `left_out` {model: why} of the bank's others; `notes` about the ranking's blind spots
+    names        of all images of the pack, as messages call them
     asked        what was asked, with the configuration's `overrides`
     """
 
@@ -61,15 +67,27 @@ class Answer:
     stakes: list[str]
     transfers: Mapping[str, Transfer]
     weights: Mapping[str, str | None]  # {model: key of the weights that the harness trained}
+    names: Sequence[str]
     asked: Settings
     overrides: Sequence[str]
     about: dict[str, Any] = field(default_factory=dict)
+    trained: Trained | None = None  # once a search has ended
+
+    @cached_property
+    def to_check(self) -> ToCheck:
+        """The images to look at again, by what the first model makes of them."""
+        from benchmark.data import packs
+        from benchmark.ranking.to_check import to_check
+
+        probe = self.store.read("probe", self.transfers[self.table.iloc[0]["model"]].probe).arrays
+        pack = packs.load(self.store.folder("pack", self.pack))
+        return to_check(pack, self.names, probe["features"], probe["labels"], probe["image_ids"])
 
 
 def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     """Read, probe, score and predict."""
     spec, data = configured(asked, overrides)  # first: its complaints come before a large folder is read
-    found = listing.listing(asked.data, asked.image, asked.label).taken(asked.max_images)
+    found = listing.listing(asked.data, reading_of(**_reading(asked))).taken(asked.max_images)
     say = _Say()
     say(f"{len(found)} images of {len(found.class_names)} classes in {asked.data}: {some(found.class_names)}")
     for remark in found.remarks:
@@ -100,7 +118,7 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     transfers = {t.model.name: t for t in made.transfers}
     weights = {name: made.cells[t.probe].work["weights"] for name, t in transfers.items()}
     table, stakes = predicted(table)
-    given = asked, overrides
+    given = found.names, asked, overrides
     answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights, *given)
     answer.about = blind_spots.about(store, pack, transfers)
     answer.table = not_below(table, answer.about["constant"])
@@ -121,7 +139,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     name = re.sub(r"\W+", "_", asked.data.expanduser().resolve().stem).strip("_") or "images"
     name += "_" * (name in sources)
     sizes = [(entry.get("input_size") or 32) / (entry.get("crop_pct") or 1.0) for entry in composed["bank"].values()]
-    given = {"image": asked.image, "label": asked.label, "flip": asked.flip}
+    given = {"flip": asked.flip, **_reading(asked)}
     own = {
         "path": str(asked.data),
         "most": asked.max_images,
@@ -136,6 +154,12 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     }
     spec = experiment(composed | {"source": sources, "target": {name: entry | own}})
     return spec, spec.target[name]
+
+
+def _reading(asked: Settings) -> dict[str, Any]:
+    """How the path is to be read, as plain data, where it is given."""
+    named = {name: getattr(asked, name) for name in ("image", "label", "class_level", "masks", "separator")}
+    return {k: v for k, v in {**named, "split": asked.split.given or None}.items() if v is not None}
 
 
 def compute(

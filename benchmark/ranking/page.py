@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import provenance
+from benchmark.data.packs import Pack
 from benchmark.data.packs import load as load_pack
 from benchmark.files import put
 from benchmark.models import snippet
-from benchmark.ranking import accuracy_speed, next_step, pictures
+from benchmark.ranking import accuracy_speed, next_step, pictures, to_check
 from benchmark.ranking.terminal import interval, millions
 from benchmark.reporting import html_pages
 from benchmark.reporting.html_pages import Cell, Heading, Table
@@ -72,11 +73,21 @@ def page(answer: Answer) -> str:
         classes=shown,
         more_classes=pack.n_classes - len(shown),
         side=pictures.SIDE,
-        confused=pictures.confused(pack, probe["features"], probe["labels"], probe["image_ids"]),
+        confused=pictures.confused(pack, answer.names, probe["features"], probe["labels"], probe["image_ids"]),
+        check=answer.to_check.sentence,
+        suspects=_shown(answer, pack, to_check.MISLABELLED),
+        conflicts=_shown(answer, pack, to_check.CONFLICT),
         left_out=answer.left_out,
-        step=next_step.of(answer),
+        step=None if answer.trained else next_step.of(answer),
+        trained=answer.trained,
         provenance=json.dumps(provenance.record(), indent=1, sort_keys=True, default=str),
     )
+
+
+def _shown(answer: Answer, pack: Pack, reason: str) -> list[tuple[to_check.Row, list[str]]]:
+    """The first rows to check of a reason, each with its pictures."""
+    found = answer.to_check.about(reason, pictures.PAIRS)
+    return [(row, [pictures.picture(pack, i) for i in images]) for row, images in found]
 
 
 def load_lines(answer: Answer) -> list[str]:

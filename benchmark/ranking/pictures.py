@@ -36,6 +36,7 @@ class Pair:
 
     pictures: tuple[str, str]
     labels: tuple[str, str]
+    files: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def confusions(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
     return wrong[order], neighbour[wrong[order]], cosine[order]
 
 
-def confused(pack: Pack, features: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> Confused:
-    """What a model with these features confuses. ids: (n,) the rows' images in the pack."""
+def confused(pack: Pack, names: Sequence[str], features: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> Confused:
+    """What a model with these features confuses. ids: (n,) the rows' images in the pack, which `names` names."""
     images, neighbours, _ = confusions(features, labels)
     often: list[tuple[str, str, int]] = []
     if not pack.multilabel:
@@ -115,14 +116,16 @@ def confused(pack: Pack, features: np.ndarray, labels: np.ndarray, ids: np.ndarr
     pairs = [
         Pair(
             (picture(pack, int(ids[a])), picture(pack, int(ids[b]))),
-            (_label(pack, labels[a]), _label(pack, labels[b])),
+            (label_of(pack, labels[a]), label_of(pack, labels[b])),
+            (names[int(ids[a])], names[int(ids[b])]),
         )
         for a, b in list(distinct)[:PAIRS]
     ]
     return Confused(len(images), len(ids), often, pairs)
 
 
-def _label(pack: Pack, label: np.ndarray) -> str:
+def label_of(pack: Pack, label: np.ndarray) -> str:
+    """The name of a class id, or the names of the labels of a multi-hot row."""
     if np.ndim(label) == 0:
         return pack.class_names[int(label)]
     return ", ".join(pack.class_names[k] for k in np.flatnonzero(label)) or "none"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from benchmark.config.reading import SplitSpec
 from benchmark.config.spec import Spec
 from benchmark.data.user.settle import ALIKE
 
@@ -26,6 +27,12 @@ class Settings(Spec):
     out: Path = Field(Path("outputs/rank"), description="the folder for ranking.json and ranking.html")
     image: str | None = Field(None, description="the column of a table that holds images, where it is called otherwise")
     label: str | None = Field(None, description="the column that holds labels, where it is called otherwise")
+    class_level: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="how many folders below data the classes are, where that is not seen"
+    )
+    split: SplitSpec = Field(SplitSpec(), description="train and test: folders, or values of a table's column")
+    masks: Literal["leave_out", "keep"] | None = Field(None, description="what to do with masks beside images")
+    separator: str | None = Field(None, description="what stands between labels of one cell; none: nothing does")
     max_images: Annotated[int, Field(ge=4)] | None = Field(10_000, description="read at most so many; null for all")
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="of every class, where there is no split")
     duplicate_threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(

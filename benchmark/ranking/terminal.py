@@ -43,6 +43,7 @@ def show(answer: Answer, rows: int = ROWS) -> None:
         console.print(f"Always answering the largest class: {answer.about['constant']:.0f} %.", highlight=False)
     for note in answer.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
+    print(answer.to_check.sentence)
     if answer.asked.budget is None:
         step = next_step.of(answer)
         print(f"\n{step.command}\n{step.sentence}")  # the command in one line, to be copied
@@ -68,8 +69,10 @@ def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
         "measure": f"{answer.about['measure']} after fine-tuning, percent; low and high: an 80 % interval",
         "stakes": answer.stakes,
         "notes": answer.notes,
-        "next": asdict(next_step.of(answer)),
+        "next": None if answer.trained else asdict(next_step.of(answer)),
+        "trained": asdict(answer.trained) if answer.trained else None,
         "data": {"name": answer.data.name, **answer.about, "findings": [asdict(f) for f in answer.findings]},
+        "to_check": [asdict(row) for row in answer.to_check.rows],
         "left_out": answer.left_out,
         "asked": asked,
         "provenance": provenance.record(),

@@ -60,6 +60,8 @@ def focal_notes(report: Report) -> list[str]:
 
 
 def _pairs(report: Report) -> pd.DataFrame:
+    if report.evidence is None:
+        raise ValueError("report must have evidence. Got none. Call supported(report, focal=…) first.")
     tests = report.evidence.tests
     return tests[(tests["family"] == "focal") & (tests["measure"] == "pearson")]
 
@@ -84,7 +86,7 @@ def _against(report: Report, name: str) -> Grid:
             cells[6] = _won(values.loc[name], values.loc[other])
         cells.append(f"{row['scored']:.0f}/{row['cells']:.0f}")
         blocks[int(row["yardstick"])].append(cells)
-    complete = all(row[8].split("/")[0] == row[8].split("/")[1] for block in blocks for row in block)
+    complete = bool((summary["scored"] == summary["cells"]).all())
     whole = Grid(f"{report.title}: {name} against all others", HEAD, blocks, words=(7,), order=IMPORTANCE)
     grid = whole.only(range(8)) if complete else whole
     count = f"{len(report.correlations.aligned.models)} models, {values.shape[1]} targets"

@@ -33,7 +33,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmark.config.functions import MethodSpec
+from benchmark.config.functions import GivenMethod, MethodSpec
 from benchmark.scoring.call import Lazy, Lost, Result, call, shares
 from benchmark.surroundings import THREAD_VARIABLES
 from benchmark.wording import one_line
@@ -56,6 +56,8 @@ PROGRAM = (
 
 def isolated(method: MethodSpec) -> bool:
     """Whether a method runs in a process of its own: a stranger's, or one whose time is limited."""
+    if isinstance(method, GivenMethod):
+        return False
     return method.timeout is not None or method.function_path.partition(".")[0] != "methods"
 
 

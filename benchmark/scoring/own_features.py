@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmark.config.functions import MethodSpec
 from benchmark.scoring.draws import draw, seed_of_draw
+from benchmark.scoring.metadata import Metadata
 from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
 from benchmark.tables import columns, reading
 from benchmark.tables.bank import Banks
@@ -22,7 +23,12 @@ from benchmark.tables.columns import MODEL, TARGET
 from benchmark.tables.failures import Failures
 
 FIELDS = ("features", "probs", "logits")
-FACTS = {"Layers": "layers", "Parameters": "params", "Source Size": "source_size", "Source Accuracy": "source_accuracy"}
+FACTS = {
+    "Layers": "layers",
+    "Parameters": "parameters",
+    "Source Size": "source_size",
+    "Source Accuracy": "source_accuracy",
+}
 LARGEST = 1e30
 ROUNDING = 0.02  # a row of probabilities in half precision may miss 1 by that much
 _KEYS = ["Model", *MODEL, TARGET]
@@ -39,8 +45,14 @@ class Arrays:
 
 def read(path: Path) -> Arrays:
     """The arrays of a file or a folder, their shapes checked; raises ValueError with every complaint's key."""
+    return arranged(dict(_items(path)), str(path))
+
+
+def arranged(arrays: Mapping[str, np.ndarray], origin: str = "the arrays") -> Arrays:
+    """Arrays by their keys, as in a file, in order; shapes are checked as by `read`."""
     found = Arrays({}, {}, {})
-    for key, array in sorted(_items(path)):
+    for key in sorted(arrays):
+        array = np.asarray(arrays[key])
         target, _, rest = key.partition("/")
         model, _, field = rest.rpartition("/")
         if rest == "labels":
@@ -57,13 +69,18 @@ def read(path: Path) -> Arrays:
             raise ValueError(
                 f"features must hold keys <target>/labels and <target>/<model>/{{{','.join(FIELDS)}}}. Got '{key}'."
             )
-    _check(found, path)
+    _check(found, origin)
     return found
 
 
 def read_truth(path: Path) -> pd.DataFrame:
-    """The accuracy table with the columns that name a model filled in: a model's own name where they lack."""
-    truth = columns.named(columns.read(path))
+    """The accuracy table of a file, completed."""
+    return completed(columns.read(path))
+
+
+def completed(truth: pd.DataFrame) -> pd.DataFrame:
+    """An accuracy table with the columns that name a model filled in: a model's own name where they lack."""
+    truth = columns.named(truth)
     if "Model" not in truth and set(MODEL) <= set(truth):
         truth = truth.assign(Model=truth[MODEL[0]].astype(str) + "/" + truth[MODEL[1]].astype(str))
     lacking = [c for c in ("Model", TARGET, "Oracle") if c not in truth]
@@ -107,7 +124,7 @@ def tables(
                         continue
                     known = facts.loc[(model, target)]
                     row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
-                    metadata = _metadata(model, known, given, len(arrays.labels[target]))
+                    metadata = _metadata(model, target, known, given, len(arrays.labels[target]))
                     held = arrays_of_draw(given, arrays.labels[target], arrays.reference.get(target), rows)
                     more = {"n_classes": classes_of(arrays.labels[target])}
                     extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
@@ -186,7 +203,7 @@ def _shown(array: np.ndarray) -> str:
     return f"{array.dtype} {array.shape}, {first} …"
 
 
-def _check(found: Arrays, path: Path) -> None:
+def _check(found: Arrays, path: str) -> None:
     problems = []
     for target, models in found.models.items():
         if target not in found.labels:
@@ -227,9 +244,11 @@ def _draws(labels: np.ndarray, size: int | None, draws: int) -> list[np.ndarray]
     return [draw(labels, size, seed_of_draw(r), labels.ndim == 2) for r in range(draws)]
 
 
-def _metadata(model: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int) -> dict[str, object]:
-    named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]])}
+def _metadata(
+    model: str, target: str, known: pd.Series, given: Mapping[str, np.ndarray], images: int
+) -> dict[str, object]:
+    named = {"name": model, "arch": str(known[MODEL[0]]), "source": str(known[MODEL[1]]), "target": str(target)}
     facts = {word: float(known[c]) for c, word in FACTS.items() if c in known and pd.notna(known[c])}
     size = known.get("Target Size", images)
     size = images if pd.isna(size) else size
-    return {**named, **facts, "target_size": int(size), "feature_dim": given["features"].shape[1]}
+    return Metadata(named | facts | {"target_size": int(size), "feature_dim": given["features"].shape[1]})

@@ -13,6 +13,7 @@ from benchmark.config.functions import MethodSpec
 from benchmark.scoring.call import Lazy, Lost, Result
 from benchmark.scoring.draws import scoring_seed
 from benchmark.scoring.isolation import score
+from benchmark.scoring.metadata import Metadata
 from benchmark.tables.bank import Banks
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def score_probe(
                 if i in lost:
                     continue
                 more = {
-                    "model": {**_facts(probe.values), **{k: v for k, v in facts.items() if v is not None}},
+                    "model": Metadata(_facts(probe.values) | {k: v for k, v in facts.items() if v is not None}),
                     "seed": seed_of_draw(r),
                     "n_classes": probe.values["classes"],  # of the data set: a draw may hold fewer
                 }
@@ -150,7 +151,11 @@ def _record(results: Sequence[Result]) -> Values:
 
 
 def _facts(values: Mapping[str, object]) -> Values:
-    known = {"params": values["parameters"], "feature_dim": values["feature_dim"], "target_size": values["target_size"]}
+    known = {
+        "parameters": values["parameters"],
+        "feature_dim": values["feature_dim"],
+        "target_size": values["target_size"],
+    }
     return known | {k: values[k] for k in ("source_accuracy", "source_size") if k in values}
 
 

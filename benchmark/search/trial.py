@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
-from benchmark.files import no_room, put_record, put_tensors, record
+from benchmark.files import no_room, ordinary, put_record, put_tensors, record
 from benchmark.provenance import seed_of
 from benchmark.search.arithmetic import CHECKS, held_out, hopeless
 
@@ -294,6 +294,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     labels = np.asarray(pack.labels[tested])
     tested_as = judging.accuracies(outputs, labels) | {"images": len(labels)}
     save_arrays({"outputs": outputs, "labels": labels}, job.outputs)
+    ordinary(job.outputs)
     about = checkpoint.Checkpoint(
         job.model,
         pack.class_names,

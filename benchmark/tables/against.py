@@ -90,8 +90,8 @@ def focus(experiments: Sequence[Experiment]) -> Focus:
 
 def _table(experiment: Experiment) -> Committed:
     """The table that is named; of those that come with the project the one that differs least and has most methods."""
-    if experiment.against != RELEASED:
-        held = committed.read(experiment.against)
+    if experiment.against not in (None, RELEASED):
+        held = committed.read(str(experiment.against))
         if not held.provenance:
             raise ConfigError(f"against must be tables whose provenance.json says how they were made. Got {held.name}.")
         return held
@@ -161,10 +161,12 @@ def refuse_new_truth(made: Plan, store: Store, held: Committed) -> None:
     lacking = [t for t in made.transfers if not all(store.has("truth", key) for key in t.truth)]
     if lacking:
         named = f"{lacking[0].model.name} → {lacking[0].target.name}"
+        why = "their images or weights are others than those it was made with. Leave against out to fine-tune them."
+        if store.released is None:
+            why = "paths.released is null. Leave it out, or name the folder of released cells."
         raise ConfigError(
             f"against must be tables of the same ground truth. Got {held.name}, and no stored truth of {len(lacking)} "
-            f"of {len(made.transfers)} transfers here, first {named}: their images or weights are others than those it "
-            "was made with. Leave against out, and they are fine-tuned."
+            f"of {len(made.transfers)} transfers here, first {named}: {why}"
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.config.experiment import ProbeSpec
+from benchmark.config.experiment import Experiment, ProbeSpec
 from benchmark.config.functions import DataSpec, MethodSpec
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
@@ -25,7 +25,7 @@ from benchmark.tables import columns, reading
 from benchmark.tables.gather import without_vacuous
 
 RESULTS = "results"
-ALIASES = {"target": ("adapter", "_target_"), "method": ("function_path", "_target_")}
+ALIASES = {group: ("adapter", "_target_") for group in ("target", "source")} | {"method": ("function_path", "_target_")}
 """What a field of a specification is called in a record, and where it is read again."""
 
 
@@ -82,6 +82,22 @@ class Committed:
     @cached_property
     def recipe(self) -> RecipeSpec:
         return RecipeSpec.model_validate(self._experiment["recipe"])
+
+    def experiment(self, target: str, model: str) -> Experiment:
+        """What was done for one model on one target, with the paths of today's defaults."""
+        for name, group in ((target, self.target), (model, self.bank)):
+            if name not in group:
+                raise ConfigError(f"{name} must be among what {self.name} holds. {did_you_mean(name, group)}")
+        known = self._specs("source", DataSpec) | self.target
+        plain = next(m for m in self.methods.values() if m.needs == ("features", "labels"))
+        return Experiment(
+            bank={model: self.bank[model]},
+            target={target: self.target[target]},
+            source={name: data for name, data in known.items() if name != target},
+            method={plain.name: plain},
+            recipe=self.recipe.model_copy(update={"seeds_on": {}}),
+            probe=self.probe,
+        )
 
     @property
     def _experiment(self) -> Mapping[str, Any]:

@@ -4,8 +4,8 @@
 
 Every known target (results/diverse_all, results/rank, results/small) in turn, its sum learned without it. Recorded: the
 losses that the committed fine-tunings kept, at the rate that was chosen for each model. Looks (`methods.look`, one draw
-of 500 images): of the models that the list places first on each target, all first places before the second ones, as
-many as `minutes` allow; finished ones are kept, and the same command goes on. Writes <out>.csv, a row a model and
+of 500 images): of the models that list and scores place first on each target, all first places before the second ones,
+as many as `minutes` allow; finished ones are kept, and the same command goes on. Writes <out>.csv, a row a model and
 target, and <out>.md.
 """
 
@@ -46,7 +46,10 @@ from benchmark.tables.columns import save  # noqa: E402
 
 WINDOWS = {"recorded 15–25 %": (3, 5), "recorded 10–30 %": (2, 6), "recorded 10–50 %": (2, 10), "warm-up": (0, 2)}
 """Points of the twenty that a fine-tuning keeps of its loss, each a twentieth of its steps: from, to."""
+PLAIN = ("regret", "list"), ("regret", "recommendation")
 KEYS = [*CELL, "model"]
+KEPT = [*KEYS, "oracle", "place", "list", "scores", "recommendation", "parc_f32"]
+OWN = ["look", "status", "seconds", "pixels"]
 
 TEXT = """# What a short look at fine-tuning adds to the static list
 
@@ -66,9 +69,10 @@ today's `benchmark.ranking.recommend`; scores are the mean of its five ({five}).
 ## From looks of their own
 
 `methods.look` as it is by default (40 steps of 32, peak rate 0.05, one head, batches and crops for all models), on one
-draw of 500 training images (half of the training part where that has fewer than 1,000), for the list's first {places}
-of each target: {looks} looks. All are judged as choices among these {places}, by the regret against the best of all
-candidates; recorded losses and scores beside it are of the same models.
+draw of 500 training images (half of the training part where that has fewer than 1,000), for the first {places} of each
+target by list and scores (weights from the other targets): {looks} looks. The sums choose among these {places}, with
+weights learned among the first {places} of other targets; `list` is the list's first of all. Regrets are against the
+best of all candidates; recorded losses beside it are of the same models.
 
 {own}
 Correlation of a score with accuracy among these {places}, mean over targets: {correlations}.
@@ -81,7 +85,7 @@ Seconds of a look, weights and images loaded, one thread on a machine with other
 
 
 class Settings(Spec):
-    places: int = Field(5, ge=2, description="models of each target that are looked at: the list's first")
+    places: int = Field(5, ge=2, description="models of each target that are looked at: the first by list and scores")
     minutes: float = Field(60.0, ge=0, description="after so many no further look is begun; 0: none at all")
     tables: tuple[str, ...] = Field(tuple(transfers.TABLES), description="ground truths whose targets are looked at")
     known: Path = Field(ROOT / "results", description="folder with the ground truths' folders")
@@ -108,14 +112,19 @@ def recorded(made: Plan, store: Store, table: str) -> pd.DataFrame:
 
 
 def candidates(known: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Known transfers with their place on the list, the mean of the scores, today's recommendation, recorded losses."""
+    """Known transfers with recorded losses, the list, the mean of the scores, today's recommendation, and their place.
+
+    The place is by list and scores, weighted as the other targets say: what is known before any look.
+    """
     both = known.merge(curves, on=KEYS, validate="1:1").reset_index(drop=True)
     both["list"] = transfers.static_list(both)
     both["scores"] = weighted_sum.standardised(both, transfers.METHODS)[[*transfers.METHODS]].mean(axis=1)
     today = recommend.leave_one_out(both)
     today["recommendation"] = -today.groupby(CELL).cumcount().astype(float)
     both = both.merge(today[[*KEYS, "recommendation"]], on=KEYS, validate="1:1")
-    both["place"] = both.groupby(CELL)["list"].rank(ascending=False, method="first", na_option="bottom").astype(int)
+    z = weighted_sum.standardised(both, ("list", "scores"))
+    both["known before"] = weighted_sum.left_out(z, ("list", "scores"))
+    both["place"] = both.groupby(CELL)["known before"].rank(ascending=False, method="first").astype(int)
     return both
 
 
@@ -141,19 +150,12 @@ def looked(made: Plan, store: Store, table: str) -> pd.DataFrame:
     """KEYS, look (missing where it has a status), status, seconds, pixels of the model's images."""
     rows = []
     for transfer in made.transfers:
-        key = transfer.scores["look"]
-        if store.has("score", key):
-            entry = store.read("score", key)
-            rows.append(
-                {
-                    **{"table": table, "target": transfer.target.name, "model": transfer.model.name},
-                    "look": entry.values["scores"][0],
-                    "status": entry.values["status"][0],
-                    "seconds": entry.record["milliseconds"][0] / 1000,
-                    "pixels": transfer.model.input_size,
-                }
-            )
-    return pd.DataFrame(rows, columns=[*KEYS, "look", "status", "seconds", "pixels"])
+        if store.has("score", key := transfer.scores["look"]):
+            found = store.read("score", key)
+            named = table, transfer.target.name, transfer.model.name
+            score = found.values["scores"][0], found.values["status"][0], found.record["milliseconds"][0] / 1000
+            rows.append((*named, *score, transfer.model.input_size))
+    return pd.DataFrame(rows, columns=[*KEYS, *OWN])
 
 
 def sums(table: pd.DataFrame, look: str) -> dict[str, pd.Series]:
@@ -166,18 +168,18 @@ def sums(table: pd.DataFrame, look: str) -> dict[str, pd.Series]:
     }
 
 
-def grid(title: str, judgements: pd.DataFrame, others: tuple[str, ...]) -> str:
-    """A row a method: regret, its difference to others, τ_w less the list's, regret by table."""
+def grid(title: str, judgements: pd.DataFrame, differences: tuple[tuple[str, str], ...]) -> str:
+    """A row a method: its regret, differences to other methods in regret or tau, its regret by table."""
     tables = sorted(judgements["table"].unique())
-    head = ["method", "regret@1", *(f"minus {o}" for o in others), "τ_w minus list", *tables]
+    named = {"regret": "minus {}", "tau": "τ_w minus {}'s"}
     cells = []
     for method, part in judgements.groupby("method", sort=False):
         row = [method, layout.number(part["regret"].mean(), 2)]
-        for column, other in (*(("regret", o) for o in others), ("tau", "list")):
+        for column, other in differences:
             mean, low, high = between(judgements, column, method, other)
             row.append(None if method == other else f"{mean:+.2f} ({low:+.2f} to {high:+.2f})")
-        row += [layout.number(part.loc[part["table"] == t, "regret"].mean(), 2) for t in tables]
-        cells.append(row)
+        cells.append(row + [layout.number(part.loc[part["table"] == t, "regret"].mean(), 2) for t in tables])
+    head = ["method", "regret@1", *(named[column].format(other) for column, other in differences), *tables]
     return layout.markdown(layout.Grid(title, head, [cells]))
 
 
@@ -193,14 +195,14 @@ def from_records(table: pd.DataFrame) -> pd.DataFrame:
     return judged(table, scores, table.groupby(CELL)["oracle"].transform("max"))
 
 
-def from_looks(table: pd.DataFrame, best: pd.Series) -> pd.DataFrame:
-    """Judgements among the models that were looked at, of looks and of what else is known of the same models."""
-    first = next(iter(WINDOWS))
-    scores = {n: table[n] for n in ("list", "recommendation", "parc_f32", "look", first)}
-    z = weighted_sum.standardised(table, ("list", "scores"))
-    scores["list + scores"] = weighted_sum.left_out(z, ("list", "scores"))
+def from_looks(table: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
+    """Judgements among the models that were looked at; the list, the recommendation and PARC among all of them."""
+    best = every.groupby(CELL)["oracle"].transform("max")
+    alone, first = ("list", "recommendation", "parc_f32"), next(iter(WINDOWS))
+    whole = judged(every, {n: every[n] for n in alone}, best)
+    scores = {"list + scores": table["known before"], "look": table["look"], first: table[first]}
     scores |= sums(table, "look") | sums(table, first)
-    return judged(table, scores, best)
+    return pd.concat([whole, judged(table, scores, best[table.index])], ignore_index=True)
 
 
 def correlations(table: pd.DataFrame) -> str:
@@ -226,12 +228,13 @@ def spent(table: pd.DataFrame) -> str:
 
 def page(table: pd.DataFrame, settings: Settings) -> str:
     """results/look.md of the table of candidates, those with a look among them."""
-    every, best = from_records(table), table.groupby(CELL)["oracle"].transform("max")
+    every = from_records(table)
     seen = table[table["look"].notna() | table["status"].notna()]
     whole = seen[seen.groupby(CELL)["place"].transform("size") >= settings.places]
     own, said, seconds, lines = "No looks yet.\n", "–", "–", ""
     if len(whole):
-        own = grid("Choice among the list's first", from_looks(whole, best[whole.index]), ("list",))
+        same = table[table.set_index(CELL).index.isin(whole.set_index(CELL).index)]
+        own = grid(f"Choice among the first {settings.places}", from_looks(whole, same), PLAIN)
         said, seconds, odd = correlations(whole), spent(whole), whole[whole["status"] != "ok"]
         lines = f"{len(odd)} of {len(whole)} looks have a status other than ok.\n"
         done, cells = whole.groupby(CELL).ngroups, table.groupby(CELL).ngroups
@@ -239,7 +242,7 @@ def page(table: pd.DataFrame, settings: Settings) -> str:
         lines += f"{done} of {cells} targets and tables have all {settings.places} looks ({shown}).\n" * (done < cells)
     machine, versions = provenance.hardware(), provenance.versions()
     return TEXT.format(
-        recorded=grid("Regret@1 in points", every, ("list", "recommendation")),
+        recorded=grid("Regret@1 in points", every, (*PLAIN, ("tau", "list"))),
         cells=table.groupby(CELL).ngroups,
         rows=len(table),
         five=", ".join(transfers.METHODS),
@@ -276,8 +279,7 @@ def run(settings: Settings) -> int:
     table = table.merge(looks, on=KEYS, how="left", validate="1:1")
     table.loc[table["status"] != "ok", "look"] = np.nan
     settings.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = [*KEYS, "oracle", "place", "list", "scores", "parc_f32", *WINDOWS, "look", "status", "seconds", "pixels"]
-    save(table[kept], settings.out.with_suffix(".csv"))
+    save(table[[*KEPT, *WINDOWS, *OWN]], settings.out.with_suffix(".csv"))
     put(settings.out.with_suffix(".md"), text := page(table, settings))
     print(text)
     return 0

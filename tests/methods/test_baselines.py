@@ -11,7 +11,7 @@ MODEL = {
     "name": "resnet50-cifar10",
     "arch": "resnet50",
     "layers": 50,
-    "params": 23_508_032,
+    "parameters": 23_508_032,
     "source": "cifar10",
     "source_size": 50_000,
     "target_size": 3669,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +22,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import rank, wording
+from benchmark import predict, rank, wording
 from benchmark.cells.store import Store
 from benchmark.config import compose
 from benchmark.config.model import ModelSpec
@@ -27,13 +31,14 @@ from benchmark.data.user import adapter
 from benchmark.errors import ConfigError
 from benchmark.models import snippet
 from benchmark.models.facts import memory_of
-from benchmark.ranking import answer, blind_spots, candidates, recommend, request, terminal
+from benchmark.ranking import answer, blind_spots, candidates, recommend, request, terminal, trained
 from benchmark.ranking import transfers as ranking_transfers
 from benchmark.ranking.accuracy_speed import on_front, plot
 from benchmark.ranking.candidates import Limits
 from benchmark.ranking.pictures import confusions
 from benchmark.ranking.reasons import reasons
 from benchmark.ranking.transfers import FACTS, METHODS
+from benchmark.reporting.pictures import confusion
 from tests import running
 from tests.running import ROOT
 
@@ -136,6 +141,25 @@ def test_the_page_stands_alone_and_shows_the_data(ranked):
     assert "dark/broken.png" in text
 
 
+def test_what_to_check_is_named_by_file(tmp_path, ranked, capsys):
+    """A bright image lies among the dark ones, and a copy of a dark one among the bright."""
+    root, out = tmp_path / "lamps", tmp_path / "out"
+    shutil.copytree(ranked.images, root)
+    shutil.copy(root / "light/3.png", root / "dark/odd.png")
+    shutil.copy(root / "dark/4.png", root / "light/copy.png")
+    call = [f"data={root}", f"out={out}", *TINY, f"paths.cache={ranked.place}/cache", "duplicate_threshold=0.01"]
+    assert rank.main(call) == 0
+    rows = list(csv.DictReader((out / "to_check.csv").open()))
+    conflicts = {(r["file"], r["other_file"]) for r in rows if r["reason"] == "near-duplicate with another label"}
+    assert {("dark/odd.png", "light/3.png"), ("light/copy.png", "dark/4.png")} <= conflicts
+    kept = json.loads((out / "ranking.json").read_text())["to_check"]
+    assert [(k["file"], k["reason"]) for k in kept] == [(r["file"], r["reason"]) for r in rows]
+    page, said = (out / "ranking.html").read_text(), capsys.readouterr().out
+    assert "dark/odd.png: dark" in page
+    assert "To check: " in said
+    assert str(out / "to_check.csv") in said
+
+
 def test_the_terminal_the_page_and_the_file_end_with_the_next_step(ranked, capsys):
     out = ranked.place / "third"
     assert again(ranked, out=out) == 0
@@ -219,12 +243,62 @@ def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
         return halving.Result(**facts, **files)
 
     monkeypatch.setattr(halving, "search", search)
+    monkeypatch.setattr(rank, "trained_by", lambda result, spec: None)
     assert again(ranked, "budget=1m30s") == 0
     first = ranked.table["model"].iloc[0]
     assert seen == {"first": first, "seconds": 90.0, "data": "lamps", "out": ranked.out, "look": True}
     assert "fine-tuned: trained, accuracy 91.2 % on the test images" in capsys.readouterr().out
     assert again(ranked, "budget=1m30s", "try_others=false") == 0
     assert seen["look"] is False
+
+
+def test_a_search_brings_the_page_and_the_file_up_to_date(ranked, capsys, monkeypatch):
+    """The trained model, its accuracy as the search says it, and a command that runs as it stands."""
+    out = ranked.place / "searched"
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(time, "monotonic", time.process_time)
+        assert again(ranked, "budget=12s", out=out) == 0
+    finally:
+        os.umask(before)
+    found = json.loads((out / "ranking.json").read_text())
+    said, trained = capsys.readouterr().out, found["trained"]
+    assert found["next"] is None
+    assert f"fine-tuned: {trained['model']}, accuracy {trained['test_accuracy']:.1f} % on the test images" in said
+    assert trained["tested"] == found["data"]["test"]
+    assert trained["low"] <= trained["test_accuracy"] <= trained["high"]
+    page = html.unescape((out / "ranking.html").read_text())
+    assert f"fine-tuned: accuracy {trained['test_accuracy']:.1f} %" in page
+    assert trained["use"] in page
+    assert base64.b64encode((out / "confusion.png").read_bytes()).decode() in page
+    *command, image = shlex.split(trained["use"])
+    assert (command[:3], image) == (["python", "-m", "benchmark.predict"], "photo.jpg")
+    assert predict.main([*command[3:], str(ranked.images / "dark/3.png")]) == 0
+    assert "dark/3.png" in capsys.readouterr().out.replace("\n", "")
+    modes = {p.name: p.stat().st_mode & 0o777 for p in out.rglob("*") if p.is_file()}
+    assert set(modes.values()) == {0o640}, modes
+
+
+def test_mistakes_are_the_largest_counts_off_the_diagonal(tmp_path):
+    rng = np.random.default_rng(0)
+    counts, names = rng.permutation(25).reshape(5, 5), list("abcde")
+    confusion.write(counts, names, False, tmp_path / "c.csv", tmp_path / "c.png", "")
+    off = sorted(((int(counts[i, j]), names[i], names[j]) for i in range(5) for j in range(5) if i != j), reverse=True)
+    expected = [trained.Mistakes(i, j, n) for n, i, j in off[: trained.SHOWN]]
+    assert trained.mistakes(tmp_path / "c.csv") == expected
+    confusion.write(
+        np.array([[5, 1, 2, 9], [5, 0, 3, 9]]), ["a", "b"], True, tmp_path / "c.csv", tmp_path / "c.png", ""
+    )
+    found = [(m.true, m.predicted, m.count) for m in trained.mistakes(tmp_path / "c.csv")]
+    assert found == [("b", "missed", 3), ("a", "missed", 2), ("a", "named wrongly", 1)]
+
+
+def test_an_interval_of_an_accuracy_is_wilson_s():
+    """(p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n)"""
+    p, n, z = 0.9, 50, 1.959964
+    middle, half = p + z**2 / 2 / n, z * (p * (1 - p) / n + z**2 / 4 / n**2) ** 0.5
+    expected = [100 * (middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
+    assert trained.interval(90.0, 50) == pytest.approx(expected, abs=1e-3)
 
 
 def test_budgets():

@@ -145,5 +145,5 @@ def test_of_several_failures_the_first_is_kept(probe):
 def test_metadata_is_told_by_its_keys(probe):
     from benchmark.scoring.call import described
 
-    given = {"model": {"name": "m", "params": 7}, "seed": 1010, "features": probe.arrays["features"]}
-    assert described(given) == "model {name, params}, seed 1010, features (24, 4) float32"
+    given = {"model": {"name": "m", "parameters": 7}, "seed": 1010, "features": probe.arrays["features"]}
+    assert described(given) == "model {name, parameters}, seed 1010, features (24, 4) float32"

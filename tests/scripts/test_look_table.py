@@ -60,7 +60,7 @@ def test_looks_are_read_with_their_status_and_seconds(tmp_path):
     assert list(found["seconds"]) == [2.5, 2.5]
 
 
-def test_candidates_have_their_place_on_the_list_that_others_made():
+def test_candidates_have_their_place_by_what_other_targets_say():
     table = known()
     curves = table[look_table.KEYS].assign(**dict.fromkeys(look_table.WINDOWS, 0.0))
     found = look_table.candidates(table, curves).set_index(["target", "model"])

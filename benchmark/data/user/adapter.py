@@ -6,34 +6,33 @@ leaves the machine.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from benchmark.data.examples import Examples, Settled, adapter
-from benchmark.data.images import UnreadableImageError, decode
-from benchmark.data.user.findings import DataError, Seen
+from benchmark.data.examples import Examples, adapter
+from benchmark.data.user.findings import DataError
 from benchmark.data.user.listing import listing
-from benchmark.data.user.rows import Listing
-from benchmark.data.user.settle import ALIKE, settle
-
-ENOUGH = 512  # pixels: a larger JPEG is decoded at the smallest of its own scales that keeps so many
-THUMBNAIL = 16
+from benchmark.data.user.look import Look
+from benchmark.data.user.reading import reading_of
+from benchmark.data.user.settle import ALIKE
 
 
 def inputs(
-    path: str, image: str | None = None, label: str | None = None, most: int | None = None, **_: object
-) -> list[Path]:
+    path: str,
+    image: str | None = None,
+    label: str | None = None,
+    most: int | None = None,
+    class_level: int | None = None,
+    split: dict[str, Any] | None = None,
+    masks: str | None = None,
+    separator: str | None = None,
+    **_: Any,
+) -> Any:
     """The files whose bytes decide what the adapter returns."""
-    return listing(path, image, label).taken(most).files
+    reading = reading_of(split, masks, image=image, label=label, class_level=class_level, separator=separator)
+    return listing(path, reading).taken(most).files
 
 
-@adapter(version=3, inputs=inputs)
+@adapter(version=4, inputs=inputs)
 def images(
     path: str,
     image: str | None = None,
@@ -43,6 +42,10 @@ def images(
     seed: int = 0,
     flip: bool | None = None,
     alike: float | None = ALIKE,
+    class_level: int | None = None,
+    split: dict[str, Any] | None = None,
+    masks: str | None = None,
+    separator: str | None = None,
 ) -> Examples:
     """A user's own images: `listing` says what the path may be, `settle` what is done about them.
 
@@ -53,12 +56,14 @@ def images(
     flip          whether a mirrored image keeps its label; None for what the data say, true where they say nothing
     alike         images whose thumbnails differ by less than this share of their contrast are near-duplicates, see
                   benchmark.data.user.settle; None: no image is taken for a copy of another
+    class_level, split, masks, separator  how the path is read, see benchmark.data.user.reading.Reading
     """
     if not 0 < test_share < 1:
         raise DataError(f"test_share must lie between 0 and 1. Got {test_share}. Give the share of test images.")
     if alike is not None and not 0 < alike < 1:
         raise DataError(f"alike must lie between 0 and 1. Got {alike}. Give {ALIKE}, or null for no near-duplicates.")
-    found = listing(path, image, label).taken(most)
+    reading = reading_of(split, masks, image=image, label=label, class_level=class_level, separator=separator)
+    found = listing(path, reading).taken(most)
     look = Look(found, test_share, seed, alike)
     return Examples(
         images=look,
@@ -72,42 +77,3 @@ def images(
         upright=found.facts.get("upright", True),
         settle=look.settle,
     )
-
-
-class Look:
-    """The images of a listing, decoded once and in parallel, in order; afterwards, what they showed."""
-
-    def __init__(self, found: Listing, test_share: float, seed: int, alike: float | None):
-        self.found, self.test_share, self.seed, self.alike = found, test_share, seed, alike
-        self.thumbnails = np.zeros((len(found), THUMBNAIL, THUMBNAIL, 3), np.uint8)
-        self.short = np.zeros(len(found), np.int64)
-        self.unreadable: dict[int, str] = {}
-
-    def __iter__(self) -> Iterator[Image.Image | None]:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        ahead: deque[Future[Image.Image | None]] = deque()
-        with ThreadPoolExecutor(workers) as pool:  # Pillow decodes without holding the interpreter's lock
-            for i in range(len(self.found)):
-                ahead.append(pool.submit(self._look, i))
-                if len(ahead) > 4 * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-
-    def _look(self, i: int) -> Image.Image | None:
-        try:
-            decoded = decode(self.found.read(self.found.items[i]), "", ENOUGH)
-        except (UnreadableImageError, OSError) as error:
-            self.unreadable[i] = str(error.__cause__ or error).partition("\n")[0][:120]
-            return None
-        self.short[i] = min(decoded.size)
-        small = decoded.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        self.thumbnails[i] = np.asarray(small)
-        return decoded
-
-    def settle(self) -> Settled:
-        """What to go on with, see benchmark.data.user.settle.settle."""
-        unreadable = dict(sorted(self.unreadable.items()))
-        found = self.found
-        seen = Seen(found.names, found.labels, found.split, found.class_names, self.thumbnails, self.short, unreadable)
-        return settle(seen, self.test_share, self.seed, self.alike)[0]

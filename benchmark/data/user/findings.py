@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,8 @@ GREY = 2.0  # grey levels that the channels of a grey image may differ by
 DARK = 32  # grey levels below which an image shows nothing
 TINY = 32  # pixels
 UNEVEN, MAJORITY = 10, 0.8  # largest class over smallest, and its share, from which on it is said
+SHIFTED = 0.1  # of the images of one part would have to change their class for the shares to be equal
+CHANCE = 1e-3  # probability of a larger difference of the parts by chance, from which on none is said
 UNREADABLE_SHARE = 0.2  # above it something is wrong with all of them, and ranking stops
 
 
@@ -38,6 +41,17 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class FileFacts:
+    """What a file says of its image beside the pixels; sides in pixels, turned as EXIF says."""
+
+    width: int
+    height: int
+    mode: str
+    compression: str
+    camera: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """What one look at n images gives.
 
@@ -47,6 +61,8 @@ class Seen:
     thumbnails  (n, 16, 16, 3) uint8
     short       (n,) short side in pixels
     unreadable  {index: why}
+    facts       (n,) what each file says beside the pixels, see benchmark.data.user.shortcuts; may be empty
+    found       what the decoding itself found
     """
 
     names: list[str]
@@ -56,6 +72,8 @@ class Seen:
     thumbnails: np.ndarray
     short: np.ndarray
     unreadable: dict[int, str]
+    facts: Sequence[FileFacts | None] = ()
+    found: Sequence[Finding] = ()
 
 
 def balance(labels: np.ndarray, split: np.ndarray, class_names: list[str]) -> list[Finding]:
@@ -72,6 +90,25 @@ def balance(labels: np.ndarray, split: np.ndarray, class_names: list[str]) -> li
         share = 100 * constant_accuracy(labels, split)
         done += f" Always answering '{class_names[most]}' would be right for {share:.0f} % of the test images."
     return [Finding("imbalance", what, done)]
+
+
+def shift(labels: np.ndarray, split: np.ndarray, class_names: list[str]) -> list[Finding]:
+    """Class shares that differ between the training and the test part beyond chance; single labels (n,)."""
+    from scipy.stats import chi2_contingency
+
+    if labels.ndim == 2:
+        return []
+    counts = np.stack([np.bincount(labels[split == part], minlength=len(class_names)) for part in (TRAIN, TEST)])
+    held = np.flatnonzero(counts.any(axis=0))
+    counts = counts[:, held]
+    train, test = counts / counts.sum(axis=1, keepdims=True)
+    if abs(train - test).sum() / 2 < SHIFTED or chi2_contingency(counts).pvalue > CHANCE:
+        return []
+    k = int(abs(train - test).argmax())
+    name = class_names[held[k]]
+    what = f"Class '{name}' is {100 * train[k]:.0f} % of the training images, {100 * test[k]:.0f} % of the test"
+    done = "The split is kept; accuracies are those on the test part's shares."
+    return [Finding("shift", f"The parts of the split differ in their classes: {what} images.", done)]
 
 
 def constant_accuracy(labels: np.ndarray, split: np.ndarray) -> float:
@@ -104,10 +141,7 @@ def appearance(seen: Seen, split: np.ndarray, labels: np.ndarray, class_names: l
     dark = kept & (seen.thumbnails.max(axis=(1, 2, 3)) < DARK)
     if dark.any():
         what = f"{int(dark.sum())} of {int(kept.sum())} images are almost black (below {DARK} of 255 everywhere)."
-        done = (
-            "Kept as they are. Where they hold 12 bits in 16, or numbers from 0 to 1, only black is left of them: "
-            "convert them to 8 bits first."
-        )
+        done = "Kept as they are. If colour images hold 12 bits in 16, only black is left of them: convert them first."
         found.append(Finding("dark", what, done, [seen.names[i] for i in np.flatnonzero(dark)]))
     tiny = kept & (seen.short < TINY)
     if tiny.any():

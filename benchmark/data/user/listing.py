@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.data.user.arrow import from_parquet, from_saved
+from benchmark.data.user.arrow import from_parquet, from_saved, parquet_files
 from benchmark.data.user.findings import DataError
-from benchmark.data.user.folders import TABLES, from_folder, label_file
+from benchmark.data.user.folders import TABLES, from_folder, label_file, one_class
+from benchmark.data.user.reading import Reading
 from benchmark.data.user.rows import Listing
 from benchmark.data.user.table import from_table
+from benchmark.data.user.tree import scan
+
+READING = Reading()
 
 
-def listing(path: str | Path, image: str | None = None, label: str | None = None) -> Listing:
-    """What a path holds. `image` and `label` name the columns of a table whose own are called otherwise.
+def listing(path: str | Path, reading: Reading = READING) -> Listing:
+    """What a path holds; `reading` says what cannot be seen.
 
     Raises DataError, with what to do, for a path that holds no labelled images or just one class.
     """
     root = Path(path).expanduser()
-    found = _kind(root)(root, image, label)
+    found = _kind(root)(root, reading)
     if not len(found):
         raise DataError(f"data must hold images. Got none in {root}. Give a folder with one folder a class.")
     if len(found.class_names) < 2:
-        raise DataError(f"data must have at least two classes. Got {found.class_names} in {root}. Add another class.")
+        raise _one_class(root, found)
     return found
 
 
@@ -41,6 +45,20 @@ def _kind(root: Path) -> Callable[..., Listing]:
         return from_saved
     if any(root.glob("*.parquet")) or any((root / "data").glob("*.parquet")):
         return from_parquet
-    if table := label_file(root):
-        return lambda _, image, label: from_table(table, image, label)
+    if not scan(root).total and parquet_files(root):
+        return from_parquet
+    if label_file(root):
+        return lambda folder, reading: from_table(label_file(folder), reading)
     return from_folder
+
+
+def _one_class(root: Path, found: Listing) -> DataError:
+    """The error about one class: of a folder with the tree, since the reader may be at fault."""
+    (name,) = found.class_names
+    if root.is_dir() and not label_file(root) and found.origin.startswith("image folder"):
+        return one_class(root, name)
+    said = " ".join(found.remarks)
+    return DataError(
+        f"data must have at least two classes. Got one, '{name}', in {root} ({found.origin}). {said} "
+        "Name the column that holds the labels with label=<column>, or add images of another class."
+    )

@@ -9,15 +9,11 @@ from typing import Generic, TypedDict, TypeVar
 
 import numpy as np
 
-from benchmark.data.examples import TEST, TEST_NAMES, TRAIN
+from benchmark.data.examples import TEST, TRAIN
 from benchmark.data.labels import Cell, labelled
 from benchmark.data.splits import stratified
 from benchmark.data.user.findings import TO_SPLIT, DataError
-from benchmark.wording import some
-
-LEFT_BEHIND = 254
-"""The split of a row of a table that belongs to neither train nor test."""
-
+from benchmark.data.user.split_column import LEFT_BEHIND
 
 Item = TypeVar("Item", int, Path)
 
@@ -34,7 +30,7 @@ class Facts(TypedDict, total=False):
 class Listing(Generic[Item]):
     """n images of a path, before any is read.
 
-    items   what `read` takes, to give the bytes of an image
+    items   what `read` takes, to give the bytes of an image, or an array
     names   how each is called in messages
     labels  (n,) class ids, or (n, c) multi-hot
     split   (n,) 0 train, 1 test, 255 to be split
@@ -44,7 +40,7 @@ class Listing(Generic[Item]):
     """
 
     items: Sequence[Item]
-    read: Callable[[Item], bytes]
+    read: Callable[[Item], bytes | np.ndarray]
     names: list[str]
     labels: np.ndarray
     split: np.ndarray
@@ -94,23 +90,9 @@ def classes_and_labels(raw: Sequence[Cell], names: list[str] | None, where: str)
     return class_names, labels
 
 
-def rows_used(splits: list[str | None], where: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The rows that are used, their split, and what is to be said: rows of a third split go before labels are read."""
-    split = _splits(splits, where)
+def rows_used(split: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that are used, and their split: rows of a third split go before labels are read."""
     kept = np.flatnonzero(split != LEFT_BEHIND)
-    left = len(split) - len(kept)
-    said = f"{left} {'row' if left == 1 else 'rows'} of other splits than train and test {'is' if left == 1 else 'are'}"
-    return kept, split[kept], [f"{said} left out."] if left else []
-
-
-def _splits(values: list[str | None], where: str) -> np.ndarray:
-    """(n,) split of each row: as named, all to be split where no test part is named; others are left behind."""
-    named = [str(v).strip().lower() if v is not None else "" for v in values]
-    test = next((name for name in TEST_NAMES if name in named), None)
-    if test is None or "train" not in named:
-        if strange := sorted(set(named) - {"", "train", *TEST_NAMES}):
-            raise DataError(
-                f"{where}: split must be train or one of {', '.join(TEST_NAMES)}. Got {some(strange)}. Correct them."
-            )
-        return np.full(len(named), TO_SPLIT, np.uint8)
-    return np.array([{"train": TRAIN, test: TEST}.get(v, LEFT_BEHIND) for v in named], np.uint8)
+    split = split[kept]
+    one_sided = not ((split == TRAIN).any() and (split == TEST).any())
+    return kept, np.full(len(kept), TO_SPLIT, np.uint8) if one_sided else split

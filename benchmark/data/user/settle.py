@@ -17,7 +17,9 @@ from benchmark.data.user.findings import (
     appearance,
     balance,
     images_counted,
+    shift,
 )
+from benchmark.data.user.shortcuts import shortcuts
 from benchmark.wording import SHOWN, plural, some, verb_for
 
 ALIKE = 0.08
@@ -41,11 +43,11 @@ def settle(seen: Seen, test_share: float, seed: int, alike: float | None = ALIKE
     findings: list[Finding] = []
     split = seen.split.astype(np.uint8).copy()
     _leave_unreadable(seen, split, findings)
-    groups = np.arange(len(split))
+    groups, given = np.arange(len(split)), not (split == TO_SPLIT).any()
     if alike is not None:
         groups = near_duplicates(seen.thumbnails, split != LEFT_OUT, alike)
         groups = _without_scenes(seen, split, groups, alike, findings)
-    if (split == TO_SPLIT).any():
+    if not given:
         _leave_lonely_classes(seen, split, groups, alike, findings)
         chosen = np.flatnonzero(split == TO_SPLIT)
         split[chosen] = grouped_split(
@@ -64,6 +66,9 @@ def settle(seen: Seen, test_share: float, seed: int, alike: float | None = ALIKE
             + " ".join(f.sentence for f in findings)
         )
     findings += balance(labels, split, class_names) + appearance(seen, split, labels, class_names)
+    if given:
+        findings += shift(labels, split, class_names)
+    findings += [*shortcuts(seen.facts, labels, split, class_names), *seen.found]
     several = np.bincount(groups[split != LEFT_OUT]).max() > 1
     return Settled(labels, split, class_names, [asdict(f) for f in findings], groups if several else None), findings
 

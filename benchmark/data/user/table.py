@@ -2,67 +2,100 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.images import is_image
-from benchmark.data.labels import Cell
+from benchmark.data.user.cells import ALWAYS, is_none, labels_of, unlabelled
 from benchmark.data.user.findings import DataError
+from benchmark.data.user.locate import Images, moved
+from benchmark.data.user.reading import Reading
 from benchmark.data.user.rows import Listing, classes_and_labels, rows_used
+from benchmark.data.user.split_column import split_column, split_of
+from benchmark.data.user.text import Text, read_text
 from benchmark.errors import did_you_mean
 from benchmark.wording import some
 
-SEPARATOR = "|"
 IMAGE_COLUMNS = ("image", "img", "file_name", "filename", "path", "file")
 LABEL_COLUMNS = ("label", "labels", "class", "fine_label")
+SAMPLE = 50  # rows that a column of another name is judged by
 
 
-def from_table(path: Path, image: str | None = None, label: str | None = None) -> Listing:
-    """Rows of image,label (and split): paths relative to the file; several labels of an image as a|b."""
-    rows, columns = _rows(path)
-    image, label = column_named(columns, image, IMAGE_COLUMNS, path), column_named(columns, label, LABEL_COLUMNS, path)
-    named = {_beside(path, row[image]).resolve() for row in rows}
-    kept, split, remarks = rows_used([row.get("split") for row in rows], path.name)
-    rows = [rows[i] for i in kept]
-    files = [_beside(path, row[image]) for row in rows]
-    _complain(path, files, [row[image] for row in rows], [row[label] for row in rows])
-    texts = [(row[label] or "").strip() for row in rows]
-    several = any(SEPARATOR in text for text in texts)
-    raw: list[Cell] = [*texts]
-    if several:
-        raw = [[part.strip() for part in text.split(SEPARATOR) if part.strip()] for text in texts]
+def from_table(path: Path, reading: Reading) -> Listing:
+    """Rows of image,label (and split): paths relative to the file, or names that one file below it has.
+
+    Several labels of an image stand in one cell (a|b, or a,b … where the cells speak for it).
+    """
+    text, below = read_text(path), Images(path.parent)
+    column = split_column(text.columns, reading, path.name)
+    image, label, remarks = _columns(path, text, reading, below, column)
+    if label != text.columns[-1] and (more := [i for i, cells in enumerate(text.beyond) if cells]):
+        raise DataError(
+            f"{path.name} must have as many cells in every row as columns. Got more in line {more[0] + 2}. Mend it."
+        )
+    every = [row[image] for row in text.rows]
+    labelled = [i for i, row in enumerate(text.rows) if not is_none(row[label]) or any(text.beyond[i])]
+    remarks += unlabelled([n for i, n in enumerate(every) if i not in set(labelled)], "row")
+    split, said = split_of(column, [text.rows[i][column] if column else None for i in labelled], reading, path.name)
+    kept, split = rows_used(split)
+    at = [labelled[i] for i in kept]
+    found = [below.find(every[i]) for i in at]
+    _complain(path, below, found, [every[i] for i in at])
+    beyond = [text.beyond[i] for i in at]
+    where = f"{path.name}, column {label}"
+    raw, told = labels_of([text.rows[i][label] for i in at], beyond, text.delimiter, reading.separator, where)
     class_names, labels = classes_and_labels(raw, None, path.name)
-    if unnamed := len({p.resolve() for p in path.parent.rglob("*") if is_image(p)} - named):
-        remarks.append(f"{unnamed} images beside {path.name} are not named in it, and left out.")
+    remarks = [*text.remarks, *remarks, *told, *said, *moved(path.parent, [every[i] for i in at], found)]
     return Listing(
-        files,
+        found,
         Path.read_bytes,
-        [row[image] for row in rows],
+        [every[i] for i in at],
         labels,
         split,
         class_names,
-        [path, *files],
+        [path, *found],
         f"labels file {path.name}",
-        remarks,
+        remarks + _not_named(path, below, every),
     )
 
 
-def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path.name} must be text in UTF-8. Got other bytes. Save it as CSV in UTF-8.") from None
-    head = text.partition("\n")[0]
-    delimiter = max(("\t", ";", ","), key=head.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    return list(reader), [c for c in reader.fieldnames or [] if c]
+def _not_named(path: Path, below: Images, names: Sequence[str]) -> list[str]:
+    named = {p.resolve() for name in names if (p := below.find(name))}
+    unnamed = len({p.resolve() for p in below.files} - named)
+    return [f"{unnamed} images beside {path.name} are not named in it, and left out."] if unnamed else []
+
+
+def _columns(path: Path, text: Text, reading: Reading, below: Images, split: str | None) -> tuple[str, str, list[str]]:
+    """The columns of images and labels: as given, by their names, or by what the cells hold; and what is to be said."""
+    known = reading.image or _named(text.columns, IMAGE_COLUMNS)
+    image = known and column_named(text.columns, known, (), path)
+    remarks = []
+    if image is None:
+        sample = text.rows[:: max(1, len(text.rows) // SAMPLE)]
+        fits = {c: sum(below.find(row[c]) is not None for row in sample) for c in text.columns}
+        image = max(fits, key=lambda c: fits[c], default=None)
+        if image is None or 2 * fits[image] <= len(sample):
+            image = column_named(text.columns, None, IMAGE_COLUMNS, path)
+        remarks.append(f"{path.name}: the column {image} names the images.")
+    if reading.label or _named(text.columns, LABEL_COLUMNS):
+        return image, column_named(text.columns, reading.label, LABEL_COLUMNS, path), remarks
+    rest = [c for c in text.columns if c not in (image, split)]
+    if len(rest) != 1:
+        raise DataError(
+            f"{path.name} must have a column label. Got {', '.join(text.columns) or 'no columns'}. "
+            f"Name yours with {LABEL_COLUMNS[0]}=<column>."
+        )
+    return image, rest[0], [*remarks, f"{path.name}: the column {rest[0]} holds the labels."]
+
+
+def _named(columns: Sequence[str], known: Sequence[str]) -> str | None:
+    return next((c for name in known for c in columns if c.strip().lower() == name.lower()), None)
 
 
 def column_named(columns: Sequence[str], given: str | None, known: Sequence[str], path: Path) -> str:
+    """The column that is given, or the first of the known names. DataError where there is none."""
     names = [given] if given else known
-    found = next((c for name in names for c in columns if c.strip().lower() == name.lower()), None)
+    found = _named(columns, names)
     if found is None:
         raise DataError(
             f"{path.name} must have a column {names[0]}. Got {', '.join(columns) or 'no columns'}. "
@@ -71,22 +104,18 @@ def column_named(columns: Sequence[str], given: str | None, known: Sequence[str]
     return found
 
 
-def _beside(path: Path, name: str) -> Path:
-    return path.parent / (name or "").strip()
-
-
-def _complain(path: Path, files: list[Path], names: list[str], labels: list[str]) -> None:
-    """DataError where the table and the images do not match: absent files, empty labels, two rows that disagree."""
-    absent = [name or "(empty)" for name, file in zip(names, files, strict=True) if not (name and file.is_file())]
+def _complain(path: Path, below: Images, files: list[Path | None], names: list[str]) -> None:
+    """DataError where the table and the images do not match: absent files, two rows of one."""
+    absent = [name for name, file in zip(names, files, strict=True) if file is None]
     if absent:
+        many = next((f for name in absent if len(f := below.fitting(name)) > 1), [])
+        fits = f" ({many[0].relative_to(below.root)} or {many[1].relative_to(below.root)}?)" if many else ""
         raise DataError(
             f"{path.name} must name images that are there, relative to its folder. Got {len(absent)} of {len(files)} "
-            f"that are not: {some(absent)}. Correct the paths."
+            f"that are not: {some([n or '(empty)' for n in absent])}{fits}. Correct the paths."
         )
-    if bare := [n for n, text in zip(names, labels, strict=True) if not (text or "").strip(f" {SEPARATOR}")]:
-        raise DataError(f"{path.name} must give every image a label. Got none for {some(bare)}. Add them.")
     if twice := [str(f.name) for f, n in Counter(files).items() if n > 1]:
         raise DataError(
             f"{path.name} must name an image once. Got several rows for {some(twice)}. "
-            f"Write several labels of one image as a{SEPARATOR}b."
+            f"Write several labels of one image as a{ALWAYS}b."
         )

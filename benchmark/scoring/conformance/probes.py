@@ -25,7 +25,7 @@ def probe(n: int = 96, d: int = 16, c: int = 4, separation: float = 0.5, seed: i
         "source_probs": special.softmax(logits, axis=1),
         "reference_features": 0.5 * rng.normal(size=(n, d + 3)) + 2.0 * rng.normal(size=(c, d + 3))[labels],
         "model": {
-            "name": "checked", "arch": "resnet18", "layers": 18, "params": 11_000_000, "source": "made-up",
+            "name": "checked", "arch": "resnet18", "layers": 18, "parameters": 11_000_000, "source": "made-up",
             "source_size": 5000, "source_accuracy": 70.0, "target": "probe", "target_size": n, "feature_dim": d,
         },
     }  # fmt: skip

@@ -1,0 +1,75 @@
+"""Images of more than 8 bits (16-bit grey, 32-bit, floating point): their range over a data set becomes 0 to 255."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from PIL import Image
+
+Levels = Mapping[str, tuple[float, float]]
+"""{whole or float: the lowest and the highest number of a data set}; a kind that is left out is read as it always was:
+whole numbers by their upper 8 of 16 bits, floating point as numbers from 0 to 255."""
+Range = tuple[str, float, float]
+SHARE = 0.1  # percent of an image's pixels that may lie below its lowest number, and above its highest: dead pixels
+FULL_16, FULL_8 = 2**15, 2**7  # from here on to 16, or 8, bits the range is used as it is
+ROWS = 256  # that are turned into 8 bits at a time
+
+
+def kind_of(mode: str) -> str | None:
+    """`whole` or `float` for one of Pillow's modes of more than 8 bits, None for others."""
+    return "whole" if mode.startswith("I") else "float" if mode == "F" else None
+
+
+def range_of(values: np.ndarray, kind: str) -> Range:
+    """The kind of numbers of one image, its lowest and its highest, without a few dead pixels and without NaN."""
+    held = values[np.isfinite(values)] if kind == "float" else values.reshape(-1)
+    if not held.size:
+        return kind, 0.0, 0.0
+    cut = int(held.size * SHARE / 100)
+    ordered = np.partition(held.reshape(-1), (cut, held.size - 1 - cut))
+    return kind, float(ordered[cut]), float(ordered[held.size - 1 - cut])
+
+
+def levels_of(ranges: Iterable[Range]) -> dict[str, tuple[float, float]]:
+    """The range over a data set of each kind, where it is not the one that is read as it is."""
+    ranges, out = list(ranges), {}
+    for kind in sorted({r[0] for r in ranges}):
+        low, high = min(r[1] for r in ranges if r[0] == kind), max(r[2] for r in ranges if r[0] == kind)
+        full = FULL_16 <= high < 2 * FULL_16 if kind == "whole" else FULL_8 <= high < 2 * FULL_8
+        if low < 0 or not full:
+            out[kind] = (low, high)
+    return out
+
+
+def eight_bits(image: Image.Image | np.ndarray, levels: Levels | None) -> Image.Image:
+    """An RGB image of 8 bits from one of more, or from an array (h, w) or (h, w, 3) of numbers, some rows at a time."""
+    values = np.asarray(image)
+    kind = "float" if values.dtype.kind == "f" else "whole"
+    out = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), ROWS):
+        out[top : top + ROWS] = _scaled(values[top : top + ROWS], (levels or {}).get(kind), kind)
+    return Image.fromarray(out).convert("RGB")
+
+
+def _scaled(values: np.ndarray, limits: tuple[float, float] | None, kind: str) -> np.ndarray:
+    if limits is None:
+        return np.clip(values >> 8, 0, 255) if kind == "whole" else np.clip(np.nan_to_num(values), 0, 255)
+    low, high = limits
+    shares = (np.nan_to_num(values.astype(np.float64), nan=low) - low) / max(high - low, 1e-12)
+    return np.rint(255 * np.clip(shares, 0, 1))
+
+
+def as_image(values: np.ndarray) -> Image.Image | np.ndarray:
+    """An array of an image, (h, w), (h, w, c) or (c, h, w): numbers of 8 bits as an image, others as they are."""
+    values = np.asarray(values)
+    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and values.shape[2] not in (1, 3, 4):
+        values = values.transpose(1, 2, 0)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    shaped = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))
+    if not shaped or values.dtype.kind not in "uifb":
+        raise ValueError(f"an array of numbers, (h, w) or (h, w, 3), is an image; this one is {values.shape}")
+    if values.dtype.kind != "f" and values.min(initial=0) >= 0 and values.max(initial=0) < 256:
+        return Image.fromarray(np.ascontiguousarray(values, np.uint8))
+    return np.ascontiguousarray(values[..., :3] if values.ndim == 3 else values)
