@@ -4,9 +4,9 @@
         [only=[diverse,paper_mini]]
 
 Run it on a clean commit: every provenance.json then names that commit, and a tree with changes is refused. The packs
-of real images (docs/data.md), the networks of the public bank (docs/public.md) and the published tables come from outside
-the project; steps that need one that is not given are named and left out. Not made here, since they are measured: released/, bench/, search.*, recipes.*, gpu.md and
-the verify.csv files.
+of real images (docs/data.md), the networks of the public bank (docs/public.md) and the published tables come from
+outside the project; steps that need one that is not given are named and left out. Not made here, since they are
+measured: released/, bench/, search.*, recipes.*, gpu.md and the verify.csv files.
 """
 
 from __future__ import annotations
