@@ -88,7 +88,7 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     """Read, probe, score and predict."""
     spec, data = configured(asked, overrides)  # first: its complaints come before a large folder is read
     found = listing.listing(asked.data, reading_of(**_reading(asked))).taken(asked.max_images)
-    say = _Say()
+    say = _Messages()
     say(f"{len(found)} images of {len(found.class_names)} classes in {asked.data}: {some(found.class_names)}")
     for remark in found.remarks:
         say(remark)
@@ -163,7 +163,7 @@ def _reading(asked: Settings) -> dict[str, Any]:
 
 
 def compute(
-    made: Plan, store: Store, spec: Experiment, data: DataSpec, say: _Say, left_out: dict[str, str]
+    made: Plan, store: Store, spec: Experiment, data: DataSpec, say: _Messages, left_out: dict[str, str]
 ) -> list[Finding]:
     """Compute what is missing: the user's pack first, so that what is wrong is said before anything runs.
 
@@ -237,12 +237,12 @@ def check_space(made: Plan, store: Store, spec: Experiment, images: int) -> None
 
 
 def _none_left(spec: Experiment, left_out: Mapping[str, str]) -> str:
-    groups = sorted(candidates.alike(left_out, spec.bank), key=lambda g: -len(g[0]))
+    groups = sorted(candidates.by_reason(left_out, spec.bank), key=lambda g: -len(g[0]))
     said = "; ".join(f"{len(models)}: {why.rstrip('.')}" for models, why in groups[:5])
     return f"a candidate must be left. Got none of {len(spec.bank)} ({said}). Loosen a filter, or take another bank."
 
 
-class _Say:
+class _Messages:
     """Lines for the person, beside the progress."""
 
     def __call__(self, line: str, display: Display | None = None) -> None:
@@ -252,7 +252,7 @@ class _Say:
             print(line, file=sys.stderr, flush=True)
 
     def left_out(self, left_out: Mapping[str, str], spec: Experiment) -> None:
-        for models, why in candidates.alike(left_out, spec.bank):
+        for models, why in candidates.by_reason(left_out, spec.bank):
             named = ", ".join(models[:SHOWN]) + (f" and {len(models) - SHOWN} more" if len(models) > SHOWN else "")
             self(f"left out: {named}: {why}")
 

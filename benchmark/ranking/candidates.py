@@ -48,7 +48,7 @@ def within(spec: Experiment, limits: Limits, store: Store) -> tuple[dict[str, Mo
     return kept, left_out
 
 
-def alike(left_out: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> list[tuple[list[str], str]]:
+def by_reason(left_out: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> list[tuple[list[str], str]]:
     """The models that are left out, those with a reason of one kind together: (models, the first one's reason)."""
     groups: dict[str, list[str]] = {}
     for name, why in left_out.items():

@@ -48,14 +48,14 @@ class Joint:
 
 
 @dataclass(frozen=True)
-class Listed:
+class FromStaticList:
     """What the static list says of n candidates: their standardised accuracies (NaN: not on it), off by a variance."""
 
     mean: np.ndarray
     noise: float
 
     @classmethod
-    def of(cls, places: np.ndarray, worth: tuple[float, float]) -> Listed:
+    def of(cls, places: np.ndarray, worth: tuple[float, float]) -> FromStaticList:
         """From places on the list (n,) and what they are worth: slope and variance."""
         return cls(worth[0] * places, worth[1])
 
@@ -73,7 +73,7 @@ class Learned:
     level: variance_components.Posterior
     spread: variance_components.Posterior
 
-    def joint(self, columns: Columns, design: Design, listed: Listed | None = None) -> Joint:
+    def joint(self, columns: Columns, design: Design, listed: FromStaticList | None = None) -> Joint:
         """Of one target's candidates; with a list, a model that stands on it is placed by that alone."""
         X, at = design.X, design.place["level"]
         covariance = X @ self.rank.covariance @ X.T

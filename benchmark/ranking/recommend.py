@@ -24,7 +24,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from benchmark.ranking import variance_components
-from benchmark.ranking.prediction import Learned, Listed
+from benchmark.ranking.prediction import FromStaticList, Learned
 from benchmark.ranking.reasons import Stakes, favourite, reasons
 from benchmark.ranking.transfers import (
     EFFECTS,
@@ -145,11 +145,11 @@ class Recommender:
         models = {name: str(ranking["model"].iloc[at]) for name, at in picks.items()}
         return Stakes(models, regret, float(ranking["best"].iloc[0]))
 
-    def _listed(self, standing: pd.DataFrame, cell: pd.DataFrame, without: str | None = None) -> Listed | None:
+    def _listed(self, standing: pd.DataFrame, cell: pd.DataFrame, without: str | None = None) -> FromStaticList | None:
         """The list without a target; None where scores help: it is a part of the sum then."""
         if self.scores_help:
             return None
-        return Listed.of(elsewhere(standing, cell["model"], without), self.listed)
+        return FromStaticList.of(elsewhere(standing, cell["model"], without), self.listed)
 
     def _interval(self, design: Design, cell: pd.DataFrame, standing: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) in percent: see `predict`."""
@@ -255,7 +255,7 @@ def _compared(
     found: dict[str, list[np.ndarray]] = {}
     for cell in cells if without else []:
         accuracy, here = percent(cell.angles), []
-        for rules in (Listed.of(cell.places, listed), None):
+        for rules in (FromStaticList.of(cell.places, listed), None):
             mean = without[cell.target].joint(columns, cell.design, rules).mean
             here += [((cell.standardised - mean) ** 2).mean(), accuracy.max() - accuracy[mean.argmax()]]
         found.setdefault(cell.target, []).append(np.array(here))
@@ -271,7 +271,7 @@ def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
     away: dict[str, list[np.ndarray]] = {}
     misses = []
     for cell in cells:
-        rules = None if made.scores_help else Listed.of(cell.places, made.listed)
+        rules = None if made.scores_help else FromStaticList.of(cell.places, made.listed)
         joint = made.without[cell.target].joint(made.columns, cell.design, rules)
         away.setdefault(cell.target, []).append(np.abs(cell.angles - joint.angles) / joint.deviations)
         squared = (cell.standardised - joint.mean) ** 2

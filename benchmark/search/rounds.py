@@ -159,7 +159,7 @@ class Search:
         self.speeds = self.measure()
         if not look:
             return self.final([self.first_arm(next(iter(self.speeds)))])
-        standing = self.rungs(self.fit_for_the_final())
+        standing = self.rungs(self.finalists())
         return self.final(standing)
 
     def first_arm(self, name: str) -> Arm:
@@ -213,7 +213,7 @@ class Search:
         speed = self.speeds[name]
         return speed.start + self.recipe.steps * speed.step + self.reserve(name)
 
-    def fit_for_the_final(self) -> list[str]:
+    def finalists(self) -> list[str]:
         """The models whose final training would be a fine-tuning, at least as long as the recipe's.
 
         Decided once: a search that goes on has less time, and what it goes on with is one of these.
@@ -223,11 +223,11 @@ class Search:
             kept = record(file, "models", "notes")
             self.notes += kept["notes"]
             return kept["models"]
-        fit = self.fitting()
+        fit = self._fast_enough()
         trial.write(file, {"models": fit, "notes": self.notes[before:]})
         return fit
 
-    def fitting(self) -> list[str]:
+    def _fast_enough(self) -> list[str]:
         fit = [name for name in self.speeds if self.needed(name) <= FINAL * self.budget]
         if fit:
             for name in (n for n in self.speeds if n not in fit):
@@ -272,7 +272,7 @@ class Search:
                 each = f"{rung.seconds:.0f} s" if rung.seconds else f"{rung.steps[0]} steps"
                 self.log("rung", f"rung {number}: {len(jobs)} trials of {each}", number=number)
             found = self.do(jobs)
-            self.heed(number, rung.arms, found, new)
+            self.learn_speeds(number, rung.arms, found, new)
             order = best_first(rung.arms, found, self.expected, self.judges)
             failed = [a for a, f in zip(rung.arms, found, strict=True) if f["status"] == "failed"]
             standing = order + [a for a in standing if a not in order + failed]
@@ -326,7 +326,7 @@ class Search:
         speed = self.speeds[arm.model]
         return max(0, int((seconds - speed.fixed(self.judges)) / speed.step))
 
-    def heed(self, number: int, arms: Sequence[Arm], found: Sequence[Mapping[str, Any]], say: bool) -> None:
+    def learn_speeds(self, number: int, arms: Sequence[Arm], found: Sequence[Mapping[str, Any]], say: bool) -> None:
         """Learn from a rung how fast the models are, and log it."""
         for arm, facts in zip(arms, found, strict=True):
             status, curve = facts["status"], facts.get("curve", [])

@@ -231,20 +231,20 @@ def test_a_node_is_sent_what_it_lacks_and_no_more(tmp_path, monkeypatch):
     outside = ModelSpec(name="m", arch="resnet10t", weights=f"file:{file}", layers=10)
     asking = Cell("probe", "p", {}, (("tune", key),), {"model": outside, "weights": None}, "p")
     put = []
-    post = shipping.Post(store, lambda content: put.append(sorted(content)) or len(put))
-    first = post.parcels([asking, asking], "a")
+    sent = shipping.Shipping(store, lambda content: put.append(sorted(content)) or len(put))
+    first = sent.parcels([asking, asking], "a")
     assert [(p.stage, p.weights) for p in first] == [("tune", ""), ("files", outside.weights)]
     assert put == [["arrays.safetensors", "manifest.json", "record.json", "spec.json", "values.json"], ["w.pth"]]
-    assert [p.box for p in post.parcels([asking], "b")] == [1, 2]  # the same boxes for another node
-    post.arrived("a", first, {})
-    (again,) = post.parcels([asking], "a")
+    assert [p.box for p in sent.parcels([asking], "b")] == [1, 2]  # the same boxes for another node
+    sent.arrived("a", first, {})
+    (again,) = sent.parcels([asking], "a")
     assert (again.stage, again.box) == ("files", None)  # there already; a worker is told what it is called
     cell(store, 4)  # made again, with another content
-    assert [p.stage for p in post.parcels([asking], "a")] == ["tune", "files"]
+    assert [p.stage for p in sent.parcels([asking], "a")] == ["tune", "files"]
     assert len(put) == 3
     monkeypatch.setattr(shipping, "BOXES", 1)
-    post.parcels([asking], "b")
-    assert len(post.boxes) == 1
+    sent.parcels([asking], "b")
+    assert len(sent.boxes) == 1
 
 
 def test_what_arrives_damaged_does_not_enter_the_store(tmp_path):

@@ -140,7 +140,7 @@ def test_missing_files_of_one_folder_are_one_sentence(tmp_path: Path) -> None:
     one_only = {"m0": reasons["m0"], "p": reasons["p"]}
     assert absent.sentences(one_only, bank) == list(one_only.values()), "with its origin and SHA-256"
     assert "a" * 64 in reasons["m0"]
-    ((names, _),) = candidates.alike({k: reasons[k] for k in named}, bank)
+    ((names, _),) = candidates.by_reason({k: reasons[k] for k in named}, bank)
     assert names == list(named), "a ranking says it once, too"
 
 

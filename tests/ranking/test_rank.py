@@ -416,7 +416,7 @@ def test_models_that_are_left_out_for_one_kind_of_reason_are_said_together():
     names = ["a", "b", "c"]
     architecture = {n: ModelSpec(name=n, arch="x", weights=f"timm:x.{n}_tag", layers=1) for n in names}
     left_out = {n: f"no copy of timm/x.{n}_tag for model '{n}'." for n in names[:2]} | {"c": "its licence is MIT"}
-    said = candidates.alike(left_out, architecture)
+    said = candidates.by_reason(left_out, architecture)
     assert said == [(["a", "b"], "for instance no copy of timm/x.a_tag for model 'a'."), (["c"], "its licence is MIT.")]
 
 

@@ -123,7 +123,7 @@ def test_gain_and_regret_are_those_of_targets_left_out(diverse):
             cell["model"]
         ]
         places = wide.sub(wide.mean(axis=1), axis=0).div(wide.std(axis=1, ddof=0), axis=0).mean().to_numpy()
-        rules = prediction.Listed(recommender.listed[0] * places, recommender.listed[1])
+        rules = prediction.FromStaticList(recommender.listed[0] * places, recommender.listed[1])
         means = [alone.learned.joint(alone.columns, design, listed).mean for listed in (rules, None)]
         gains.append(np.mean((z - means[0]) ** 2) - np.mean((z - means[1]) ** 2))
         regrets.append([cell["oracle"].max() - cell["oracle"].iloc[mean.argmax()] for mean in means])
@@ -138,7 +138,7 @@ def test_a_model_that_was_never_fine_tuned_is_placed_by_its_scores(alike):
     found = recommender.predict(strange)
     columns = recommender.columns
     design = columns.design(transfers.completed(strange))
-    joint = recommender.learned.joint(columns, design, prediction.Listed(np.full(12, np.nan), 0.1))
+    joint = recommender.learned.joint(columns, design, prediction.FromStaticList(np.full(12, np.nan), 0.1))
     fresh = recommender.learned.fresh
     scores = design.X[:, columns.parts["scores"]]
     np.testing.assert_allclose(joint.mean, scores @ fresh.mean[columns.parts["scores"]], atol=1e-12)

@@ -62,14 +62,14 @@ class Crew:
         import ray
 
         from benchmark.execution.ray.node import Remote
-        from benchmark.execution.ray.shipping import Post
+        from benchmark.execution.ray.shipping import Shipping
 
         self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
         self.run, self.wait = uuid.uuid4().hex[:12], wait
         self.remote = ray.remote(Remote)
         self.abroad: list[_Abroad] = []
         self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
-        self.post = Post(store, ray.put)
+        self.shipping = Shipping(store, ray.put)
         self.folders: dict[str, str] = {}
         self.clerks = ThreadPoolExecutor(CLERKS)
         self.deliveries: list[_Delivery] = []

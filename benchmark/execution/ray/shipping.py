@@ -19,7 +19,7 @@ BOXES = 32
 """Contents that are kept in Ray's object store, so that several nodes can fetch them; Ray moves excess to disk."""
 
 
-class Post:
+class Shipping:
     """Which node has what, and the contents that are on their way."""
 
     def __init__(self, store: Store, put: Callable[[Any], Any]):
