@@ -242,7 +242,7 @@ class _Abroad:
                 self.claims.enter_context(self.crew.store.claim(cell.key))
             todo = tuple(c for c in task if not self.crew.store.has(c.stage, c.key))
             if todo:
-                self.sent = self.crew.post.parcels(todo, self.place.node)
+                self.sent = self.crew.shipping.parcels(todo, self.place.node)
                 self.ref = self.actor.compute.remote(todo, self.sent)
             else:
                 self.outcome = Outcome("present")
@@ -278,11 +278,11 @@ class _Abroad:
             return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}"), {}
         except RayError:
             return crew.without(self, task), {}
-        crew.post.arrived(node, self.sent, made)
+        crew.shipping.arrived(node, self.sent, made)
         if outcome.status == "stopped":  # that node has no room; others may
             return Outcome("failed", reason=f"on {self.place.host}: {outcome.reason}"), {}
         if outcome.status == "damaged":  # the copy on the node: it is sent once more
-            crew.post.has[node].pop(outcome.damaged[1], None)
+            crew.shipping.has[node].pop(outcome.damaged[1], None)
             return crew.again(self, task, outcome.reason), {}
         return outcome, made
 
