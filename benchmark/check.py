@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -31,7 +30,7 @@ class Settings(Spec):
     """What to check."""
 
     methods: tuple[str, ...] = Field(min_length=1, description="dotted paths, names of `methods`, or all")
-    parameters: dict[str, Any] = Field({}, description="the estimator's parameters, for example {k: 5}")
+    parameters: dict[str, object] = Field({}, description="the estimator's parameters, for example {k: 5}")
     expected: tuple[str, ...] = Field((), description="checks that may deviate without an exit code of 1")
     kernels: bool = Field(True, description="also score under each kernel of OpenBLAS, in processes of their own")
     out: Path | None = Field(None, description="also write the verdicts to this Markdown file")
@@ -82,12 +81,9 @@ def run(chosen: Settings) -> int:
     for check in chosen.expected:
         if check not in known:
             raise ConfigError(f"expected must name checks. Got '{check}'. " + did_you_mean(check, known))
-    if len(functions) > 1:
-        for name, found in verdicts.items():
-            summary_line(console, name, found)
-    if len(functions) == 1:
-        ((name, found),) = verdicts.items()
-        print_findings(console, name, found)
+    show = summary_line if len(functions) > 1 else print_findings
+    for name, said in verdicts.items():
+        show(console, name, said)
     if chosen.out:
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         put(chosen.out, markdown(verdicts, chosen.methods))

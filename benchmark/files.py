@@ -47,7 +47,7 @@ def put(path: Path, content: str | bytes) -> None:
         part.write_bytes(content)
 
 
-def put_record(path: Path, facts: Mapping[str, Any]) -> None:
+def put_record(path: Path, facts: Mapping[str, object]) -> None:
     """Facts for a later run as JSON, with a checksum of their own, so that `record` notices any damage."""
     held = json.loads(json.dumps({key: value for key, value in facts.items() if key != CHECKSUM}))
     put(path, json.dumps({**held, CHECKSUM: _checksum(held)}, indent=1, sort_keys=True) + "\n")
@@ -75,7 +75,7 @@ def record(path: Path, *keys: str, remedy: str = "Delete it: the same command ma
 CHECKSUM = "sha256"
 
 
-def _checksum(held: Mapping[str, Any]) -> str:
+def _checksum(held: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
 
@@ -214,10 +214,11 @@ def no_room(error: BaseException, where: Path | None = None) -> str | None:
         return None
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
     at = f" at '{named or where}'" if named or where else ""
-    if full := FULL.get(error.errno):
+    number = error.errno or 0
+    if full := FULL.get(number):
         return f"files must have a place where they can be written. Got {full}{at}. Make room, or give another folder."
     ours = where is None or (named is not None and named.absolute().is_relative_to(where.absolute()))
-    if ours and (closed := CLOSED.get(error.errno)):
+    if ours and (closed := CLOSED.get(number)):
         return f"files must be where they can be read and written. Got {closed}{at}. Give another path."
     return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark import called, files
 from benchmark.cells.cost import describe
@@ -154,7 +154,7 @@ def _in_question(focus: Focus, columns: Sequence[Mapping[str, str]]) -> list[str
 
 def _report(
     experiments: Sequence[Experiment],
-    tables: Any,
+    tables: Tables,
     columns: Sequence[Mapping[str, str]],
     focus: Focus | None,
     quiet: bool,
@@ -169,9 +169,9 @@ def _report(
         first.paths.out,
         title=first.name,
         exclude_models=first.exclude_models,
-        inputs=focus.held.inputs | inputs if focus else inputs,
+        inputs={**focus.held.inputs, **inputs} if focus else inputs,
         focal=_in_question(focus, columns) if focus else (),
-        notes=tables.notes if focus else (),
+        notes=tables.notes,
         provenance={
             "command": ["python", "-m", "benchmark.run", *sys.argv[1:]],
             "seeds": {

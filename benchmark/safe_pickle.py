@@ -10,7 +10,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Refused(ValueError):
     """A pickle that is not a plain probe; the message says what it asked for. Nothing of it was executed."""
 
 
-def loads(content: bytes, name: str = "pickle") -> Any:
+def loads(content: bytes, name: str = "pickle") -> object:
     """The plain value of a pickle: dicts, lists, tuples, sets, numbers, text, bytes and numeric numpy arrays."""
     if len(content) < 2 or content[0] != 0x80 or content[1] not in PROTOCOLS:
         got = f"protocol {content[1]}" if content[:1] == b"\x80" and len(content) > 1 else "no protocol mark"
@@ -44,13 +44,13 @@ class _Kind:
 
     __slots__ = ("text",)
 
-    def __init__(self, text: Any = "", align: Any = False, copy: Any = False):
+    def __init__(self, text: object = "", align: object = False, copy: object = False):
         text = text.decode("ascii", "replace") if isinstance(text, bytes) else text
         if not isinstance(text, str) or not _KINDS.fullmatch(text):
             raise Refused(f"an array's data type must be a plain number. Got {str(text)[:40]!r}.")
         self.text = text
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         # (version, byte order, subarray, names, fields, size, alignment, flags); only plain numbers have no more
         if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
             raise Refused("an array's data type must be a plain number. Got a structured one.")
@@ -71,7 +71,7 @@ class _Array:
     def __init__(self) -> None:
         self.value: np.ndarray | None = None
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
             raise Refused("an array's state must be (version, shape, type, order, bytes). Got something else.")
         _, shape, kind, fortran, data = state
@@ -83,28 +83,28 @@ class _Name:
 
     __slots__ = ("function",)
 
-    def __init__(self, function: Callable[..., Any] | None):
+    def __init__(self, function: Callable[..., object] | None):
         self.function = function
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> object:
         if self.function is None:
             raise Refused("an array must come from its raw bytes. Got a call of numpy.ndarray.")
         return self.function(*arguments)
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         raise Refused("a name must not be given a state. Got one.")
 
 
 _NDARRAY = _Name(None)
 
 
-def _reconstruct(kind: Any, shape: Any, typecode: Any) -> _Array:
+def _reconstruct(kind: object, shape: object, typecode: object) -> _Array:
     if kind is not _NDARRAY:
         raise Refused("an array must be a numpy.ndarray. Got a subclass of it.")
     return _Array()
 
 
-def _frombuffer(data: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> _Array:
+def _frombuffer(data: object, kind: object, shape: object, order: object, axes: object = None) -> _Array:
     if axes is not None:
         raise Refused("an array must be in C or Fortran order. Got another order of axes.")
     made = _Array()
@@ -112,18 +112,18 @@ def _frombuffer(data: Any, kind: Any, shape: Any, order: Any, axes: Any = None) 
     return made
 
 
-def _scalar(kind: Any, data: Any = b"") -> Any:
+def _scalar(kind: object, data: object = b"") -> object:
     return _from_bytes(data, kind, (), "C").item()
 
 
-def _encode(text: Any, encoding: Any = "") -> bytes:
+def _encode(text: object, encoding: object = "") -> bytes:
     """How protocol 2 writes bytes: text in Latin-1, and nothing else."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise Refused(f"_codecs.encode must be given text and latin1. Got {str(encoding)[:20]!r}.")
     return text.encode("latin-1")
 
 
-def _from_bytes(data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+def _from_bytes(data: object, kind: object, shape: object, order: object) -> np.ndarray:
     if isinstance(data, str):  # written by Python 2
         data = data.encode("latin-1")
     if not isinstance(kind, _Kind) or not isinstance(data, bytes | bytearray) or not isinstance(shape, tuple):
@@ -133,7 +133,11 @@ def _from_bytes(data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
     dtype = kind.dtype()
     if math.prod(shape) * dtype.itemsize != len(data) or len(data) > LARGEST:
         raise Refused(f"an array of shape {shape} and type {dtype} must hold as many bytes. Got {len(data)}.")
-    return np.frombuffer(bytes(data), dtype).reshape(shape, order=order).astype(dtype.newbyteorder("="))
+    return (
+        np.frombuffer(bytes(data), dtype)
+        .reshape(shape, order="F" if order == "F" else "C")
+        .astype(dtype.newbyteorder("="))
+    )
 
 
 _ADMITTED: dict[tuple[str, str], _Name] = {
@@ -153,7 +157,7 @@ class _Reader(pickle.Unpickler):
         super().__init__(stream, fix_imports=False, encoding="latin1")
         self.called = name
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> _Name:
         try:
             return _ADMITTED[module, name]
         except KeyError:
@@ -161,11 +165,11 @@ class _Reader(pickle.Unpickler):
                 f"{self.called} must hold arrays and plain values only. Got {module}.{name}, which was not looked up."
             ) from None
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> NoReturn:
         raise Refused(f"{self.called} must hold arrays and plain values only. Got a persistent reference.")
 
 
-def _plain(value: Any, name: str, depth: int = 0, budget: list[int] | None = None) -> Any:
+def _plain(value: object, name: str, depth: int = 0, budget: list[int] | None = None) -> object:
     """The value with stand-ins replaced by arrays; anything that is not plain is refused."""
     budget = [_MOST] if budget is None else budget
     budget[0] -= 1
@@ -179,6 +183,6 @@ def _plain(value: Any, name: str, depth: int = 0, budget: list[int] | None = Non
         return value.value
     if type(value) is dict:
         return {_plain(k, name, depth + 1, budget): _plain(v, name, depth + 1, budget) for k, v in value.items()}
-    if type(value) in (list, tuple, set, frozenset):
+    if isinstance(value, list | tuple | set | frozenset) and type(value) in (list, tuple, set, frozenset):
         return type(value)([_plain(v, name, depth + 1, budget) for v in value])
     raise Refused(f"{name} must hold arrays and plain values only. Got a bare {type(value).__name__.strip('_')}.")

@@ -6,7 +6,7 @@ source_accuracy; an entry may be missing or null, and the yardstick that needs i
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from methods.shared.score import Score, not_applicable
 
 
 @estimator(labels=(), deterministic=False, min_samples=0, min_classes=0, cost="O(1)")
-def random(model: Mapping[str, Any], seed: int = 0) -> Score:
+def random(model: Mapping[str, object], seed: int = 0) -> Score:
     """A number in [0, 1) drawn for this model, target and seed: the null distribution of any table.
 
     model    its name, and target or target_size, enter the draw, so that no two models share a number
@@ -28,25 +28,25 @@ def random(model: Mapping[str, Any], seed: int = 0) -> Score:
 
 
 @estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
-def layers(model: Mapping[str, Any]) -> Score:
+def layers(model: Mapping[str, object]) -> Score:
     """Number of weight layers of the architecture; deeper networks transfer better, on the whole."""
     return _entry(model, "layers")
 
 
 @estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
-def parameters(model: Mapping[str, Any]) -> Score:
+def parameters(model: Mapping[str, object]) -> Score:
     """Number of parameters without the head."""
     return _entry(model, "parameters" if "parameters" in model else "params")  # as it was called before
 
 
 @estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)")
-def source_accuracy(model: Mapping[str, Any]) -> Score:
+def source_accuracy(model: Mapping[str, object]) -> Score:
     """Accuracy on the source data set, in percent, as published or measured."""
     return _entry(model, "source_accuracy")
 
 
 @estimator(labels=(), min_samples=0, min_classes=0, cost="O(1)", source="Bolya et al., NeurIPS 2021, arXiv 2111.06977")
-def heuristic(model: Mapping[str, Any], compat: str | None = None) -> Score:
+def heuristic(model: Mapping[str, object], compat: str | None = None) -> Score:
     """Depth and data: layers + ln(source_size + target_size), sizes in images.
 
     compat   "parc": layers + ln(source_size) - ln(target_size), as the release has it; the paper's table
@@ -66,8 +66,10 @@ def heuristic(model: Mapping[str, Any], compat: str | None = None) -> Score:
     return Score(depth + np.log(source + target))
 
 
-def _entry(model: Mapping[str, Any], key: str) -> Score:
+def _entry(model: Mapping[str, object], key: str) -> Score:
     value = model.get(key)
     if value is None or value != value:
         return not_applicable(f"the model's {key} is not known")
-    return Score(value)
+    if not isinstance(value, SupportsFloat):
+        raise ValueError(f"the model's {key} must be a number. Got {value!r}.")
+    return Score(float(value))

@@ -7,10 +7,10 @@ estimator itself on the CPU, so that statuses are the same too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,13 +28,23 @@ TIES = 4  # pairs whose order is rounding: so few move a rank correlation by les
 
 @dataclass(frozen=True)
 class Stack:
-    """Tensors of one stack in float64 on a device; `hot` (n, c) and `counts` (c,) of the classes present."""
+    """Tensors of one stack in float64 on a device; `hot` (n, c) and `counts` (c,) of the classes present.
+
+    given  by name, what there is of features and source_probs
+    """
 
     codes: Tensor
     hot: Tensor
     counts: Tensor
-    features: Tensor | None
-    probs: Tensor | None
+    given: Mapping[str, Tensor]
+
+    @property
+    def features(self) -> Tensor:
+        return self.given["features"]
+
+    @property
+    def probs(self) -> Tensor:
+        return self.given["source_probs"]
 
     @cached_property
     def centred(self) -> Tensor:
@@ -84,31 +94,28 @@ def score_stack(
     if multilabel(labels):
         raise ValueError("labels must be one class an image for a stack. Got rows with several labels or none.")
     codes, counts = class_index(labels)
-    own = {
-        "features": _read("features", features, len(codes)),
-        "source_probs": _read("probs", source_probs, len(codes)),
-    }
-    moved = {k: None if v is None else torch.as_tensor(v).to(device).to(torch.float64) for k, v in own.items()}
+    stacks = {"features": features, "source_probs": source_probs}
+    own = {name: _read(name, stack, len(codes)) for name, stack in stacks.items() if stack is not None}
+    moved = {name: torch.as_tensor(stack).to(device).to(torch.float64) for name, stack in own.items()}
     index = torch.as_tensor(codes, device=device)
     hot = torch.nn.functional.one_hot(index, len(counts)).to(torch.float64)
-    stack = Stack(index, hot, torch.as_tensor(counts, device=device), moved["features"], moved["source_probs"])
-    scored = {}
+    made = Stack(index, hot, torch.as_tensor(counts, device=device), moved)
+    scored: dict[str, list[Score]] = {}
     for name in names:
         needed = "source_probs" if name in ("leep", "nce") else "features"
-        if own[needed] is None:
+        if needed not in own:
             raise ValueError(f"{needed} must be given for {name}. Got none.")
-        values, plain = STACKED[name](stack) if len(counts) > 1 else (None, np.zeros(len(own[needed]), dtype=bool))
+        m = len(own[needed])
+        values, plain = STACKED[name](made) if len(counts) > 1 else (np.zeros(m), np.zeros(m, dtype=bool))
         alone = getattr(methods, name)
         scored[name] = [
             Score(float(values[i])) if plain[i] else alone(**{needed: own[needed][i], "labels": labels})
-            for i in range(len(own[needed]))
+            for i in range(m)
         ]
     return scored
 
 
-def _read(name: str, stack: ArrayLike | None, n: int) -> np.ndarray | None:
-    if stack is None:
-        return None
+def _read(name: str, stack: ArrayLike, n: int) -> np.ndarray:
     x = np.asarray(stack)
     if x.ndim != 3 or 0 in x.shape or x.shape[1] != n or not np.isfinite(x).all():
         raise ValueError(f"{name} must be a finite stack (m, {n}, …), models first. Got shape {x.shape}.")
@@ -120,8 +127,8 @@ Result = tuple[np.ndarray, np.ndarray]
 
 
 def _result(values: Tensor, plain: Tensor) -> Result:
-    values = values.cpu().numpy()
-    return values, plain.cpu().numpy() & np.isfinite(values)
+    found = values.cpu().numpy()
+    return found, plain.cpu().numpy() & np.isfinite(found)
 
 
 def _parc(s: Stack) -> Result:
@@ -285,7 +292,7 @@ def _nce(s: Stack) -> Result:
     return _result(value, _checked(s.probs))
 
 
-STACKED: dict[str, Callable[[Any], Result]] = {
+STACKED: dict[str, Callable[[Stack], Result]] = {
     "parc": _parc,
     "knn": _knn,
     "hscore": _hscore,

@@ -133,8 +133,9 @@ def etran(
     if compat:
         low = lowest_mean(free_energies(features.x), RELEASED_TAIL)
     else:
-        same_length("source_logits", len(np.asarray(source_logits)), features.n)
-        low = float(energy(source_logits, tail))
+        logits = np.asarray(source_logits)
+        same_length("source_logits", len(logits), features.n)
+        low = float(energy(logits, tail))
     value = WEIGHTS["energy"] * low + WEIGHTS[second] * float(term)
     parts = {"energy": low, second: float(term)}
     if not term.ok:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -10,7 +9,7 @@ from methods.shared.capabilities import EVERY, applied, capabilities, estimator,
 from methods.shared.linalg import Features, as_features
 from methods.shared.score import Score
 
-Fused = Mapping[str, Mapping[str, Any] | None]
+Fused = Mapping[str, Mapping[str, object] | None]
 FUSED: Fused = MappingProxyType({"parc": {"n_dims": 32, "pca": "exact"}, "logme": {}, "knn": {}})
 COST = "O(1) beside that of what is fused"
 

@@ -82,8 +82,8 @@ def knn(
     several = multilabel(labels)
     if several and compat and k > 1:
         return not_applicable("the release takes multi-hot labels at k = 1 only")
-    codes, counts = (None, None) if several else class_index(labels, features.n)
-    if counts is not None and len(counts) < 2:
+    truth = multi_hot(labels, features.n) if several else class_index(labels, features.n)[0]
+    if not several and truth.max() < 1:
         return insufficient("needs at least two classes; got one")
     half = first_half(features.n) if split else 0
     candidates = half if split else features.n - 1
@@ -91,12 +91,11 @@ def knn(
         return insufficient(f"k = {k} neighbours of {candidates} candidates")
     found = _neighbours(features, metric, k, split)
     if several:
-        hot = multi_hot(labels, features.n)
-        value = _agreement(found, hot[half:], hot, k, vote)
+        value = _agreement(found, truth[half:], truth, k, vote)
     elif compat and k > 1:
-        value = _released(found, codes[half:], codes, k)
+        value = _released(found, truth[half:], truth, k)
     else:
-        value = _accuracy(found, codes[half:], codes, k, vote)
+        value = _accuracy(found, truth[half:], truth, k, vote)
     single = features.given.dtype == np.float32  # whose numbers differ by more than rounding, if they do
     varied = (features.given != features.given[0]).any() if single else features.sd.any()
     return Score(100.0 * value) if varied else degenerate("features are constant", 100.0 * value)
@@ -117,7 +116,8 @@ def _neighbours(features: Features, metric: Metric, k: int, split: bool) -> Neig
         _nearest(x, products[start : start + ROWS], norms, noise, rounding, queries[start : start + ROWS], k)
         for start in range(0, len(queries), ROWS)
     ]
-    return Neighbours(*(np.concatenate(part) for part in zip(*parts, strict=True)), first=queries[0])
+    rows, columns, distances, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Neighbours(rows, columns, distances, weights, first=int(queries[0]))
 
 
 def _products(features: Features, half: int, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

@@ -231,8 +231,8 @@ def _head(network: nn.Module) -> tuple[nn.Module, ...]:
 
     if path := getattr(network, "features_from", None):
         return (network.get_submodule(path),)
-    if hasattr(network, "get_classifier"):
-        head = network.get_classifier()
+    if classifier := getattr(network, "get_classifier", None):
+        head = classifier()
         return tuple(head) if isinstance(head, tuple | list) else (head,)
     return tuple([part for part in network.modules() if isinstance(part, nn.Linear)][-1:])
 

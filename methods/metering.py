@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 
 Value = TypeVar("Value")
+Owner = TypeVar("Owner")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,25 +46,31 @@ class _Here(threading.local):
 _here = _Here()
 
 
-class shared(Generic[Value]):  # noqa: N801 - used as a decorator, like property
+class shared(Generic[Owner, Value]):  # noqa: N801 - used as a decorator, like property
     """A property that is computed on first use, kept read-only, and timed; otherwise as `functools.cached_property`."""
 
-    def __init__(self, compute: Callable[[Any], Value]) -> None:
+    def __init__(self, compute: Callable[[Owner], Value]) -> None:
         self.compute, self.__doc__ = compute, compute.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Value:
+    @overload
+    def __get__(self, instance: None, owner: type) -> "shared[Owner, Value]": ...
+
+    @overload
+    def __get__(self, instance: Owner, owner: type | None = None) -> Value: ...
+
+    def __get__(self, instance: Owner | None, owner: type | None = None) -> "Value | shared[Owner, Value]":
         if instance is None:
-            return self  # type: ignore[return-value]
+            return self
         return once(instance, self.name, lambda: self.compute(instance))
 
-    def __set__(self, instance: Any, value: Any) -> None:  # with this, reading a kept value passes here as well
+    def __set__(self, instance: Owner, value: Value) -> None:  # with this, reading a kept value passes here as well
         raise AttributeError(f"{self.name} must be left as it is. It is computed once and shared.")
 
 
-def once(instance: Any, name: str, compute: Callable[[], Value]) -> Value:
+def once(instance: object, name: str, compute: Callable[[], Value]) -> Value:
     """The value that `instance` keeps under a name, computed and timed where it has none yet."""
     kept = instance.__dict__
     timed = kept.setdefault("_timed", {})

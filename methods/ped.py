@@ -1,7 +1,6 @@
 """PED: any estimator of features and labels, after the classes have pushed each other apart."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,8 +24,8 @@ STOP = 0.5  # share of the first step's displacement at which a step is dropped 
 def ped(
     features: ArrayLike | Features,
     labels: ArrayLike,
-    base: str | Callable[..., Any] = "logme",
-    parameters: Mapping[str, Any] | None = None,
+    base: str | Callable[..., float] = "logme",
+    parameters: Mapping[str, object] | None = None,
     nsig: float = 0.6,
     steps: int = 6,
     mean: ArrayLike | None = None,

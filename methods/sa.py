@@ -1,7 +1,6 @@
 """SA: any estimator of features and labels, after images have spread and classes attracted each other."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,8 +25,8 @@ GATE = 1e-9
 def sa(
     features: ArrayLike | Features,
     labels: ArrayLike,
-    base: str | Callable[..., Any] = "logme",
-    parameters: Mapping[str, Any] | None = None,
+    base: str | Callable[..., float] = "logme",
+    parameters: Mapping[str, object] | None = None,
     n_dims: int | None = 64,
     pca: PCA = "exact",
     spread: float = 1.0,

@@ -47,7 +47,7 @@ def uses() -> dict[str, list[str]]:
     graph = grimp.build_graph("benchmark", cache_dir=None)
     found: dict[str, set[str]] = {}
     for module in graph.modules:
-        room = module.split(".")[1] if "." in module else None
+        room = module.split(".")[1] if "." in module else ""
         for other in graph.find_modules_directly_imported_by(module) if room else ():
             if "." in other and other.split(".")[1] != room:
                 found.setdefault(room, set()).add(other.split(".")[1])

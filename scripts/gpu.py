@@ -69,22 +69,21 @@ def cache_of(overrides: list[str]) -> Path:
 
 def pack(cache: Path, out: Path) -> list[Path]:
     """All trained cells of a cache as zip files of at most PART_BYTES; returns their paths."""
-    cells = sorted(p.parent for s in STAGES for p in (cache / s).glob("*/manifest.json"))
-    parts: list[Path] = []
-    archive, size = None, PART_BYTES
-    for cell in cells:
+    parts: list[list[Path]] = []
+    size = PART_BYTES
+    for cell in sorted(p.parent for s in STAGES for p in (cache / s).glob("*/manifest.json")):
         bytes_here = sum(p.stat().st_size for p in cell.iterdir())
         if size + bytes_here > PART_BYTES:
-            if archive:
-                archive.close()
-            parts.append(out / f"cells-{len(parts):02d}.zip")
-            archive, size = zipfile.ZipFile(parts[-1], "w", zipfile.ZIP_DEFLATED), 0
-        for file in sorted(cell.iterdir()):
-            archive.write(file, f"{cell.parent.name}/{cell.name}/{file.name}")
+            parts.append([])
+            size = 0
+        parts[-1].append(cell)
         size += bytes_here
-    if archive:
-        archive.close()
-    return parts
+    paths = [out / f"cells-{number:02d}.zip" for number in range(len(parts))]
+    for path, cells in zip(paths, parts, strict=True):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in (file for cell in cells for file in sorted(cell.iterdir())):
+                archive.write(file, "/".join(file.parts[-3:]))
+    return paths
 
 
 def _call(command: list[str], log: TextIO, deadline: float) -> int:
@@ -93,7 +92,7 @@ def _call(command: list[str], log: TextIO, deadline: float) -> int:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
     alarm = threading.Timer(max(deadline - time.monotonic(), 0), process.send_signal, [signal.SIGINT])
     alarm.start()
-    for line in process.stdout:
+    for line in process.stdout or ():
         print(line, end="", flush=True)
         log.write(line)
     alarm.cancel()

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 from pydantic import Field
 
 from benchmark.config import cli
@@ -26,7 +27,7 @@ from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec
 from benchmark.config.spec import Spec
 from benchmark.config.validation import validate
-from benchmark.data.examples import SPLITS, Examples
+from benchmark.data.examples import SPLITS, Examples, Picture
 from benchmark.data.images import UnreadableImageError, scaled
 from benchmark.data.packs import check, tolerant
 from benchmark.errors import ConfigError
@@ -43,7 +44,7 @@ class Settings(Spec):
     out: str | None = None
 
 
-def encode(image: Any, size: int, quality: int | None) -> bytes:
+def encode(image: Picture, size: int, quality: int | None) -> bytes:
     """The file of an image: scaled down, RGB, without metadata."""
     from PIL import Image
 
@@ -84,7 +85,7 @@ def write(name: str, examples: Examples, size: int, quality: int | None, out: Pa
     labels, split = check(name, examples, size)
     facts = {"licence": examples.licence, "flip": examples.flip, "upright": examples.upright}
     columns = schema(examples, facts | {"size": size, "quality": quality})
-    part, unreadable = out.with_name(out.name + ".part"), []
+    part, unreadable = out.with_name(out.name + ".part"), list[UnreadableImageError]()
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with pq.ParquetWriter(part, columns) as writer:
@@ -103,16 +104,27 @@ def write(name: str, examples: Examples, size: int, quality: int | None, out: Pa
 
 
 def batches(
-    name: str, examples: Examples, labels: Any, split: Any, size: int, quality: int | None, unreadable: list
-) -> Iterator[list[dict[str, Any]]]:
+    name: str,
+    examples: Examples,
+    labels: np.ndarray,
+    split: np.ndarray,
+    size: int,
+    quality: int | None,
+    unreadable: list[UnreadableImageError],
+) -> Iterator[list[dict[str, object]]]:
     """Rows of the table, ROWS at a time."""
-    suffix, names, rows = "png" if quality is None else "jpg", {v: k for k, v in SPLITS.items()}, []
+    suffix, names = "png" if quality is None else "jpg", {v: k for k, v in SPLITS.items()}
+    rows: list[dict[str, object]] = []
     for i, image in enumerate(tolerant(examples.images, unreadable)):
-        if unreadable:
+        if unreadable or image is None:
             continue  # its place is lost, and nothing will be written
         where = {"path": f"{name}/{i:06d}.{suffix}"}
-        row = {"image": {"bytes": encode(image, size, quality)} | where, "split": names[int(split[i])]}
-        row |= {"labels": labels[i].nonzero()[0].tolist()} if examples.multilabel else {"label": int(labels[i])}
+        row: dict[str, object] = {"image": {"bytes": encode(image, size, quality), **where}}
+        row["split"] = names[int(split[i])]
+        if examples.multilabel:
+            row["labels"] = labels[i].nonzero()[0].tolist()
+        else:
+            row["label"] = int(labels[i])
         rows.append(row)
         if len(rows) == ROWS:
             yield rows

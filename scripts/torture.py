@@ -39,6 +39,7 @@ from pydantic import Field
 from benchmark import provenance
 from benchmark.cells.store import Damaged, Store
 from benchmark.config import cli, compose
+from benchmark.config.experiment import Experiment
 from benchmark.config.spec import Spec
 from benchmark.errors import ConfigError
 from benchmark.files import put
@@ -121,7 +122,8 @@ class Campaign:
 
 def kills(campaign: Campaign, name: str, rng: random.Random) -> None:
     """One run, disturbed several times; what was finished is never computed again."""
-    folder, done = campaign.folder / name.replace(" ", "-"), {}
+    folder = campaign.folder / name.replace(" ", "-")
+    done: dict[str, tuple[int, bytes]] = {}
     for _ in range(rng.randint(1, KILLS)):
         how = rng.choice(("kill", "kill", "terminate", "interrupt", "interrupt all", "kill a worker"))
         started = running.Started(folder, f"executor.workers={rng.randint(1, 2)}")
@@ -183,9 +185,9 @@ def damage(campaign: Campaign, name: str, rng: random.Random) -> None:
     campaign.expect(name, again <= {c.relative_to(folder / "cache") for c in touched}, "an intact cell was made again")
     campaign.counts["cells made again"] += len(again)
     for key, content in running.values(folder).items():  # what no run had to read is still damaged, and noticed
-        stage, cell, _ = key.split("/")
+        stage, held, _ = key.split("/")
         same = campaign.values.get(key) == content
-        campaign.expect(name, same or not readable(folder / "cache", stage, cell), f"{key} differs unnoticed")
+        campaign.expect(name, same or not readable(folder / "cache", stage, held), f"{key} differs unnoticed")
     shutil.rmtree(folder)
 
 
@@ -329,9 +331,15 @@ def options(campaign: Campaign, name: str, rng: random.Random) -> None:
         option = f"{rng.choice(numbers)}={rng.choice(NONSENSE)}"
     else:
         option = rng.choice(ODD)
-    accepted, said = [], io.StringIO()
+    accepted: list[Experiment] = []
+    said = io.StringIO()
+
+    def accept(found: list[Experiment]) -> int:
+        accepted.extend(found)
+        return 0
+
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = cli.experiments(lambda found: accepted.append(found) or 0, "", [*running.TINY, option])
+        code = cli.experiments(accept, "", [*running.TINY, option])
     campaign.counts["malformed options"] += 1
     lines = said.getvalue().splitlines()
     campaign.expect(name, code == 2 and not accepted, f"accepted: {option}")

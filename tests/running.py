@@ -38,15 +38,22 @@ class Started:
 
     def __init__(self, folder: Path, *overrides: str, **more: str):
         call = command(folder, *overrides)
-        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        # a shell's background job ignores SIGINT and hands that on: as from a terminal, it is heard here
-        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
-        self.process = subprocess.Popen(call, cwd=ROOT, env=environment(**more), **heard, **streams)
+        self.process = subprocess.Popen(
+            call,
+            cwd=ROOT,
+            env=environment(**more),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # a shell's background job ignores SIGINT and hands that on: as from a terminal, it is heard here
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            start_new_session=True,
+        )
         self.lines: list[str] = []
 
     def until(self, word: str) -> None:
         """Wait for a line that holds a word."""
-        for line in self.process.stderr:
+        for line in self.process.stderr or ():
             self.lines.append(line)
             if word in line:
                 return

@@ -7,7 +7,7 @@ workers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmark.cells.plan import IMAGES, SECONDS, Cell, Plan
@@ -78,14 +78,14 @@ class Estimator:
     def add(self, work: Work, cell: Cell) -> None:
         """Count a cell that is to be done."""
         work.todo += 1
-        model: ModelSpec | None = cell.work.get("model") if cell.stage not in ("pack", "score") else None
+        model = cell.work.get("model")
         trained, seen = self._passes(work, cell)
         work.images += trained + seen
         work.megabytes += self._megabytes(cell, model, seen)
         if model is None or model.gmacs is None or self.device == "cpu":
             # what the configuration states may be another size than the pack's in the store
             looked = seen * FORWARD if model and model.gmacs else 0
-            weight = weigh(cell.stage, trained + looked, model) if cell.stage in IMAGES else cell.weight
+            weight = weigh(cell.stage, trained + looked, model) if model and cell.stage in IMAGES else cell.weight
             work.minutes += SECONDS[cell.stage] * weight / 60
             return
         frozen = getattr(cell.work.get("recipe"), "freeze", "none") == "backbone"
@@ -117,9 +117,9 @@ class Estimator:
         if cell.stage == "pack" and seen:
             side = cell.work["data"].size
             return seen * side * side * 4 / 3 * 3 / 1e6  # photographs are about 4 by 3
-        if cell.stage == "weights" and model.parameters:
+        if cell.stage == "weights" and model and model.parameters:
             return model.parameters * 2 / 1e6
-        if cell.stage == "probe" and model.gmacs:
+        if cell.stage == "probe" and model and model.gmacs:
             return seen * WIDTH * 4 / 1e6
         return MEGABYTES[cell.stage]
 
@@ -148,7 +148,7 @@ def describe(made: Plan, store: Store, workers: int, device: str = "auto") -> st
     return "\n".join(lines + _absent(made))
 
 
-def _sum(works) -> Work:
+def _sum(works: Iterable[Work]) -> Work:
     whole = Work()
     for work in works:
         for name in ("todo", "stored", "images", "minutes", "gpu_hours", "megabytes"):

@@ -10,10 +10,9 @@ import importlib.util
 import inspect
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from benchmark.cells.reach import home_of, installed, meaning, parts_of, reached
 from benchmark.config.functions import TRAINEE
@@ -43,7 +42,7 @@ def _common(paths: list[Path]) -> Path:
 
 
 @cache
-def code_of(function: Any, path: str) -> str:
+def code_of(function: Callable[..., object], path: str) -> str:
     """Fingerprint of the code behind an estimator that a dotted path names, so that editing it makes its scores anew.
 
     One of this project counts with its whole package, since estimators share their linear algebra; one that trains,
@@ -100,9 +99,9 @@ def _files_behind(waiting: set[str], path: str) -> dict[str, Path]:
 def _files_of(name: str) -> dict[str, Path]:
     """The source files of a top-level module or package, by their path within it."""
     spec = importlib.util.find_spec(name)
-    folders = [Path(p).resolve() for p in spec.submodule_search_locations or ()]
+    folders = [Path(p).resolve() for p in (spec and spec.submodule_search_locations) or ()]
     if not folders:
-        return {Path(spec.origin).name: Path(spec.origin)}
+        return {Path(spec.origin).name: Path(spec.origin)} if spec and spec.origin else {}
     return {f"{name}/{f.relative_to(top).as_posix()}": f for top in folders for f in top.rglob("*.py")}
 
 
@@ -113,16 +112,16 @@ def _imports(file: Path) -> set[str]:
     except (SyntaxError, ValueError):  # not Python, perhaps compiled
         return set()
     names = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
-    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
     return {name.partition(".")[0] for name in names}
 
 
-def canonical(data: Any) -> str:
+def canonical(data: object) -> str:
     """JSON that is the same for the same data, also once it has been a file: keys are text, sorted; no spaces."""
     data = json.loads(json.dumps(data, allow_nan=False))
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def key_of(identity: Mapping[str, Any]) -> str:
+def key_of(identity: Mapping[str, object]) -> str:
     """SHA-256 of canonical JSON."""
     return hashlib.sha256(canonical(identity).encode()).hexdigest()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from benchmark.cells.keys import key_of
 from benchmark.cells.store import Store
-from benchmark.config.functions import DataSpec
+from benchmark.config.experiment import ProbeSpec
+from benchmark.config.functions import DataSpec, MethodSpec
 from benchmark.config.model import ModelSpec
+from benchmark.config.recipe import RecipeSpec
 
 VERSIONS = {"pack": 1, "weights": 1, "tune": 1, "truth": 1, "probe": 1, "score": 4}
 """Raised by hand when a stage's code changes what it returns."""
@@ -21,15 +23,38 @@ IMAGES = {"tune": 8000, "truth": 4000}
 """Images of 32 pixels that a cell of that cost trains on."""
 
 
+class Inputs(TypedDict, total=False):
+    """What a cell is computed from: specifications, and the keys of other cells. Its stage decides which there are.
+
+    weights, pack, tune, scored, reference  keys; `scored` is the probe that a score is about
+    facts                                   what a method is told of the model
+    trainee                                 what a method that trains is made from: as of a fine-tuning
+    """
+
+    data: DataSpec
+    model: ModelSpec
+    recipe: RecipeSpec
+    probe: ProbeSpec
+    method: MethodSpec
+    seed: int
+    facts: Mapping[str, object]
+    weights: str | None
+    pack: str
+    tune: str
+    scored: str
+    reference: str | None
+    trainee: Inputs
+
+
 @dataclass(frozen=True)
 class Cell:
     """One piece of work: what it is named, what it is made from, and the specifications that make it."""
 
     stage: str
     key: str
-    identity: Mapping[str, Any]
+    identity: Mapping[str, object]
     needs: tuple[tuple[str, str], ...]
-    work: Mapping[str, Any]
+    work: Inputs
     label: str
     weight: float = 1.0
 
@@ -64,10 +89,18 @@ class Plan:
     absent: dict[str, str] = field(default_factory=dict)
     """What an estimate counted though it is not here, and why it is not."""
 
-    def add(self, stage: str, identity: Mapping[str, Any], **rest: Any) -> str:
+    def add(
+        self,
+        stage: str,
+        identity: Mapping[str, object],
+        needs: tuple[tuple[str, str], ...],
+        work: Inputs,
+        label: str,
+        weight: float = 1.0,
+    ) -> str:
         identity = {"stage": stage, "version": VERSIONS[stage], **identity}
         key = key_of(identity)
-        self.cells.setdefault(key, Cell(stage, key, identity, **rest))
+        self.cells.setdefault(key, Cell(stage, key, identity, needs, work, label, weight))
         return key
 
     def missing(self, store: Store, also: Iterable[str] = ()) -> list[Cell]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmark.cells.keys import code_of, fingerprints, network_code
-from benchmark.cells.plan import IMAGES, SECONDS, Plan, Transfer
+from benchmark.cells.plan import IMAGES, SECONDS, Inputs, Plan, Transfer
 from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec, MethodSpec
 from benchmark.config.model import ModelSpec
@@ -63,8 +62,8 @@ class _Trainee:
     """What a method that trains is made from: the cells that it needs, its work, its identity; seconds on a draw."""
 
     needs: tuple[tuple[str, str], ...]
-    work: Mapping[str, Any]
-    identity: Mapping[str, Any]
+    work: Inputs
+    identity: Mapping[str, object]
     seconds: float
 
 
@@ -91,17 +90,17 @@ class _Builder:
             label=data.name,
         )
 
-    def weights(self, made: Plan, model: ModelSpec) -> tuple[str | None, Mapping[str, Any]]:
+    def weights(self, made: Plan, model: ModelSpec) -> tuple[str | None, Mapping[str, object]]:
         """The key of the model's weights cell where the harness trains it, and what identifies it for later keys."""
         code = network_code(model)
         if model.source_data is None:
-            return None, {"model": model.identity(), "files": self._files(made, model)} | code
+            return None, {"model": model.identity(), "files": self._files(made, model), **code}
         data = (self.experiment.source | self.experiment.target)[model.source_data]
         pack = self.pack(made, data)
         start = {"init": self._files(made, model.initial)} if model.initial else {}
         key = made.add(
             "weights",
-            {"model": model.identity("weights"), "pack": pack} | start | code,
+            {"model": model.identity("weights"), "pack": pack, **start, **code},
             needs=(("pack", pack),),
             work={"model": model, "pack": pack},
             label=f"pretrain {model.name}",
@@ -125,16 +124,16 @@ class _Builder:
         target: DataSpec,
         pack: str,
         weights: str | None,
-        identity: Mapping[str, Any],
+        identity: Mapping[str, object],
         with_truth: bool,
     ) -> Transfer:
         experiment, needs = self.experiment, (("pack", pack),) + ((("weights", weights),) if weights else ())
         name, recipe = f"{model.name} → {target.name}", experiment.recipe
-        work = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
+        work: Inputs = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
         known = target.images[0] if target.images else None
         cost = {s: weigh(s, passes(s, recipe, model, target, known)[0], model) for s in IMAGES}
-        transfer = {**identity, "pack": pack, "recipe": recipe.identity()}
-        tune, truth, of_truth = "", [], {}
+        transfer: dict[str, object] = {**identity, "pack": pack, "recipe": recipe.identity()}
+        tune, truth, of_truth = "", list[str](), dict[str, object]()
         if with_truth and recipe.rate_for == "architecture":
             tune, of_truth = self._shared_rate(made, model, target, pack, cost["tune"]), transfer
         elif with_truth:
@@ -155,7 +154,7 @@ class _Builder:
         probe = self._probe(made, model, weights, identity, pack, target)
         reference = of_reference = None
         prepared = tuple(m.name for m in experiment.method.values() if "reference_features" in m.needs)
-        if prepared:
+        if prepared and experiment.reference is not None:
             trained_here = experiment.reference.model_copy(update={"weights": f"pretrain:{target.name}"})
             of_reference, its_identity = self.weights(made, trained_here)
             reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
@@ -190,7 +189,7 @@ class _Builder:
         made: Plan,
         model: ModelSpec,
         weights: str | None,
-        identity: Mapping[str, Any],
+        identity: Mapping[str, object],
         pack: str,
         target: DataSpec,
     ) -> str:
@@ -215,22 +214,18 @@ class _Builder:
         reference: str | None,
         trainee: _Trainee,
     ) -> str:
-        needs = (("probe", probe),)
-        identity: dict[str, Any] = {
+        needs: tuple[tuple[str, str], ...] = (("probe", probe),)
+        identity: dict[str, object] = {
             "function": method.function_path,
             "parameters": method.parameters,
             "code": code_of(method.function, method.function_path),
             "probe": probe,
         }
-        if "reference_features" in method.needs:
-            needs += (("probe", reference),)
-            identity["reference"] = reference
-        more: dict[str, Any] = {}
-        if method.trains:
-            needs += trainee.needs
-            identity["trainee"] = trainee.identity
-            more = {"trainee": trainee.work}
-        metadata = {}
+        compared = reference if "reference_features" in method.needs else None
+        if compared is not None:
+            needs += (("probe", compared),)
+            identity["reference"] = compared
+        metadata: dict[str, object] = {}
         if "model" in method.needs:
             metadata = {
                 "name": model.name,
@@ -242,11 +237,16 @@ class _Builder:
                 "source_accuracy": model.source_accuracy,
             }
             identity["model"] = metadata
+        work: Inputs = {"method": method, "scored": probe, "reference": compared, "facts": metadata}
+        if method.trains:
+            needs += trainee.needs
+            identity["trainee"] = trainee.identity
+            work["trainee"] = trainee.work
         return made.add(
             "score",
             identity,
             needs=needs,
-            work={"method": method, "probe": probe, "reference": identity.get("reference"), "model": metadata} | more,
+            work=work,
             label=f"{method.name} {model.name} → {target.name}",
             weight=trainee.seconds * self.experiment.probe.draws / SECONDS["score"] if method.trains else 1.0,
         )

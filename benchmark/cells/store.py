@@ -24,11 +24,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmark.cells.keys import key_of
 from benchmark.errors import ConfigError
 from benchmark.files import digest, put, sync
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMA = 1
 STAGES = ("pack", "weights", "tune", "truth", "probe", "score")
@@ -64,23 +67,23 @@ class Entry:
     key: str
     files: Mapping[str, bytes | Path]
 
-    def _bytes(self, name: str) -> bytes:
+    def bytes_of(self, name: str) -> bytes:
         content = self.files[name]
         return content.read_bytes() if isinstance(content, Path) else content
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        return json.loads(self._bytes("values.json"))
+        return json.loads(self.bytes_of("values.json"))
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        return json.loads(self._bytes("record.json"))
+        return json.loads(self.bytes_of("record.json"))
 
     @cached_property
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, np.ndarray]:
         from safetensors.numpy import load
 
-        return load(self._bytes("arrays.safetensors")) if "arrays.safetensors" in self.files else {}
+        return load(self.bytes_of("arrays.safetensors")) if "arrays.safetensors" in self.files else {}
 
 
 class Store:
@@ -123,15 +126,15 @@ class Store:
             return folder
         entry = self.read(stage, key)
         with self.claim(key, wait=True), self._staged(stage, key) as staged:
-            for name, content in entry.files.items():
-                (staged / name).write_bytes(content)
+            for name in entry.files:
+                (staged / name).write_bytes(entry.bytes_of(name))
         return self._home(stage, key)
 
     def files(self, stage: str, key: str) -> dict[str, bytes | Path]:
         """All files of a verified cell, its manifest among them: what another store can adopt."""
         files = dict(self.read(stage, key).files)
-        if "manifest.json" not in files:
-            files["manifest.json"] = self._folder(stage, key) / "manifest.json"
+        if folder := self._folder(stage, key):
+            files.setdefault("manifest.json", folder / "manifest.json")
         return files
 
     # writing
@@ -140,10 +143,10 @@ class Store:
         self,
         stage: str,
         key: str,
-        spec: Mapping[str, Any],
-        values: Mapping[str, Any],
-        record: Mapping[str, Any],
-        arrays: Mapping[str, Any] | None = None,
+        spec: Mapping[str, object],
+        values: Mapping[str, object],
+        record: Mapping[str, object],
+        arrays: Mapping[str, np.ndarray] | None = None,
         made: Path | None = None,
     ) -> None:
         """Add a finished cell. `made` is a folder (see `workspace`) whose files belong to the cell."""
@@ -160,7 +163,7 @@ class Store:
                 json.dumps({"schema": SCHEMA, "files": files}, indent=1), encoding="utf-8"
             )
 
-    def adopt(self, stage: str, key: str, files: Mapping[str, Any]) -> None:
+    def adopt(self, stage: str, key: str, files: Mapping[str, bytes | np.ndarray]) -> None:
         """Add a finished cell from the `files` of another store (buffers); raises Damaged where they are not intact."""
         try:
             names = _intact(key, files)
@@ -168,7 +171,7 @@ class Store:
             raise Damaged(stage, key, f"on its way here: {error}") from None
         with self._staged(stage, key) as staged:
             for name in (*names, "manifest.json"):
-                (staged / name).write_bytes(files[name])
+                (staged / name).write_bytes(buffer(files[name]))
 
     def workspace(self, key: str) -> Path:
         """An empty folder in which the holder of a key's claim may prepare its files."""
@@ -222,7 +225,8 @@ class Store:
                 except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
                     raise ConfigError(f"The released {path.name} is damaged ({error}). {RESTORE}") from None
                 self._zips[stage] = archive, _members(archive, path)
-        return self._zips[stage][1] if self._zips[stage] else {}
+        held = self._zips[stage]
+        return held[1] if held else {}
 
     def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
         try:
@@ -244,7 +248,10 @@ class Store:
         return {name: folder / name for name in files}
 
     def _verify_zipped(self, stage: str, key: str) -> dict[str, bytes]:
-        archive, members = self._zips[stage]
+        held = self._zips[stage]
+        if held is None:
+            raise Damaged(stage, key, "it is gone")
+        archive, members = held
         try:
             contents = {file: archive.read(name) for file, name in members[key].items()}
             _intact(key, contents)
@@ -340,6 +347,11 @@ def _refuse_absent(released: Path | None) -> None:
     )
 
 
+def buffer(content: bytes | np.ndarray) -> bytes | memoryview:
+    """The bytes of a file that is in memory."""
+    return content if isinstance(content, bytes) else content.data
+
+
 def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """What a manifest lists; raises ValueError for one of a newer schema, or that names files outside its folder."""
     files, schema = manifest["files"], manifest.get("schema")
@@ -363,13 +375,13 @@ def _refuse_another(key: str, spec: bytes) -> None:
         raise ValueError("its specification is that of another cell")
 
 
-def _intact(key: str, contents: Mapping[str, Any]) -> list[str]:
+def _intact(key: str, contents: Mapping[str, bytes | np.ndarray]) -> list[str]:
     """The names in a manifest; raises ValueError or KeyError where the contents are not what it and the key say."""
     files = _files_of(json.loads(bytes(contents["manifest.json"])))
     if contents.keys() != {*files, "manifest.json"}:
         raise ValueError("it has other files than its manifest")
     for name, expected in files.items():
-        if hashlib.sha256(contents[name]).hexdigest() != expected["sha256"]:
+        if hashlib.sha256(buffer(contents[name])).hexdigest() != expected["sha256"]:
             raise ValueError(f"{name} has another checksum")
     _refuse_another(key, bytes(contents["spec.json"]))
     return list(files)

@@ -15,8 +15,10 @@ from benchmark.config.spec import Count, Spec, plain_data
 from benchmark.errors import ConfigError, did_you_mean
 from benchmark.wording import one_line
 
-ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes")
-ARRAYS += ("network", "images")
+ARRAYS = (
+    *("features", "labels", "source_probs", "source_logits", "reference_features"),
+    *("model", "seed", "n_classes", "network", "images"),
+)
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
 TRAINEE = frozenset({"network", "images"})

@@ -8,14 +8,15 @@ is tried again alone. A cell that another run is computing is left to it and tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import Store, clean
 from benchmark.config.experiment import ExecutorSpec
 from benchmark.errors import ConfigError
-from benchmark.execution.local import inline, local_workers, ready_workers, resolve_devices, worker_count
-from benchmark.execution.schedule import Outcome, Progress, Schedule, Worker
+from benchmark.execution.local import inline, local_workers, resolve_devices, worker_count
+from benchmark.execution.schedule import Outcome, Progress, Schedule, Workers
 from benchmark.files import writable
 
 
@@ -34,6 +35,7 @@ def run(
     device, devices = resolve_devices(spec)
     count = worker_count(spec, devices)
     schedule = Schedule(cells, all_cells, store, count, planned=spec.order == "planned")
+    pool: AbstractContextManager[Workers]
     if spec.name == "ray":
         from benchmark.execution.ray.driver import crew
 
@@ -50,16 +52,15 @@ def run(
     return schedule.failed
 
 
-def drive(schedule: Schedule, workers: Iterable[Worker], report: Callable[[Cell, Outcome, Progress], None]) -> None:
+def drive(schedule: Schedule, workers: Workers, report: Callable[[Cell, Outcome, Progress], None]) -> None:
     """Give tasks to idle workers and take back what became of them, until nothing is left."""
-    ready = getattr(workers, "ready", lambda: ready_workers(workers))
     while schedule.unfinished:
         schedule.wake()
         for worker in workers:
             if worker.idle and (task := schedule.next(worker.stages)):
                 worker.start(task)
-        for worker in ready():
-            task, outcome = worker.finish()
+        for answer in workers.ready():
+            task, outcome = answer.finish()
             if outcome.status == "stopped":  # what is finished is kept; another cell would fare no better
                 raise ConfigError(outcome.reason)
             schedule.settle(task, outcome)

@@ -11,11 +11,12 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from typing import Any
 
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import STAGES, Busy, Damaged, Store
@@ -89,19 +90,34 @@ def outcome_of(error: Exception, seconds: float = 0.0, cache: Path | None = None
     return Outcome("failed", seconds, printable(str(error)) if known else one_line(f"{type(error).__name__}: {error}"))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a process works: its store, its device and its threads."""
+
+    cache: Path
+    released: Path | None
+    device: str
+    threads: int
+
+
 class LocalWorker:
-    """One process and the task that it has."""
+    """One process and the task that it has; empty where it has none.
 
-    stages = STAGES
+    at_once  whether the process starts now; else when there is something for it
+    """
 
-    def __init__(self, context: Any, arguments: tuple[Any, ...]):
-        self.context, self.arguments = context, arguments
-        self.task: tuple[Cell, ...] | None = None
-        self._spawn()
+    stages: Collection[str] = STAGES
+
+    def __init__(self, context: SpawnContext, place: Place, at_once: bool = True):
+        self.context, self.place = context, place
+        self.task: tuple[Cell, ...] = ()
+        self.process: SpawnProcess | None = None
+        if at_once:
+            self._spawn()
 
     def _spawn(self) -> None:
         self.pipe, theirs = self.context.Pipe()
-        self.process = self.context.Process(target=_serve, args=(theirs, *self.arguments), daemon=True)
+        self.process = self.context.Process(target=_serve, args=(theirs, self.place), daemon=True)
         resource_tracker.ensure_running()  # else the first start would start it, and it unblocks SIGINT
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's affair
         try:
@@ -113,10 +129,12 @@ class LocalWorker:
 
     @property
     def idle(self) -> bool:
-        return self.task is None
+        return not self.task
 
     def start(self, task: tuple[Cell, ...]) -> None:
         self.task = task
+        if self.process is None:
+            self._spawn()
         try:
             self.pipe.send(task)
         except OSError:  # it died while it had nothing to do
@@ -124,17 +142,24 @@ class LocalWorker:
             self.pipe.send(task)
 
     def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
-        task, self.task = self.task, None
+        task, self.task = self.task, ()
         try:
             return task, self.pipe.recv()
         except (EOFError, OSError):
-            self.process.join()
-            code = self.process.exitcode
+            code = self._exit_code()
             self._spawn()
             why = "killed, perhaps for want of memory" if code == -signal.SIGKILL else f"exit code {code}"
             return task, dead(task, f"the worker process died ({why})")
 
+    def _exit_code(self) -> int | None:
+        if self.process is None:
+            return None
+        self.process.join()
+        return self.process.exitcode
+
     def stop(self) -> None:
+        if self.process is None:
+            return
         self.process.terminate()
         self.process.join(5)
         if self.process.is_alive():
@@ -167,62 +192,82 @@ def pinned(threads: int) -> Iterator[None]:
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
+class Team:
+    """Worker processes of this machine."""
+
+    def __init__(self) -> None:
+        self.workers: list[LocalWorker] = []
+
+    def __iter__(self) -> Iterator[LocalWorker]:
+        return iter(self.workers)
+
+    def ready(self) -> list[LocalWorker]:
+        """Those that have something to say, after a short while at most."""
+        busy = [w for w in self.workers if not w.idle]
+        if not busy:
+            time.sleep(0.05)
+            return []
+        heard = wait([w.pipe for w in busy], timeout=POLL_SECONDS)
+        return [w for w in busy if w.pipe in heard]
+
+
 @contextlib.contextmanager
-def local_workers(store: Store, device: str, gpus: int, count: int, threads: int) -> Iterator[list[LocalWorker]]:
-    context, workers = multiprocessing.get_context("spawn"), []
+def local_workers(store: Store, device: str, gpus: int, count: int, threads: int) -> Iterator[Team]:
+    context, team = multiprocessing.get_context("spawn"), Team()
     with pinned(threads):
         try:
             for number in range(count):
-                place = f"cuda:{number % gpus}" if device == "cuda" else "cpu"
-                workers.append(LocalWorker(context, (store.cache, store.released, place, threads)))
-            yield workers
+                where = f"cuda:{number % gpus}" if device == "cuda" else "cpu"
+                team.workers.append(LocalWorker(context, Place(store.cache, store.released, where, threads)))
+            yield team
         finally:
-            for worker in workers:
+            for worker in team:
                 worker.stop()
 
 
-def ready_workers(workers: Sequence[LocalWorker]) -> list[LocalWorker]:
-    busy = {w.pipe: w for w in workers if not w.idle}
-    if not busy:
-        time.sleep(0.05)
-        return []
-    if any(isinstance(p, _Local) for p in busy):
-        return list(busy.values())
-    return [busy[p] for p in wait(list(busy), timeout=POLL_SECONDS)]
-
-
-def _serve(pipe: Connection, cache: Path, released: Path | None, device: str, threads: int) -> None:
+def _serve(pipe: Connection, place: Place) -> None:
     """A worker's life: take a task, do it, say what became of it; end with the parent."""
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    store = Store(cache, released)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    store = Store(place.cache, place.released)
     with contextlib.suppress(EOFError, BrokenPipeError, OSError):
         while True:
-            pipe.send(attempt(pipe.recv(), store, device, threads))
+            pipe.send(attempt(pipe.recv(), store, place.device, place.threads))
 
 
-class _Local:
-    """Stands in for a pipe where there is no other process."""
+def end_with_parent() -> None:
+    """Wait for the end of the parent process, and end this one at once; for a thread of its own."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    os._exit(1)
 
 
-class _Here:
-    stages = STAGES
+class Alone:
+    """This very process as the one worker: a task is done when its answer is asked for."""
 
-    def __init__(self, *arguments: Any):
-        self.arguments, self.task, self.pipe = arguments, None, _Local()
+    stages: Collection[str] = STAGES
+
+    def __init__(self, store: Store, device: str, threads: int):
+        self.store, self.device, self.threads = store, device, threads
+        self.task: tuple[Cell, ...] = ()
+
+    def __iter__(self) -> Iterator[Alone]:
+        return iter([self])
+
+    def ready(self) -> list[Alone]:
+        return [self] if self.task else []
 
     @property
     def idle(self) -> bool:
-        return self.task is None
+        return not self.task
 
     def start(self, task: tuple[Cell, ...]) -> None:
         self.task = task
 
     def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
-        task, self.task = self.task, None
-        return task, attempt(task, *self.arguments)
+        task, self.task = self.task, ()
+        return task, attempt(task, self.store, self.device, self.threads)
 
 
 @contextlib.contextmanager
-def inline(store: Store, device: str, threads: int) -> Iterator[list[_Here]]:
-    yield [_Here(store, "cuda:0" if device == "cuda" else "cpu", threads)]
+def inline(store: Store, device: str, threads: int) -> Iterator[Alone]:
+    yield Alone(store, "cuda:0" if device == "cuda" else "cpu", threads)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,19 +43,40 @@ class Worker(Protocol):
 
     def start(self, task: tuple[Cell, ...]) -> None: ...
 
+
+class Answer(Protocol):
+    """A task that came back."""
+
     def finish(self) -> tuple[tuple[Cell, ...], Outcome]: ...
+
+
+class Workers(Protocol):
+    """All workers of a run."""
+
+    def __iter__(self) -> Iterator[Worker]: ...
+
+    def ready(self) -> Sequence[Answer]:
+        """What has come back, after a short while at most."""
+        ...
+
+
+def _nothing() -> defaultdict[str, float]:
+    return defaultdict(float)
 
 
 @dataclass
 class Progress:
-    """Where a run stands; the estimate corrects itself by what cells of each stage have taken so far."""
+    """Where a run stands; the estimate corrects itself by what cells of each stage have taken so far.
+
+    remaining, spent, guessed  seconds by stage: estimated of what is left, taken by what is done, estimated of that
+    """
 
     total: int
     workers: int
     done: int = 0
-    remaining: Counter[str] = field(default_factory=Counter)
-    spent: Counter[str] = field(default_factory=Counter)
-    guessed: Counter[str] = field(default_factory=Counter)
+    remaining: defaultdict[str, float] = field(default_factory=_nothing)
+    spent: defaultdict[str, float] = field(default_factory=_nothing)
+    guessed: defaultdict[str, float] = field(default_factory=_nothing)
 
     @property
     def eta_seconds(self) -> float:
@@ -99,13 +120,13 @@ class Schedule:
             *_, cell = heapq.heappop(min(queues))
             if cell.key not in self.wanted or cell.key in self.running or self.waiting[cell.key]:
                 continue
-            together = (cell,)
+            together: tuple[Cell, ...] = (cell,)
             if cell.stage == "score" and cell.key not in self.alone:
                 together = tuple(
                     c
                     for c in self.wanted.values()
                     if c.stage == "score"
-                    and c.work["probe"] == cell.work["probe"]
+                    and c.work["scored"] == cell.work["scored"]
                     and not self.waiting[c.key]
                     and c.key not in self.running | self.alone
                 )
@@ -119,7 +140,7 @@ class Schedule:
         if outcome.status == "busy":
             self.sleeping.append((time.monotonic() + POLL_SECONDS, task))
             return
-        if outcome.status == "damaged":
+        if outcome.damaged is not None:
             self._again(task, *outcome.damaged)
             return
         if outcome.status in ("lost", "died"):

@@ -9,11 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from benchmark import provenance
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import Store
 from benchmark.scoring.draws import draw_seeds, scoring_seed
+
+if TYPE_CHECKING:
+    from benchmark.config.model import ModelSpec
+    from benchmark.data.packs import Pack
+    from benchmark.training.trainee import Trainee
 
 
 def compute(cells: Sequence[Cell], store: Store, device: str) -> Mapping[str, str]:
@@ -79,7 +85,7 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     arrays, record = probing.extract(model, _weights(store, cell.work["weights"]), data, union, device)
     arrays |= {"labels": data.labels[union], "image_ids": union}
     arrays |= {f"draw_{r}": np.searchsorted(union, ids) for r, ids in enumerate(draws)}
-    values = {
+    values: dict[str, object] = {
         "images": [len(ids) for ids in draws],
         "halved": min(len(ids) for ids in draws) < wanted.size,
         "feature_dim": int(arrays["features"].shape[1]),
@@ -107,8 +113,8 @@ def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[s
         here = [c for c in cells if c.work["reference"] == reference]
         results = score_probe(
             [c.work["method"] for c in here],
-            [c.work["model"] for c in here],
-            store.read("probe", here[0].work["probe"]),
+            [c.work["facts"] for c in here],
+            store.read("probe", here[0].work["scored"]),
             store.read("probe", reference) if reference else None,
             scoring_seed,
             _to_train(here, store, device),
@@ -121,7 +127,7 @@ def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[s
     return lost
 
 
-def _to_train(cells: Sequence[Cell], store: Store, device: str) -> Any | None:
+def _to_train(cells: Sequence[Cell], store: Store, device: str) -> Trainee | None:
     """What the methods of these cells that train are given; None where there is no such method."""
     work = next((c.work["trainee"] for c in cells if c.work.get("trainee")), None)
     if work is None:
@@ -132,7 +138,7 @@ def _to_train(cells: Sequence[Cell], store: Store, device: str) -> Any | None:
     return Trainee(work["model"], _weights(store, work["weights"]), pack, work["recipe"], device)
 
 
-def _trainee(cell: Cell, store: Store) -> tuple[Any, Path | None, Any]:
+def _trainee(cell: Cell, store: Store) -> tuple[ModelSpec, Path | None, Pack]:
     return cell.work["model"], _weights(store, cell.work["weights"]), _pack(store, cell.work["pack"])
 
 
@@ -140,18 +146,16 @@ def _weights(store: Store, key: str | None) -> Path | None:
     return store.folder("weights", key) if key else None
 
 
-def _pack(store: Store, key: str) -> Any:
+def _pack(store: Store, key: str) -> Pack:
     return _load_pack(store.folder("pack", key))
 
 
 @lru_cache(maxsize=16)
-def _load_pack(folder: Path) -> Any:
+def _load_pack(folder: Path) -> Pack:
     from benchmark.data import packs
 
     return packs.load(folder)
 
 
-def _record(start: float, device: str) -> dict[str, Any]:
-    from benchmark import provenance
-
+def _record(start: float, device: str) -> dict[str, object]:
     return {"seconds": time.perf_counter() - start, **provenance.record(device)}

@@ -29,8 +29,7 @@ class Claim:
     lower: tuple[tuple[str, bool], ...]
 
 
-OTHERS = (("logistic", True), ("knn", True), ("rsa_f64", True), ("dds_f64", True), ("hscore_f32", True))
-OTHERS += (("leep", True), ("nce", True))
+OTHERS = tuple((name, True) for name in ("logistic", "knn", "rsa_f64", "dds_f64", "hscore_f32", "leep", "nce"))
 
 CLAIMS = (
     Claim("PARC with ℓ and f=32 is best", "70.3 against 69.2 of the next", ("parc_f32", True), OTHERS),
@@ -134,7 +133,7 @@ def _modes_claim(run: Run) -> tuple:
     known = {mode: value for mode, value in agreed.items() if np.isfinite(value)}
     if not known:
         return "Results depend on the evaluation mode", "", "", *[float("nan")] * 3, "not measured"
-    worst = min(known, key=known.get)
+    worst = min(known, key=lambda mode: known[mode])
     said = "LEEP 10.8 when source and architecture vary, 67.6 when the target varies"
     compared = f"lowest τ_b between the orders of methods: {first} against {worst}, {known[worst]:.2f}"
     return (
@@ -157,7 +156,7 @@ def _size_claims(sizes: Run | None, number: int) -> list[tuple]:
         few, many = (paper["S-fig2a", row, n][0] for n in ("100", "5000"))
         said = f"{few:.1f} to {many:.1f} from 100 to 5,000"
         columns = [m for m in (sizes.aligned.methods if sizes else ()) if m.startswith(f"{method} @ probe.size=")]
-        if len(columns) < 2 or "pooled" not in sizes.aligned.scores:
+        if sizes is None or len(columns) < 2 or "pooled" not in sizes.aligned.scores:
             rows.append((title, said, "", *[float("nan")] * 3, "not measured"))
             continue
         columns.sort(key=lambda c: int(c.rpartition("=")[2]))

@@ -72,7 +72,8 @@ def agreements(made: Sequence[Bank]) -> list[pd.DataFrame]:
     Left out: variants that keep what is normally left out (`_with_`), a table against one that goes on from it (its
     name begins with the other's), and a table that repeats an earlier one's accuracies but against that one.
     """
-    found, repeats = [], set()
+    found: list[pd.DataFrame] = []
+    repeats: set[str] = set()
     for first, second in combinations([bank for bank in made if "_with_" not in bank.name], 2):
         shared = len(set(first.models) & set(second.models)) >= SHARED_MODELS and set(first.targets) & set(
             second.targets
@@ -156,7 +157,9 @@ def spider_reported() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["target", "method", "measure", "reported"])
 
 
-def intervals(bank: Bank, methods: Mapping[str, np.ndarray], number: int = RESAMPLES) -> dict[tuple[str, str], tuple]:
+def intervals(
+    bank: Bank, methods: Mapping[str, np.ndarray], number: int = RESAMPLES
+) -> dict[tuple[str, str], tuple[float, float]]:
     """(method, measure) -> (low, high) of the mean over targets; models and targets resampled."""
     counts = resampling.resamples(len(bank.models), len(bank.targets), 1, number)
     scores, names = np.stack(list(methods.values()))[:, None], list(methods)

@@ -59,7 +59,8 @@ class Run:
         """Pearson ×100 and its sd over draws; NaN where the run has no such method."""
         if not self.has(method) or (target != "mean" and target not in self.aligned.targets):
             return float("nan"), float("nan")
-        return tuple(f(method, "pearson", capacity, target) for f in (self.found.mean, self.found.sd))
+        of = (method, "pearson", capacity, target)
+        return self.found.mean(*of), self.found.sd(*of)
 
     @property
     def probe_images(self) -> str:
@@ -75,7 +76,8 @@ class Run:
             return float("nan"), float("nan")
         if "milliseconds" not in self.times:  # a run from before the method alone was timed
             return float("nan"), float("nan")
-        return tuple(float(v) for v in self.times.loc[method, ["milliseconds", "milliseconds_sd"]])
+        mean, deviation = self.times.loc[method, ["milliseconds", "milliseconds_sd"]]
+        return float(mean), float(deviation)
 
 
 def load(folder: Path) -> Run:
@@ -111,7 +113,8 @@ def records(run: Run, diverse: Run | None = None, sizes: Run | None = None) -> p
 
     A row or a column that only one side has is kept, with the other side empty.
     """
-    paper, ours = published(), {}
+    paper = published()
+    ours: dict[tuple[str, str, str], tuple[float, float]] = {}
     for name, generator in (("run", run), ("diverse", diverse), ("sizes", sizes)):
         if generator is not None:
             ours |= dict(_OURS[name](generator))

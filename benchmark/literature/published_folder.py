@@ -59,28 +59,29 @@ def _page(
         "scipy's weighted τ, and regret@1: how many points the model at the top of the list loses against the best.",
         "",
     ]
-    rows = []
+    blocks: list[list[list[str | None]]] = []
     for bank in made:
-        block, held = [], everything(bank)
+        block: list[list[str | None]] = []
+        held = everything(bank)
         limits = intervals(bank, {n: s for n, s in held.items() if n != "random"})
         for method in held:
             value = [float(mean[bank.name, method, name]) for name in MEASURES]
-            wide = [limits.get((method, name), (np.nan, np.nan)) for name in ("pearson", "kendall")]
+            pearson, kendall = (limits.get((method, name), (np.nan, np.nan)) for name in ("pearson", "kendall"))
             block.append(
                 [
                     bank.name,
                     method,
                     layout.number(value[0]),
-                    layout.between(*wide[0]),
+                    layout.between(*pearson),
                     layout.number(value[1], 3),
-                    layout.between(*wide[1], 2),
+                    layout.between(*kendall, 2),
                     layout.number(value[2], 3),
                     layout.number(value[3], 2),
                 ]
             )
-        rows.append(block)
+        blocks.append(block)
     head = ["table", "yardstick", "Pearson", "95 %", "τ_b", "95 %", "τ_w", "regret@1"]
-    lines += [layout.markdown(layout.Grid("Mean over targets", head, rows, left=2)), ""]
+    lines += [layout.markdown(layout.Grid("Mean over targets", head, blocks, left=2)), ""]
     for bank in made:
         lines.append(
             f"- {bank.name}: {len(bank.targets)} targets × {len(bank.models)} models, "

@@ -16,8 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.config.compose import compose
+from benchmark.config.functions import MethodSpec
+from benchmark.config.validation import METHOD, parameterised, validate
 from benchmark.files import put, record
 from benchmark.safe_pickle import LARGEST, Refused, loads
+from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
+from benchmark.tables.bank import Banks
 from benchmark.tables.columns import PAPER_CLASSES, PAPER_IMAGES, PAPER_LAYERS, TARGET
 
 REQUIRED = ("features", "probs", "y", "source_dataset", "target_dataset", "architecture")
@@ -135,13 +140,12 @@ def convert(folder: Path, out: Path, tell: Callable[[str], None] = print) -> tup
     return entries, refused
 
 
-def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[Any]) -> tuple[pd.DataFrame, ...]:
+def score(
+    entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[MethodSpec]
+) -> tuple[pd.DataFrame, ...]:
     """(scores, status, timings) of converted probes, self-transfers aside, which serve rsa and dds as reference."""
     from safetensors.numpy import load_file
     from threadpoolctl import threadpool_limits
-
-    from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
-    from benchmark.tables.bank import Banks
 
     reference = {
         (e["target_dataset"], e["run"]): e
@@ -157,11 +161,11 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
             held = load_file(folder / entry["tensors"])
             given = {"features": held["features"]} | ({"probs": held["source_probs"]} if "source_probs" in held else {})
             beside = reference.get((target, run))
-            other = load_file(folder / beside["tensors"]) if beside else None
-            usable = other is not None and np.array_equal(other["labels"], held["labels"])
+            other = load_file(folder / beside["tensors"]) if beside else {}
+            usable = np.array_equal(other.get("labels", ()), held["labels"])
             rows = np.arange(len(held["labels"]))
             arrays = arrays_of_draw(given, held["labels"], other["features"] if usable else None, rows)
-            arrays["n_classes"] = max(PAPER_CLASSES.get(target, 0), classes_of(held["labels"]))
+            more = {"n_classes": max(PAPER_CLASSES.get(target, 0), classes_of(held["labels"]))}
             metadata = {"name": entry["architecture"], "arch": entry["architecture"], "source": entry["source_dataset"]}
             metadata |= {"layers": PAPER_LAYERS.get(entry["architecture"]), "feature_dim": entry["features"]}
             metadata |= {
@@ -172,7 +176,7 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
             row = {"Run": run, "Architecture": entry["architecture"], "Source Dataset": entry["source_dataset"]}
             row[TARGET] = target
             scores.append(dict(row))
-            problems, spent = score_methods(methods, arrays, metadata, scores[-1], banks)
+            problems, spent = score_methods(methods, run, {**arrays, **more}, metadata, scores[-1], banks)
             status += [{**row, **p} for p in problems]
             timings += [{**row, **t} for t in spent]
     banks.finish()
@@ -180,14 +184,10 @@ def score(entries: Sequence[Mapping[str, Any]], folder: Path, methods: Sequence[
     return pd.DataFrame(scores), pd.DataFrame(status, columns=columns), pd.DataFrame(timings)
 
 
-def methods_of_the_paper() -> list[Any]:
+def methods_of_the_paper() -> list[MethodSpec]:
     """The methods of experiment paper_mini, and beside them `<name>_released` where the release computes another."""
-    from benchmark.config import compose
-    from benchmark.config.functions import MethodSpec
-    from benchmark.config.validation import METHOD, parameterised, validate
-
     specs = []
-    for name, entry in parameterised(compose.compose(["experiment=paper_mini"])["method"], METHOD).items():
+    for name, entry in parameterised(compose(["experiment=paper_mini"])["method"], METHOD).items():
         specs.append(validate(MethodSpec, {"name": name, **entry}))
         if entry["_target_"] in RELEASED:
             released = {**entry["parameters"], "compat": "parc"}

@@ -10,11 +10,11 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.provenance import seed_of
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
 
 TORCHVISION = "torchvision.models."
+FEATURES_FROM, NUM_CLASSES = "features_from", "num_classes"
+"""Attributes of a network: the name of its last layer, where its specification says it; how many classes it tells."""
 
 HEAD_STD = 0.01
 """Spread of a new head's weights: small, so that the first steps do not shake pretrained features."""
@@ -65,13 +67,18 @@ def _refuse_other_channels(module: nn.Module, spec: ModelSpec) -> None:
         )
 
 
-def factory_arguments(spec: ModelSpec) -> dict[str, Any]:
+def arguments(spec: ModelSpec) -> dict[str, object]:
+    """The architecture's arguments."""
+    return {name: as_tuples(value) for name, value in spec.args.items()}
+
+
+def factory_arguments(spec: ModelSpec) -> dict[str, object]:
     """The architecture's arguments, with the channels of its images where they are not three."""
-    args = as_tuples(spec.args)
+    args = arguments(spec)
     return args if spec.in_chans == 3 else args | {"in_chans": spec.in_chans}
 
 
-def construct(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> nn.Module:
+def construct(arch: str, args: dict[str, object], n_classes: int, **more: object) -> nn.Module:
     from torch import nn
 
     from benchmark.models.timm_alone import timm
@@ -84,8 +91,9 @@ def construct(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> n
             make = getattr(importlib.import_module(path), name)
             if arch.startswith("timm.") and not _makes_networks(make):
                 raise TypeError(f"{arch} is no class of networks")
-            if "arch_def" in args:  # timm's block strings, which it wants as lists of lists
-                blocks = timm.models._efficientnet_builder.decode_arch_def([list(stage) for stage in args["arch_def"]])
+            stages = args.get("arch_def")
+            if isinstance(stages, tuple):  # timm's block strings, which it wants as lists of lists
+                blocks = timm.models._efficientnet_builder.decode_arch_def([list(stage) for stage in stages])
                 args = {k: v for k, v in args.items() if k != "arch_def"} | {"block_args": blocks}
             if arch.startswith(("timm.", TORCHVISION)) or _takes(make, "num_classes"):
                 args = {"num_classes": n_classes} | args
@@ -95,7 +103,8 @@ def construct(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> n
             if not isinstance(made, nn.Module):
                 raise TypeError(f"{arch} gives no torch.nn.Module")
             return made
-        return timm.create_model(arch, num_classes=n_classes, **args, **more)
+        create_model: Callable[..., nn.Module] = timm.create_model
+        return create_model(arch, num_classes=n_classes, **args, **more)
     except (TypeError, AttributeError, ImportError) as error:
         raise ValueError(f"args must fit architecture '{arch}'. Got {args}: {error}. See its signature.") from error
     except RuntimeError as error:
@@ -106,7 +115,7 @@ def construct(arch: str, args: dict[str, Any], n_classes: int, **more: Any) -> n
         raise ValueError(f"arch must be one of timm's architectures. Got '{arch}'. {hint}") from None
 
 
-def _makes_networks(found: Any) -> bool:
+def _makes_networks(found: object) -> bool:
     """Whether something of timm's is a class of networks or a function of a file of them: helpers may fetch."""
     from torch import nn
 
@@ -115,7 +124,7 @@ def _makes_networks(found: Any) -> bool:
     return re.match(r"timm\.models\.[a-z]", getattr(found, "__module__", "")) is not None
 
 
-def _takes(function: Any, parameter: str) -> bool:
+def _takes(function: Callable[..., object], parameter: str) -> bool:
     """Whether a function or class has a parameter of this name, or takes any."""
     parameters = inspect.signature(function).parameters
     return parameter in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -172,14 +181,14 @@ def unknown_architecture(arch: str) -> str | None:
     return f"Got '{arch}'. {hint}"
 
 
-def as_tuples(value: Any) -> Any:
+def as_tuples(value: object) -> object:
     """Lists as tuples, at any depth: YAML has no tuples, timm compares with them."""
     if isinstance(value, Mapping):
         return {k: as_tuples(v) for k, v in value.items()}
     return tuple(as_tuples(v) for v in value) if isinstance(value, list | tuple) else value
 
 
-def apply_edits(module: nn.Module, edits: Mapping[str, Any]) -> None:
+def apply_edits(module: nn.Module, edits: Mapping[str, object]) -> None:
     """Set attributes by dotted path; the value "identity" puts nn.Identity in a submodule's place."""
     from torch import nn
 
@@ -214,7 +223,7 @@ def with_features(module: nn.Module, spec: ModelSpec) -> nn.Module:
                 f"features_from of model '{spec.name}' must name a linear map or convolution of '{spec.arch}', its "
                 f"last layer. Got '{spec.features_from}'. Did you mean '{(near or of_maps[-1:] or ['?'])[0]}'?"
             )
-        module.features_from = spec.features_from
+        setattr(module, FEATURES_FROM, spec.features_from)
         return module
     if not spec.own_network or (hasattr(module, "get_classifier") and hasattr(module, "reset_classifier")):
         return module
@@ -232,14 +241,15 @@ def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
     """Give the module a fresh last classifier of n_classes (normal, sd 0.01; zero bias); returns the module."""
     import torch
 
+    reset = getattr(module, "reset_classifier", None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if not _named(module) and hasattr(module, "reset_classifier"):
-            module.reset_classifier(n_classes)
+        if not _named(module) and reset:
+            reset(n_classes)
         else:
             path, last = _named(module) or _last_linear(module)
             module.set_submodule(path, _fresh(last, n_classes))
-            module.num_classes = n_classes
+            setattr(module, NUM_CLASSES, n_classes)
         for head in heads(module):
             for name, parameter in head.named_parameters():
                 with torch.no_grad():
@@ -249,7 +259,7 @@ def new_head(module: nn.Module, n_classes: int, seed: int) -> nn.Module:
 
 def _named(module: nn.Module) -> tuple[str, nn.Module] | None:
     """Name and layer of the last map where the module's specification names it."""
-    path = getattr(module, "features_from", None)
+    path = getattr(module, FEATURES_FROM, None)
     return (path, module.get_submodule(path)) if path else None
 
 
@@ -258,17 +268,26 @@ def _fresh(last: nn.Module, n_classes: int) -> nn.Module:
     from torch import nn
 
     if isinstance(last, nn.Conv2d):
-        return nn.Conv2d(last.in_channels, n_classes, last.kernel_size, last.stride, last.padding)
+        padding = last.padding if isinstance(last.padding, str) else _pair(last.padding)
+        return nn.Conv2d(last.in_channels, n_classes, _pair(last.kernel_size), _pair(last.stride), padding)
+    if not isinstance(last, nn.Linear):
+        raise TypeError(f"the last layer must be a linear map or a convolution. Got {type(last).__name__}. Name one.")
     return nn.Linear(last.in_features, n_classes)
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    height, width = size
+    return height, width
 
 
 def heads(module: nn.Module) -> tuple[nn.Module, ...]:
     """The last classifier; several for distilled transformers, which average theirs."""
     if named := _named(module):
         return (named[1],)
-    if not hasattr(module, "get_classifier"):
+    classifier = getattr(module, "get_classifier", None)
+    if classifier is None:
         return (_last_linear(module)[1],)
-    head = module.get_classifier()
+    head = classifier()
     return tuple(head) if isinstance(head, tuple | list) else (head,)
 
 
@@ -296,6 +315,8 @@ def features_and_logits(module: nn.Module, images: torch.Tensor) -> tuple[torch.
     A hook on the classifier sees its input, so that this is the model's own forward pass whatever its head does;
     it equals timm's `forward_head(x, pre_logits=True)`. The module's mode and gradients are the caller's affair.
     """
+    import torch
+
     seen: list[torch.Tensor] = []
     hooks = [head.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach())) for head in heads(module)]
     try:
@@ -305,5 +326,5 @@ def features_and_logits(module: nn.Module, images: torch.Tensor) -> tuple[torch.
             hook.remove()
     # heads that are 1×1 convolutions get (n, d, 1, 1); two heads have different inputs, and the last classifier
     # of such a model sees their mean, as timm's forward_head says
-    features = sum(x.flatten(1) for x in seen) / len(seen)
+    features = sum((x.flatten(1) for x in seen), torch.zeros(())) / len(seen)
     return features, logits.detach()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from benchmark.config.model import ModelSpec
-from benchmark.models.architecture import body_parameters, build, features_and_logits
+from benchmark.models.architecture import body_parameters, build, create, features_and_logits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.autograd.graph import Node
 
 MAPS = ("ConvolutionBackward0", "AddmmBackward0", "MmBackward0")
 
@@ -17,30 +18,35 @@ GATES = ("SqueezeExcite", "SEModule", "EffectiveSEModule", "EcaModule", "SEWithN
 """timm's squeeze-and-excitation, which rescales channels and is not counted as a layer of the path."""
 
 
-def facts(spec: ModelSpec) -> dict[str, Any]:
+class Facts(TypedDict):
     """Facts of a model at its input size.
 
-    returns  parameters   without the last classifier, which every target replaces
-             feature_dim  width of what enters the last classifier
-             gmacs        multiply-adds of one image's forward pass in 10⁹
-             layers       convolutions and linear maps on the longest path, the last classifier among them, without
-                          squeeze-and-excitation
+    parameters   without the last classifier, which every target replaces
+    feature_dim  width of what enters the last classifier
+    gmacs        multiply-adds of one image's forward pass in 10⁹
+    layers       convolutions and linear maps on the longest path, the last classifier among them, without
+                 squeeze-and-excitation
     """
+
+    parameters: int
+    feature_dim: int
+    gmacs: float
+    layers: int
+
+
+def facts(spec: ModelSpec) -> Facts:
+    """What is known of a model without its weights."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from benchmark.models import architecture
-
     with torch.device("meta"):
-        module = architecture.create(spec).eval()
+        module = create(spec).eval()
         images = torch.zeros(1, spec.in_chans, spec.input_size, spec.input_size)
         with FlopCounterMode(display=False) as counter:
-            features, _ = architecture.features_and_logits(module, images)
-        head = {id(p) for p in architecture.head_parameters(module)}
-        parameters = sum(p.numel() for p in module.parameters() if id(p) not in head)
+            features, _ = features_and_logits(module, images)
         output = _without_gates(module)(images)
     return {
-        "parameters": parameters,
+        "parameters": body_parameters(module),
         "feature_dim": features.shape[1],
         "gmacs": round(counter.get_total_flops() / 2e9, 3),
         "layers": longest_path(output),
@@ -63,10 +69,13 @@ def longest_path(output: Tensor) -> int:
     used: what is worked out from parameters alone, without another convolution or matrix product. Walks the graph that
     autograd keeps, inputs before outputs.
     """
-    length: dict[Any, int] = {}
-    own: dict[Any, bool] = {}  # worked out from parameters alone
-    weight: dict[Any, bool] = {}  # … and one of them has two dimensions or more
-    stack = [(output.grad_fn, False)]
+    length: dict[Node, int] = {}
+    own: dict[Node, bool] = {}  # worked out from parameters alone
+    weight: dict[Node, bool] = {}  # … and one of them has two dimensions or more
+    last = output.grad_fn
+    if last is None:
+        raise ValueError("output must come from parameters. Got a tensor without a graph. Leave gradients on.")
+    stack = [(last, False)]
     while stack:
         node, ready = stack.pop()
         if not ready:
@@ -81,7 +90,7 @@ def longest_path(output: Tensor) -> int:
         own[node] = leaf is not None or (node.name() not in MAPS and all(own.get(n, False) for n in above))
         weight[node] = own[node] and (inherited if leaf is None else leaf.ndim >= 2)
         length[node] = max((length[n] for n in above), default=0) + (node.name() in MAPS and inherited)
-    return length[output.grad_fn]
+    return length[last]
 
 
 BATCH = 32
@@ -97,14 +106,11 @@ def memory_of(facts: Mapping[str, int]) -> float:
 def measured_sizes(model: ModelSpec) -> dict[str, int]:
     import torch
 
-    from benchmark.models import architecture
-
     with torch.device("meta"):
-        module = architecture.create(model).eval()
-    own = {id(p) for p in architecture.head_parameters(module)}
+        module = create(model).eval()
     outputs = 0
 
-    def count(_: Any, __: Any, out: Any) -> None:
+    def count(_: nn.Module, __: object, out: object) -> None:
         nonlocal outputs
         outputs += out.numel() if isinstance(out, torch.Tensor) else 0
 
@@ -113,7 +119,7 @@ def measured_sizes(model: ModelSpec) -> dict[str, int]:
             part.register_forward_hook(count)
     with torch.inference_mode():
         module(torch.zeros(1, model.in_chans, model.input_size, model.input_size, device="meta"))
-    return {"parameters": sum(p.numel() for p in module.parameters() if id(p) not in own), "outputs": int(outputs)}
+    return {"parameters": body_parameters(module), "outputs": int(outputs)}
 
 
 def describe(spec: ModelSpec) -> dict[str, int]:

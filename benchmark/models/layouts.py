@@ -15,7 +15,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.filetypes import begins, something_else
 from benchmark.wording import said
@@ -73,7 +73,7 @@ def state_dict(file: Path) -> dict[str, torch.Tensor]:
     return sound(_plain(contents(file), file), file)
 
 
-def _plain(value: Any, file: Path) -> dict[str, torch.Tensor]:
+def _plain(value: object, file: Path) -> dict[str, torch.Tensor]:
     held = inside(value, *((name,) for name in NESTED))
     state = tensors(held)
     deeper = [len(tensors(part)) for part in held.values()] if isinstance(held, Mapping) else []
@@ -85,7 +85,7 @@ def _plain(value: Any, file: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
-def summary(value: Any, shown: int = 8) -> str:
+def summary(value: object, shown: int = 8) -> str:
     """What a file holds, in words: the keys of a mapping with what lies under each."""
     if not isinstance(value, Mapping):
         return f"a {type(value).__name__}"
@@ -95,7 +95,7 @@ def summary(value: Any, shown: int = 8) -> str:
     return "the keys " + ", ".join(kinds) + (f" and {len(value) - shown} more" if len(value) > shown else "")
 
 
-def _kind(held: Any) -> str:
+def _kind(held: object) -> str:
     if isinstance(held, Mapping):
         count = len(tensors(held))
         return f"a mapping of {count} tensors" if count else f"a mapping with {summary(held, 3)}"
@@ -131,7 +131,7 @@ def _wrong(name: str, tensor: torch.Tensor) -> str | None:
     return "NaN" if bool(torch.isnan(tensor).any()) else "an infinite number"
 
 
-def contents(file: Path) -> Any:
+def contents(file: Path) -> object:
     """What a file holds: nested dicts of tensors or arrays and plain values. Raises Misfit for one that is none."""
     try:
         if other := something_else(file):
@@ -143,7 +143,7 @@ def contents(file: Path) -> Any:
         raise Misfit(f"{file} must be an intact checkpoint. Got {_complaint(error)}. Get the file anew.") from error
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path) -> object:
     import torch
 
     if file.suffix == ".safetensors":
@@ -177,7 +177,7 @@ def _complaint(error: Exception) -> str:
     return f"a damaged or foreign file ({kind if words == kind else f'{kind}: {words}'})"
 
 
-def tensors(value: Any) -> dict[str, torch.Tensor]:
+def tensors(value: object) -> dict[str, torch.Tensor]:
     """The entries of a mapping that are tensors, or arrays made into them."""
     import numpy as np
     import torch
@@ -190,7 +190,7 @@ def tensors(value: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def inside(value: Any, *paths: tuple[str, ...]) -> Any:
+def inside(value: object, *paths: tuple[str, ...]) -> object:
     """What lies at the first of several paths into nested dicts; the value itself where none of them is there."""
     for path in paths:
         found = value
@@ -201,13 +201,13 @@ def inside(value: Any, *paths: tuple[str, ...]) -> Any:
     return value
 
 
-def torchvision(value: Any, file: Path) -> dict[str, torch.Tensor]:
+def torchvision(value: object, file: Path) -> dict[str, torch.Tensor]:
     """A plain state dict, also nested or of a DataParallel model; GoogLeNet's auxiliary classifiers are left out."""
     state = _plain(value, file)
     return {name: tensor for name, tensor in state.items() if not name.startswith(("aux1.", "aux2."))}
 
 
-def detectron2(value: Any) -> dict[str, torch.Tensor]:
+def detectron2(value: object) -> dict[str, torch.Tensor]:
     """The backbone of a detector: C4 (whose last stage lies in its head), FPN, RetinaNet and panoptic ones alike.
 
     The first kernel's input channels are turned round, as Detectron2 shows its networks BGR. Its MSRA ResNets stride
@@ -228,7 +228,7 @@ def detectron2(value: Any) -> dict[str, torch.Tensor]:
     return counted(found)
 
 
-def vissl(value: Any) -> dict[str, torch.Tensor]:
+def vissl(value: object) -> dict[str, torch.Tensor]:
     """The trunk of a VISSL checkpoint, or a ResNet as MoCo, SwAV and torchvision save it.
 
     A classifier `fc` is kept for the plain names of torchvision only: under a prefix it is a projection.
@@ -252,4 +252,4 @@ def counted(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"{name}num_batches_tracked": torch.tensor(0) for name in names} | state
 
 
-LAYOUTS: dict[str, Callable[[Any], dict[str, torch.Tensor]]] = {"detectron2": detectron2, "vissl": vissl}
+LAYOUTS: dict[str, Callable[[object], dict[str, torch.Tensor]]] = {"detectron2": detectron2, "vissl": vissl}

@@ -11,9 +11,10 @@ from benchmark.config.model import TRAINED
 from benchmark.files import put_tensors
 from benchmark.models import layouts
 from benchmark.models.architecture import (
+    NUM_CLASSES,
     TORCHVISION,
     apply_edits,
-    as_tuples,
+    arguments,
     build,
     construct,
     factory_arguments,
@@ -95,7 +96,7 @@ def _by_name(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Mod
 
 def _in_order(spec: ModelSpec, state: Mapping[str, torch.Tensor]) -> tuple[nn.Module, bool]:
     """Weights whose names are another library's: the same tensors in the same order, every shape checked."""
-    last = next(reversed(state.values()))
+    last = list(state.values())[-1]
     module = build(spec, int(last.shape[0]) if last.ndim else 1)
     own = module.state_dict()
     theirs, ours = [tuple(v.shape) for v in state.values()], [tuple(v.shape) for v in own.values()]
@@ -162,11 +163,16 @@ def _filled_by_timm(spec: ModelSpec, state: Mapping[str, torch.Tensor], classes:
 
     tag = spec.weights.removeprefix("timm:") if spec.weights.startswith("timm:") else spec.arch
     known = timm.get_pretrained_cfg(tag)
-    overlay = {"state_dict": dict(state), "num_classes": classes or 0, "source": "timm", "custom_load": False}
+    overlay: dict[str, object] = {
+        "state_dict": dict(state),
+        "num_classes": classes or 0,
+        "source": "timm",
+        "custom_load": False,
+    }
     overlay |= {"url": None, "file": None, "hf_hub_id": None, "hf_hub_filename": None}
     if not spec.weights.startswith("timm:"):
         overlay["label_offset"] = 0
-    args = as_tuples(spec.args) | {"pretrained_cfg": known} if known else as_tuples(spec.args)
+    args = arguments(spec) | ({"pretrained_cfg": known} if known else {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", spec.seed))
         try:
@@ -216,5 +222,5 @@ def save(module: nn.Module, folder: Path) -> None:
         state[name] = value
     folder.mkdir(parents=True, exist_ok=True)
     put_tensors(folder / WEIGHTS, state)
-    facts = {"classes": int(module.num_classes), "tensors": len(state), "format": "float16 matrices"}
+    facts = {"classes": int(getattr(module, NUM_CLASSES)), "tensors": len(state), "format": "float16 matrices"}
     (folder / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")

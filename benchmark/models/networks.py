@@ -7,6 +7,7 @@ The last layer of each is a linear map from its features, named `classifier` (`l
 from __future__ import annotations
 
 from itertools import pairwise
+from operator import methodcaller
 
 import torch
 import torchvision
@@ -59,7 +60,8 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
+        for stage in (1, 2, 3):
+            x = self.get_submodule(f"layer{stage}")(x)
         return self.linear(x.mean((2, 3)))
 
 
@@ -183,9 +185,9 @@ class Headed(nn.Module):
         self.train()
 
     def features(self, images: Tensor) -> Tensor:
-        found = self.body.forward_features(images)
-        if hasattr(self.body, "forward_head"):
-            found = self.body.forward_head(found, pre_logits=True)
+        found: Tensor = methodcaller("forward_features", images)(self.body)
+        if head := getattr(self.body, "forward_head", None):
+            found = head(found, pre_logits=True)
         return found.flatten(2).mean(2) if found.ndim > 2 else found
 
     def forward(self, images: Tensor) -> Tensor:

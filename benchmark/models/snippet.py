@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from benchmark.config.model import ModelSpec
 
@@ -23,7 +22,7 @@ def lines(spec: ModelSpec, n_classes: int, weights: Path | None = None, source_c
     if spec.arch.startswith("torchvision.") or spec.own_network:
         return _with_this_project(spec, n_classes)
     if kind in ("timm", "hf-hub", "local-dir"):
-        options = {"pretrained": True, "num_classes": n_classes, **spec.args, **_channels(spec)}
+        options: dict[str, object] = {"pretrained": True, "num_classes": n_classes, **spec.args, **_channels(spec)}
         return _shaped(spec, _call("timm.create_model", what if kind == "timm" else spec.weights, options))
     made = _shaped(spec, _built(spec, classes))
     if kind == "random":
@@ -50,7 +49,7 @@ def _with_this_project(spec: ModelSpec, n_classes: int) -> list[str]:
 
 
 def _built(spec: ModelSpec, classes: int) -> str:
-    options = {"num_classes": classes, **spec.args, **_channels(spec)}
+    options: dict[str, object] = {"num_classes": classes, **spec.args, **_channels(spec)}
     if "." in spec.arch:  # a class in timm
         return _call(spec.arch, None, options)
     return _call("timm.create_model", spec.arch, options)
@@ -60,12 +59,12 @@ def _channels(spec: ModelSpec) -> dict[str, int]:
     return {} if spec.in_chans == 3 else {"in_chans": spec.in_chans}
 
 
-def _call(function: str, first: str | None, options: dict[str, Any]) -> str:
+def _call(function: str, first: str | None, options: dict[str, object]) -> str:
     given = [] if first is None else [repr(first)]
     return f"{function}({', '.join([*given, *(f'{k}={_literal(v)}' for k, v in options.items())])})"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: object) -> str:
     """Lists as tuples at any depth, as timm wants them."""
     if isinstance(value, list | tuple):
         return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"

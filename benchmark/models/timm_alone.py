@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import cast
 from unittest import mock
 
 COMPILER = "TORCHINDUCTOR_CACHE_DIR"
@@ -18,14 +20,15 @@ COMPILER = "TORCHINDUCTOR_CACHE_DIR"
 
 @contextmanager
 def _leaving_nothing() -> Iterator[None]:
-    without = {} if "wandb" in sys.modules else {"wandb": None}
+    modules = cast("dict[str, ModuleType | None]", sys.modules)  # None: importing it fails
+    without = {} if "wandb" in modules else {"wandb": None}
     with tempfile.TemporaryDirectory() as place, mock.patch.dict(os.environ, {COMPILER: place}):
-        sys.modules |= without
+        modules |= without
         try:
             yield
         finally:
             for name in without:
-                del sys.modules[name]
+                del modules[name]
 
 
 with _leaving_nothing():

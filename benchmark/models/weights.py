@@ -8,7 +8,7 @@ import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.files import file_digest
 from benchmark.filetypes import something_else
@@ -131,7 +131,7 @@ def _timm_file(spec: ModelSpec, name: str, offline: bool) -> list[Path]:
         raise WeightsUnavailable(spec.name, f"no weights in timm under '{name}'", remedy)
     if config.hf_hub_id:
         return [_from_hub(spec, config.hf_hub_id, config.hf_hub_filename or "model.safetensors", offline)]
-    return [_from_url(spec, config.url, offline)]
+    return [_from_url(spec, config.url[0] if isinstance(config.url, tuple) else config.url or "", offline)]
 
 
 def _torchvision_file(spec: ModelSpec, name: str, offline: bool) -> list[Path]:
@@ -168,7 +168,7 @@ def _from_url(spec: ModelSpec, url: str, offline: bool) -> Path:
 
 
 @cache
-def locked() -> dict[str, dict[str, Any]]:
+def locked() -> dict[str, dict[str, str]]:
     """{repository: its revision and licence} as scripts/results/pin_hub.py found them; empty where it never ran."""
     return json.loads(LOCK.read_text(encoding="utf-8")) if LOCK.is_file() else {}
 
@@ -178,13 +178,13 @@ def _from_hub(spec: ModelSpec, repository: str, file: str, offline: bool) -> Pat
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     revision = locked().get(repository, {}).get("revision")
-    pinned, asked, cause = {"revision": revision} if revision else {}, "not asked", None
+    asked, cause = "not asked", None
     if offline:  # the client's own way of asking its cache alone still looks something up on the network
-        if isinstance(found := try_to_load_from_cache(repository, file, **pinned), str):
+        if isinstance(found := try_to_load_from_cache(repository, file, revision=revision), str):
             return Path(found)
     else:
         try:
-            return Path(hf_hub_download(repository, file, local_files_only=bool(_AWAY), **pinned))
+            return Path(hf_hub_download(repository, file, local_files_only=bool(_AWAY), revision=revision))
         except Exception as error:  # the hub's client raises its own, requests', httpx's and the system's errors
             if isinstance(error, LocalEntryNotFoundError):
                 _AWAY.add(repository)

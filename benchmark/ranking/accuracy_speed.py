@@ -58,7 +58,7 @@ def on_front(speed: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     """(n,) whether no other candidate is at least as fast and as good, and better in one of the two."""
     as_good = (speed[None] >= speed[:, None]) & (accuracy[None] >= accuracy[:, None])
     better = (speed[None] > speed[:, None]) | (accuracy[None] > accuracy[:, None])
-    return ~(as_good & better).any(axis=1)
+    return np.logical_not((as_good & better).any(axis=1))
 
 
 def plot(table: pd.DataFrame, measure: str, width: int = 1000, height: int = 420) -> Plot:

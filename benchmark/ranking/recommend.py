@@ -204,7 +204,7 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "rea
     listed = _worth(cells)
     gain, regret = _compared(columns, cells, without, listed)
     made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), listed, gain, regret)
-    return replace(made, **_missed(made, cells)) if without else made
+    return _with_misses(made, cells) if without else made
 
 
 @dataclass(frozen=True)
@@ -266,8 +266,8 @@ def _compared(
     return (float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))), (float(regret[0]), float(regret[1]))
 
 
-def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
-    """`away` and `shape` of a recommender, from each target's cells under the fit without it."""
+def _with_misses(made: Recommender, cells: Sequence[_Cell]) -> Recommender:
+    """The recommender with `away` and `shape`, from each target's cells under the fit without it."""
     away: dict[str, list[np.ndarray]] = {}
     misses = []
     for cell in cells:
@@ -277,7 +277,7 @@ def _missed(made: Recommender, cells: Sequence[_Cell]) -> dict[str, object]:
         squared = (cell.standardised - joint.mean) ** 2
         misses.append(np.stack([joint.mean, squared, joint.covariance.diagonal(), joint.noise]))
     joined = {target: np.concatenate(parts) for target, parts in away.items()}
-    return {"away": joined, "shape": _shape(np.concatenate(misses, 1))}
+    return replace(made, away=joined, shape=_shape(np.concatenate(misses, 1)))
 
 
 def leave_one_out(

@@ -80,7 +80,7 @@ def _ascii(character: str) -> str:
         return character
     if character.isspace():
         return " "
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
         return f"\\{_ACCENTS[marks[0]]}{{{base}}}"
     return f"U+{ord(character):04X}"
@@ -124,19 +124,20 @@ def _cell(text: str | None, bold: bool) -> str:
         return tex(MISSING)
     if not bold:
         return tex(text)
-    value, rest = re.match(r"([+-]?[\d.]+)(.*)", text, re.DOTALL).groups()
-    return f"\\textbf{{{tex(value)}}}{tex(rest)}"
+    found = re.match(r"[+-]?[\d.]+", text)
+    value = found[0] if found else ""
+    return f"\\textbf{{{tex(value)}}}{tex(text.removeprefix(value))}"
 
 
 def _best(grid: Grid) -> set[tuple[int, int, int]]:
     """(block, row, column) of the cells that are the best of their column, to the digits shown, in the first block."""
-    first = next((b for b, block in enumerate(grid.blocks) if block), None)
     found: set[tuple[int, int, int]] = set()
-    for i, way in enumerate(grid.better if first is not None else ()):
-        values = {r: v for r, row in enumerate(grid.blocks[first]) if (v := _value(row[i])) is not None}
-        if way and len(values) > 1:
-            best = (max if way == "high" else min)(values.values())
-            found |= {(first, r, i) for r, v in values.items() if v == best}
+    for first, block in [(b, block) for b, block in enumerate(grid.blocks) if block][:1]:
+        for i, way in enumerate(grid.better):
+            values = {r: v for r, row in enumerate(block) if (v := _value(row[i])) is not None}
+            if way and len(values) > 1:
+                best = (max if way == "high" else min)(values.values())
+                found |= {(first, r, i) for r, v in values.items() if v == best}
     return found
 
 

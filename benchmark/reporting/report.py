@@ -167,7 +167,9 @@ def _by_target(found: Correlations) -> pd.DataFrame:
 
 def _times(timings: pd.DataFrame | None) -> pd.DataFrame | None:
     named = {"milliseconds": "Milliseconds Alone", "shared_milliseconds": "Milliseconds"}
-    given = [] if timings is None else [(n, c) for n, c in named.items() if c in timings and timings[c].notna().any()]
+    if timings is None:
+        return None
+    given = [(n, c) for n, c in named.items() if c in timings and timings[c].notna().any()]
     if not given:
         return None
     table = pd.DataFrame()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from benchmark.cells.keys import key_of
-from benchmark.config.experiment import Experiment
+from benchmark.config.experiment import Experiment, LoggerSpec
 from benchmark.tables.gather import Tables
 
 
@@ -22,7 +21,7 @@ def log(experiments: Sequence[Experiment], tables: Tables) -> bool:
     `wandb sync` later).
     """
     experiment = experiments[0]
-    spec, out = experiment.logger, experiment.paths.out
+    spec, out = experiment.logger or LoggerSpec(), experiment.paths.out
     points = [e.model_dump(mode="json", exclude={"logger", "dry_run"}) for e in experiments]
     config = points[0] if len(points) == 1 else {"points": points}
     try:
@@ -45,7 +44,8 @@ def log(experiments: Sequence[Experiment], tables: Tables) -> bool:
             dir=str(out),
         )
         correlations = pd.read_csv(out / "correlations.csv")
-        for name, table in {**vars(tables), "correlations": correlations}.items():
+        named = {name: getattr(tables, name) for name in ("scores", "truth", "seeds", "status", "timings")}
+        for name, table in {**named, "correlations": correlations}.items():
             if len(table):
                 run.log({name: wandb.Table(dataframe=table.astype(object).where(table.notna(), None))})
         for picture in sorted(out.glob("*.png")):
@@ -60,7 +60,7 @@ def log(experiments: Sequence[Experiment], tables: Tables) -> bool:
     return True
 
 
-def identity(points: Sequence[Mapping[str, Any]]) -> str:
+def identity(points: Sequence[Mapping[str, object]]) -> str:
     """The id of a run: where its files lie and how many workers it had do not change it."""
     plain = [{k: v for k, v in point.items() if k not in ("paths", "executor")} for point in points]
     return key_of(plain[0] if len(plain) == 1 else {"points": plain})[:16]

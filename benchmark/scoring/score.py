@@ -108,7 +108,7 @@ def score_probe(
     lost: dict[int, Lost] = {}
     with threadpool_limits(1):  # as in the paper's timings: one CPU thread
         for r in range(len(probe.values["images"])):
-            arrays = _draw(probe, r)
+            arrays: dict[str, object] = {**_draw(probe, r)}
             if reference is not None:
                 arrays["reference_features"] = _draw(reference, r)["features"]
             if trainee is not None:

@@ -8,16 +8,15 @@ in a moment.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
-from typing import Any
+from multiprocessing.context import ForkServerProcess
 
 from benchmark.config.experiment import ExecutorSpec
-from benchmark.execution.local import resolve_devices, without_main, worker_count
+from benchmark.execution.local import end_with_parent, resolve_devices, without_main, worker_count
 from benchmark.files import record
 from benchmark.search import trial
 from benchmark.search.trial import Job
@@ -52,7 +51,8 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmark.training.ground_truth", "benchmark.models.timm_alone"])
     waiting: Iterator[Job] = iter(jobs)
-    free, running = list(reversed(places)), {}
+    free = list(reversed(places))
+    running: dict[int, tuple[ForkServerProcess, Job, str]] = {}
     try:
         while True:
             while free and (job := next(waiting, None)):
@@ -64,7 +64,8 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
                 running[process.sentinel] = process, job, place
             if not running:
                 return
-            for sentinel in wait(list(running), timeout=POLL_SECONDS):
+            ended = wait(list(running), timeout=POLL_SECONDS)
+            for sentinel in [s for s in running if s in ended]:
                 process, job, place = running.pop(sentinel)
                 process.join()
                 free.append(place)
@@ -85,15 +86,16 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
             process.kill()
 
 
-def _unfinished(job: Job) -> dict[str, Any]:
+def _unfinished(job: Job) -> dict[str, object]:
     """What a job has written so far, with status running; empty where it is finished."""
-    facts = record(job.result, "status") if job.result.exists() else {"status": "running"}
+    facts: dict[str, object] = {"status": "running"}
+    if job.result.exists():
+        facts = record(job.result, "status")
     return facts if facts["status"] == "running" else {}
 
 
 def _child(job: Job, device: str) -> None:
     """Do a job; end with the parent; Ctrl-C is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     trial.work(job, device)

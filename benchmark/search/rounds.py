@@ -352,7 +352,7 @@ class Search:
             seconds = max(0.0, self.deadline - self.reserve(arm.model) - self.clock())
             steps = SPARE * max(1, int(seconds / self.speeds[arm.model].step))
             job = self.job("finish", arm, steps, f"final-{k:02d}", self.deadline - self.writing)
-            if self.found(job)["status"] == "done" and not job.keep.exists():
+            if self.found(job)["status"] == "done" and not job.checkpoint.exists():
                 job.result.unlink()  # its model was deleted
             if self.found(job)["status"] in TO_DO:
                 if not job.due(self.clock()):
@@ -394,7 +394,7 @@ class Search:
             steps=facts["steps"],
             seconds=seconds,
             budget_seconds=self.budget,
-            checkpoint=self.out / job.keep.name,
+            checkpoint=self.out / job.checkpoint.name,
             confusion_matrix=self.out / table.name,
             confusion_picture=self.out / picture.name,
             log=self.out / self.log.text.name,

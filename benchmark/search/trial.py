@@ -59,6 +59,13 @@ class Job:
     keep: Path | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the finished model goes."""
+        if self.keep is None:
+            raise ValueError(f"keep must say where the finished model goes. Got none for {self.model.name}. Give it.")
+        return self.keep
+
     def due(self, now: float) -> bool:
         """Whether it may start: its time is not over, or a killed final training left what can be tested still."""
         return now < self.until or (self.kind == "finish" and self.snapshot.exists())
@@ -305,7 +312,8 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
         | where,
     )
-    checkpoint.save(module, about, {k: pack.meta[k] for k in ("name", "licence", "origin")}, job.keep)
+    origin = {"name": pack.meta["name"], "licence": pack.meta["licence"], "origin": pack.meta["origin"]}
+    checkpoint.save(module, about, origin, job.checkpoint)
     return {
         "status": "done",
         "test": tested_as,
@@ -346,8 +354,9 @@ class _Pace:
     TIMED = 4
 
     def __init__(self, threads: int):
-        self.threads, self.alone, self.together = threads, [], []
-        self.over = threads == 1
+        self.threads, self.over = threads, threads == 1
+        self.alone: list[float] = []
+        self.together: list[float] = []
 
     def __call__(self, seconds: float | None) -> None:
         import torch

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from benchmark.errors import ConfigError
 from benchmark.tables import committed
 from benchmark.tables.columns import TARGET
 from benchmark.tables.committed import Committed
+from benchmark.tables.gather import Tables
 from benchmark.wording import some
 
 RELEASED = "released"
@@ -90,8 +90,8 @@ def focus(experiments: Sequence[Experiment]) -> Focus:
 
 def _table(experiment: Experiment) -> Committed:
     """The table that is named; of those that come with the project the one that differs least and has most methods."""
-    if experiment.against not in (None, RELEASED):
-        held = committed.read(str(experiment.against))
+    if experiment.against is not None and experiment.against != RELEASED:
+        held = committed.read(experiment.against)
         if not held.provenance:
             raise ConfigError(f"against must be tables whose provenance.json says how they were made. Got {held.name}.")
         return held
@@ -170,7 +170,7 @@ def refuse_new_truth(made: Plan, store: Store, held: Committed) -> None:
         )
 
 
-def joined(mine: Any, focus: Focus, methods: Sequence[str]) -> SimpleNamespace:
+def joined(mine: Tables, focus: Focus, methods: Sequence[str]) -> Tables:
     """The new methods' scores and the finished ones in one table, as `benchmark.tables.gather` makes them.
 
     mine     what was computed here; methods: the columns in it that are in question
@@ -194,14 +194,14 @@ def joined(mine: Any, focus: Focus, methods: Sequence[str]) -> SimpleNamespace:
     times = None if held.times is None else held.times[held.times["method"].isin(others)]
     if dropped:
         notes.append(f"Left out, since they are normalised over all models of {held.name}: {', '.join(dropped)}.")
-    return SimpleNamespace(
+    return Tables(
         scores=scores,
         truth=mine.truth,
         seeds=mine.seeds,
         status=pd.concat([kept, problems], ignore_index=True) if len(problems) else kept,
         timings=mine.timings[mine.timings["Method"].isin(methods)],
         times=times,
-        notes=[_origin(held, len(others)), *notes],
+        notes=(_origin(held, len(others)), *notes),
     )
 
 

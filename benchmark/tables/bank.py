@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import dataclass
+
+Row = dict[str, object]
+Method = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class _Member:
+    """What a method made of one model."""
+
+    status: str
+    parts: Mapping[str, float]
 
 
 class Banks:
     """Scores that exist only beside other models: collected while rows are made, then combined over the bank."""
 
     def __init__(self) -> None:
-        self._members: dict[tuple, list[tuple[dict, Any]]] = {}
+        self._members: dict[tuple[Method, str, object, object], list[tuple[Row, _Member]]] = {}
 
-    def add(self, function: Callable[..., Any], column: str, row: dict, status: str, parts: Mapping) -> None:
+    def add(self, function: Method, column: str, row: Row, status: str, parts: Mapping[str, float]) -> None:
         """A model's parts on one draw, where the function declares bank weights; `row` is the table's own row."""
         if getattr(getattr(function, "capabilities", None), "bank", None):
-            member = SimpleNamespace(status=status, parts=parts)
             key = (function, column, row["Run"], row["Target Dataset"])
-            self._members.setdefault(key, []).append((row, member))
+            self._members.setdefault(key, []).append((row, _Member(status, parts)))
 
     def finish(self) -> None:
         """Put into each row its score over the bank, per column, draw and target; None where it has none."""

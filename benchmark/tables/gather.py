@@ -13,6 +13,8 @@ from benchmark.cells.store import Store
 from benchmark.tables.bank import Banks
 from benchmark.tables.columns import KEYS, index_of
 
+Row = dict[str, object]
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -26,6 +28,7 @@ class Tables:
              of memory once and was made with halved batches
     timings  Milliseconds per score, what methods share counted once, and Milliseconds Alone, of the method with nothing
              computed before; seconds and images/s per trained cell; not reproducible to the byte
+    times    milliseconds a method where others took them (`benchmark.tables.against`), and notes on what was joined
     """
 
     scores: pd.DataFrame
@@ -33,14 +36,16 @@ class Tables:
     seeds: pd.DataFrame
     status: pd.DataFrame
     timings: pd.DataFrame
+    times: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequence[Mapping[str, str]] = ()) -> Tables:
     """Read the cells of a plan. `columns` names each transfer's methods, in a sweep."""
-    scores: dict[tuple, dict] = {}
-    seeds: dict[tuple, dict] = {}
-    status: list[dict] = [_missing_model(model, reason) for model, reason in made.unavailable.items()]
-    timings: list[dict] = []
+    scores: dict[tuple[object, ...], Row] = {}
+    seeds: dict[tuple[str, str], Row] = {}
+    status: list[Row] = [_missing_model(model, reason) for model, reason in made.unavailable.items()]
+    timings: list[Row] = []
     banks = Banks()
     for transfer, names in zip(made.transfers, columns or repeat({}), strict=False):
         row = _row(transfer)
@@ -88,7 +93,7 @@ def gather(made: Plan, store: Store, failed: Mapping[str, str], columns: Sequenc
     )
 
 
-def _row(transfer: Transfer) -> dict:
+def _row(transfer: Transfer) -> Row:
     model = transfer.model
     return {
         "Model": model.name,
@@ -98,19 +103,19 @@ def _row(transfer: Transfer) -> dict:
     }
 
 
-def _lineage(transfer: Transfer) -> dict:
+def _lineage(transfer: Transfer) -> Row:
     """What the bank says of the model's relatives: a column that exists where it says something of any."""
     return {"Lineage": transfer.model.lineage} if transfer.model.lineage else {}
 
 
-def _preparation(store: Store, transfer: Transfer) -> dict:
+def _preparation(store: Store, transfer: Transfer) -> Row:
     """What training the reference model took, where this store saw it."""
-    if not store.has("weights", transfer.reference):
+    if transfer.reference is None or not store.has("weights", transfer.reference):
         return {"Seconds": None}
     return {"Seconds": store.read("weights", transfer.reference).record["seconds"]}
 
 
-def _truth_columns(values: Mapping) -> dict:
+def _truth_columns(values: Mapping[str, object]) -> Row:
     named = {
         "oracle": "Oracle",
         "accuracy": "Accuracy",
@@ -132,15 +137,15 @@ def _mean_over_seeds(per_seed: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(Oracle=("Oracle", "mean"), Seeds=("Oracle", "count"), **beside).reset_index()
 
 
-def _retried(row: Mapping, stage: str, note: str | None) -> list[dict]:
+def _retried(row: Row, stage: str, note: str | None) -> list[Row]:
     return [row | {"Stage": stage, "Status": "retried", "Reason": note}] if note else []
 
 
-def _missing_model(model: str, reason: str) -> dict:
+def _missing_model(model: str, reason: str) -> Row:
     return {"Model": model, "Stage": "weights", "Status": "unavailable", "Reason": reason}
 
 
-def _ordered(rows: Iterable[Mapping], first: Sequence[str]) -> pd.DataFrame:
+def _ordered(rows: Iterable[Row], first: Sequence[str]) -> pd.DataFrame:
     """The rows, each once (points of a sweep share some), with some columns first, be they empty."""
     table = pd.DataFrame(rows).drop_duplicates()
     for column in first:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class Images:
     ):
         pixels.flags.writeable = False
         self.pixels = pixels
-        self.recipe: dict[str, Any] = {**recipe.identity(), "images": trained_on}
+        self.recipe: dict[str, object] = {**recipe.identity(), "images": trained_on}
         self._spec, self._crop, self._flip = spec, recipe.crop, flip and recipe.flip
         self._device = torch.device(device)
 

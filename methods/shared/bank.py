@@ -7,16 +7,24 @@ NaN marks a model without a value: it takes no part in the normalisation and sta
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Literal
+from typing import Protocol, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from methods.shared.capabilities import EVERY, capabilities
+from methods.shared.capabilities import EVERY, Normalisation, capabilities
 from methods.shared.checks import choice
 from methods.shared.linalg import SAME, average_ranks
 
-Normalisation = Literal["minmax", "z", "rank"]
+
+class Member(Protocol):
+    """What is kept of a model's score: whether it is ok, and its parts."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def parts(self) -> Mapping[str, float]: ...
 
 
 def minmax(values: ArrayLike) -> np.ndarray:
@@ -72,7 +80,8 @@ def combine(
     lengths = {len(np.atleast_1d(parts[name])) for name in weights}
     if len(lengths) != 1:
         raise ValueError(f"parts must hold one value a model each. Got lengths {sorted(lengths)}.")
-    return sum(weight * NORMALISATIONS[how](parts[name]) for name, weight in weights.items())
+    total: np.ndarray = np.zeros(lengths.pop())
+    return sum((weight * NORMALISATIONS[how](parts[name]) for name, weight in weights.items()), total)
 
 
 def fuse(scores: Mapping[str, ArrayLike], how: Normalisation = "rank") -> np.ndarray:
@@ -97,7 +106,7 @@ def with_capacity(scores: ArrayLike, layers: ArrayLike, weight: float = 1.0) -> 
     return zscore(scores) + weight * _column(layers) / 50.0
 
 
-def finished(function: Callable[..., Any], scores: Sequence[Any]) -> np.ndarray:
+def finished(function: Callable[..., object], scores: Sequence[Member | SupportsFloat]) -> np.ndarray:
     """What enters the table for one method, over all models of a bank on one target and draw (models,).
 
     For an estimator that declares bank weights, its parts combined; for any other its values as they are. A score
@@ -105,7 +114,7 @@ def finished(function: Callable[..., Any], scores: Sequence[Any]) -> np.ndarray:
     """
     declared = capabilities(function)
     if declared is None or not declared.bank:
-        return np.array([float(score) for score in scores])
+        return np.array([float(score) if isinstance(score, SupportsFloat) else np.nan for score in scores])
     held = [_parts(score) for score in scores]
     every = EVERY in declared.bank
     names = [name for name in (dict.fromkeys(chain(*held)) if every else declared.bank) if any(name in p for p in held)]
@@ -117,7 +126,7 @@ def finished(function: Callable[..., Any], scores: Sequence[Any]) -> np.ndarray:
     return combine(parts, {name: declared.bank[name] for name in names}, declared.bank_by)
 
 
-def _parts(score: Any) -> Mapping[str, float]:
+def _parts(score: object) -> Mapping[str, float]:
     return getattr(score, "parts", {}) if getattr(score, "status", "ok") == "ok" else {}
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -17,7 +17,9 @@ INVARIANCES = ("rotation", "scale", "translation", "linear", "columns")
 EVERY = "*"
 """A bank weight of all parts alike, whatever their names: their mean, over those that a model has."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Score])
+Normalisation = Literal["minmax", "z", "rank"]
+Parameters = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,17 @@ class Capabilities:
     cost: str = ""
     source: str = ""
     bank: Mapping[str, float] = field(default_factory=dict)
-    bank_by: str = "minmax"
+    bank_by: Normalisation = "minmax"
     deviates: Mapping[str, str] = field(default_factory=dict)
+
+
+class Estimator(Protocol):
+    """A function of this package that declares what it takes and promises."""
+
+    __name__: str
+    capabilities: Capabilities
+
+    def __call__(self, *arrays: Any, **more: Any) -> Score: ...
 
 
 def estimator(
@@ -70,7 +81,7 @@ def estimator(
     cost: str = "",
     source: str = "",
     bank: Mapping[str, float] | None = None,
-    bank_by: str = "minmax",
+    bank_by: Normalisation = "minmax",
     deviates: Mapping[str, str] | None = None,
 ) -> Callable[[Function], Function]:
     """Attach a `Capabilities` to a function as its attribute `capabilities`; the function itself stays as it is.
@@ -85,7 +96,7 @@ def estimator(
     def attach(function: Function) -> Function:
         parameters = inspect.signature(function).parameters
         needs = tuple(name for name in ARRAYS if name in parameters)
-        function.capabilities = Capabilities(  # type: ignore[attr-defined]
+        vars(function)["capabilities"] = Capabilities(
             needs=needs,
             optional=tuple(name for name in needs if parameters[name].default is not inspect.Parameter.empty),
             labels=labels,
@@ -106,19 +117,19 @@ def estimator(
     return attach
 
 
-def capabilities(function: Callable[..., Any]) -> Capabilities | None:
+def capabilities(function: Callable[..., object]) -> Capabilities | None:
     """What the function declares, or None for a stranger's that declares nothing."""
     return getattr(function, "capabilities", None)
 
 
-def estimators() -> dict[str, Callable[..., Any]]:
+def estimators() -> dict[str, Estimator]:
     """Every estimator of this package that declares its capabilities, by name."""
     import methods
 
     return {name: f for name in methods.__all__ if capabilities(f := getattr(methods, name)) is not None}
 
 
-def named(base: str | Callable[..., Any]) -> Callable[..., Any]:
+def named(base: str | Callable[..., float]) -> Callable[..., float]:
     """An estimator of features and labels, for a wrapper around it: by its name here, or the function itself.
 
     Raises ValueError, with did-you-mean, for an unknown name and for one that takes other arrays or that wraps
@@ -129,14 +140,14 @@ def named(base: str | Callable[..., Any]) -> Callable[..., Any]:
     fitting = {
         name: function
         for name, function in estimators().items()
-        if function.capabilities.needs == ("features", "labels")  # type: ignore[attr-defined]
+        if function.capabilities.needs == ("features", "labels")
         and not {"base", "of"} & set(inspect.signature(function).parameters)
     }
     choice("base", base, fitting)
     return fitting[base]
 
 
-def applied(base: Callable[..., Any], features: Any, labels: ArrayLike, parameters: Mapping[str, Any] | None) -> Score:
+def applied(base: Callable[..., float], features: object, labels: ArrayLike, parameters: Parameters | None) -> Score:
     """The base's score of features and labels; a stranger's plain float counts as ok."""
     score = base(features=features, labels=labels, **(parameters or {}))
     return score if isinstance(score, Score) else Score(score)

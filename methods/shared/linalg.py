@@ -289,7 +289,7 @@ class Features:
         if not self.centred.rank:  # constant features have no component at all: one column of zeros stands for them
             return np.zeros((self.n, 1))
         s = self.centred.s
-        dims = min(dims, np.count_nonzero(s > s[0] * np.sqrt(max(self.n, self.d) * np.finfo(float).eps)))
+        dims = min(dims, int(np.count_nonzero(s > s[0] * np.sqrt(max(self.n, self.d) * np.finfo(float).eps))))
         rows = self.centred.R[:, :dims]
         # A component's sign is arbitrary, yet PARC's correlation of rows sees it: the longer tail points up, and
         # where neither is longer by more than rounding, the first of the largest entries.

@@ -23,7 +23,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -79,12 +79,23 @@ def wrapped(arrays: dict[str, Any]) -> dict[str, Any]:
     return arrays | {k: methods.Features(v) for k, v in arrays.items() if k.endswith("features")}
 
 
-def call(function: Callable[..., Any], arrays: dict[str, Any], **parameters: Any) -> Any:
+def call(function: Callable[..., float], arrays: dict[str, Any], /, **parameters: object) -> float:
     names = inspect.signature(function).parameters
     return function(**{k: v for k, v in arrays.items() if k in names}, **parameters)
 
 
-def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+def together(methods: Iterable[Callable[[dict[str, Any]], object]], arrays: dict[str, Any]) -> None:
+    """Several methods on one probe, one after another."""
+    for method in methods:
+        method(arrays)
+
+
+def anew(function: Callable[..., float], arrays: dict[str, Any], /, **parameters: object) -> float:
+    """A method on features that nothing has used."""
+    return call(function, wrapped(arrays), **parameters)
+
+
+def timed(function: Callable[[], object]) -> tuple[float, object]:
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
@@ -112,15 +123,15 @@ def ratios(repeats: int = 7) -> tuple[str, bool]:
         for name, method in run.items():
             alone[name].append(timed(partial(method, wrapped(arrays)))[0])
         one = wrapped(arrays)
-        nine.append(timed(lambda a=one: [run[n](a) for n in NINE])[0])
+        nine.append(timed(partial(together, [run[n] for n in NINE], one))[0])
         one = wrapped(arrays)
-        everything.append(timed(lambda a=one: [call(f, a) for f in every.values()])[0])
+        everything.append(timed(partial(together, [partial(call, f) for f in every.values()], one))[0])
         grams.append(timed(lambda: x @ x.T)[0])
     slow: dict[str, list[float]] = {n: [] for n in ELEVEN}
     for repeat in range(3):
         for name, form in textbook.FORMS.items():
             if repeat == 0 or min(slow[name]) < 1.0:
-                slow[name].append(timed(lambda f=form: call(f, arrays))[0])
+                slow[name].append(timed(partial(call, form, arrays))[0])
     gram = min(grams)
     total, baseline = sum(map(min, shared.values())), sum(map(min, slow.values()))
     lines = [
@@ -165,7 +176,7 @@ def of_release(name: str) -> tuple[str, dict[str, Any]]:
     return ("knn", {"split": True}) if name == "knn_split" else (name, {})
 
 
-def processor(function: Callable[[], Any]) -> float:
+def processor(function: Callable[[], object]) -> float:
     start = time.process_time()
     function()
     return time.process_time() - start
@@ -188,9 +199,9 @@ def releases(repeats: int = 5) -> tuple[str, bool]:
         own, extra = of_release(name)
         for d, c in SHAPES:
             arrays = probe(500, d, c, 2)
-            calls = [
+            calls: list[Callable[[], object]] = [
                 partial(call, form, arrays),
-                lambda a=arrays, o=own, e=extra: call(getattr(methods, o), wrapped(a), **e),
+                partial(anew, getattr(methods, own), arrays, **extra),
             ]
             calls += [partial(call, stopped, arrays)] if stopped else []
             spent: list[list[float]] = [[] for _ in calls]
@@ -261,7 +272,8 @@ def growth_of(name: str) -> dict[str, Any]:
         if spent[axis] > SECONDS:
             continue
         arrays = {k: v for k, v in probe(n, d, 20, 100).items() if k in inspect.signature(function).parameters}
-        seconds = min(timed(lambda a=arrays: call(function, wrapped(a)))[0] for _ in range(3 if spent[axis] < 2 else 1))
+        repeats = 3 if spent[axis] < 2 else 1
+        seconds = min(timed(partial(anew, function, arrays))[0] for _ in range(repeats))
         spent[axis] = seconds
         rows.append({"method": name, "axis": axis, "n": n, "d": d, "seconds": round(seconds, 6)})
     return {"rows": rows}

@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field  # noqa: E402
 
 from benchmark import provenance  # noqa: E402
 from benchmark.cells.keys import key_of  # noqa: E402
-from benchmark.cells.plan import Cell  # noqa: E402
+from benchmark.cells.plan import Cell, Inputs  # noqa: E402
 from benchmark.cells.store import Store  # noqa: E402
 from benchmark.config import cli  # noqa: E402
 from benchmark.config.experiment import ExecutorSpec  # noqa: E402
@@ -56,10 +56,11 @@ def cells_of(store: Store, names: Sequence[str]) -> list[Cell]:
     """A score cell a name, on a small probe of its own, which is written to the store."""
     method, found = MethodSpec(name="rest", _target_="bench_ray.rest"), []
     for name in names:
-        probe, arrays = key_of({"probe": name}), {"features": np.ones((4, 2), np.float32), "labels": np.arange(4)}
+        probe = key_of({"probe": name})
+        arrays: dict[str, np.ndarray] = {"features": np.ones((4, 2), np.float32), "labels": np.arange(4)}
         facts = {"images": [4], "parameters": 1, "feature_dim": 2, "target_size": 4}
         store.write("probe", probe, {"probe": name}, facts, {}, arrays | {"draw_0": np.arange(4)})
-        work = {"method": method, "probe": probe, "reference": None, "model": {}}
+        work: Inputs = {"method": method, "scored": probe, "reference": None, "facts": {}}
         found.append(Cell("score", key_of({"score": name}), {"score": name}, (("probe", probe),), work, name))
     return found
 
@@ -67,10 +68,12 @@ def cells_of(store: Store, names: Sequence[str]) -> list[Cell]:
 def timed(store: Store, spec: ExecutorSpec, count: int) -> float:
     """Seconds for so many cells, once all workers have done one."""
 
+    number = spec.workers or 1
+
     def drive(names: list[str]) -> float:
         cells = cells_of(store, names)
-        schedule = Schedule(cells, {c.key: c for c in cells}, store, spec.workers)
-        if spec.name == "ray":
+        schedule = Schedule(cells, {c.key: c for c in cells}, store, number)
+        if isinstance(workers, driver.Crew):
             workers.progress = schedule.progress
         start = time.perf_counter()
         compute.drive(schedule, workers, lambda *_: None)
@@ -79,12 +82,12 @@ def timed(store: Store, spec: ExecutorSpec, count: int) -> float:
         assert all(store.read("score", c.key).values["scores"] == [1.0] for c in cells)
         return spent
 
-    progress = Progress(spec.workers, spec.workers)
-    local = local_workers(store, "cpu", 0, spec.workers, 1)
+    progress = Progress(number, number)
+    local = local_workers(store, "cpu", 0, number, 1)
     with driver.crew(store, spec, progress) if spec.name == "ray" else local as workers:
         while not all(w.idle for w in workers):
             workers.ready()
-        drive([f"first {i}" for i in range(spec.workers)])
+        drive([f"first {i}" for i in range(number)])
         return drive([str(i) for i in range(count)])
 
 

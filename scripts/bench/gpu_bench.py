@@ -88,11 +88,12 @@ class Bench:
 def full_size() -> list[ModelSpec]:
     """The models at 224 pixels, untrained."""
     shared = {"weights": "random", "input_size": 224, **IMAGENET}
-    return [
-        ModelSpec(name="resnet50", arch="resnet50", layers=50, **shared),
-        ModelSpec(name="vit_base", arch="vit_base_patch16_224", layers=50, family="transformer", **shared),
-        ModelSpec(name="convnext_tiny", arch="convnext_tiny", layers=59, family="convnext", **shared),
-    ]
+    of_each = (
+        {"name": "resnet50", "arch": "resnet50", "layers": 50},
+        {"name": "vit_base", "arch": "vit_base_patch16_224", "layers": 50, "family": "transformer"},
+        {"name": "convnext_tiny", "arch": "convnext_tiny", "layers": 59, "family": "convnext"},
+    )
+    return [ModelSpec.model_validate(shared | own) for own in of_each]
 
 
 def small() -> list[ModelSpec]:

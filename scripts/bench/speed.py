@@ -16,7 +16,7 @@ RELEASED = Path(__file__).resolve().parents[2] / "results" / "released"
 
 
 def main() -> int:
-    names = {}
+    names: dict[str, tuple[str, int]] = {}
     for transfer in plan(experiment(compose(["experiment=diverse"]))).transfers:
         names |= dict.fromkeys(transfer.truth, (transfer.model.arch.rpartition(".")[2], transfer.model.input_size))
     rows = []

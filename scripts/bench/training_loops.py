@@ -153,14 +153,15 @@ def own_extraction(case: Case, count: int, batch: int = 64) -> Turn:
 
 def loader_extraction(case: Case, count: int, batch: int = 64, workers: int = 0) -> Turn:
     module = architecture.build(case.spec, CLASSES).to(case.device).eval()
+    body, head = (getattr(module, name) for name in ("forward_features", "forward_head"))  # timm's
     loader = _loader(case, False, batch, workers)
 
     def run() -> int:
         features, seen = [], 0
         with torch.inference_mode(), _exact():
             for images, _ in loader:
-                maps = module.forward_features(images.to(case.device, non_blocking=True))
-                features += [module.forward_head(maps, pre_logits=True).cpu(), module.forward_head(maps).cpu()]
+                maps = body(images.to(case.device, non_blocking=True))
+                features += [head(maps, pre_logits=True).cpu(), head(maps).cpu()]
                 if (seen := seen + len(images)) >= count:
                     break
         return seen
@@ -263,7 +264,7 @@ def speeds_of(case: Case, rounds: int, seconds: float, workers: int = 0) -> list
     """
     steps, available, now = steps_for(case, seconds), len(case.examples().pixels), clock(case.device)
     count = min(available, 64 * max(1, round(3 * steps * case.batch / 64)))  # a pass is a third of a step
-    found = []
+    found: list[dict[str, Any]] = []
     for stage, amount, bare, own, loader in (
         ("fine-tuning", steps, bare_training, own_training, loader_training),
         ("extraction", count, bare_extraction, own_extraction, loader_extraction),

@@ -24,7 +24,7 @@ from benchmark.stats.evidence import Evidence  # noqa: E402
 
 PAGE = ROOT / "docs" / "api.md"
 FUNCTIONS: tuple[Callable[..., Any], ...] = (api.load_results, api.correlate, api.evaluate, api.run, rank)
-CLASSES = (Results, Results.features, Report, Evidence)
+CLASSES: tuple[Callable[..., Any], ...] = (Results, Results.features, Report, Evidence)
 HEAD = """# From Python
 
 Made by `python scripts/results/api_docs.py` from the docstrings; change those, not this page. Every example on it is
@@ -79,7 +79,7 @@ def section(thing: Callable[..., Any]) -> str:
 
 def _signature(thing: Callable[..., Any]) -> str:
     """The parameters with their types, as they are written."""
-    shown, star = [], False
+    shown, star = list[str](), False
     signature = inspect.signature(thing)
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY and not star:

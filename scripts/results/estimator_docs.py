@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from methods.shared.capabilities import EVERY, Capabilities, estimators  # noqa: E402
+from methods.shared.capabilities import EVERY, Capabilities, Estimator, estimators  # noqa: E402
 
 PAGE = ROOT / "docs" / "estimators.md"
 MEASURED = ROOT / "docs" / "kernels.csv"
@@ -51,14 +51,14 @@ def page() -> str:
     return "\n".join([HEAD, *table(found), "", *(section(name, f) for name, f in found)])
 
 
-def table(found: list[tuple[str, Callable[..., Any]]]) -> list[str]:
+def table(found: list[tuple[str, Estimator]]) -> list[str]:
     lines = [
         "| estimator | needs | labels | invariant under | draws | per bank | kernels | cost |",
         "|---|---|---|---|---|---|---|---|",
     ]
     measured = between_kernels()
     for name, function in found:
-        own: Capabilities = function.capabilities
+        own = function.capabilities
         cells = [
             f"[{name}](#{name})",
             ", ".join(f"({n})" if n in own.optional else n for n in own.needs),
@@ -90,10 +90,10 @@ def kernels_tried() -> str:
         return ", ".join(next(csv.DictReader(file))["kernels"].split())
 
 
-def section(name: str, function: Callable[..., Any]) -> str:
+def section(name: str, function: Estimator) -> str:
     """One estimator: its sentence, facts, and the rest of the docstring as it is written."""
-    own: Capabilities = function.capabilities
-    sentence, _, rest = inspect.getdoc(function).partition("\n")
+    own = function.capabilities
+    sentence, _, rest = (inspect.getdoc(function) or "").partition("\n")
     facts = [f"- needs: {', '.join(own.needs)}", f"- labels: {', '.join(own.labels) or 'not looked at'}"]
     facts += [f"- at least {own.min_samples} images, {own.min_classes} classes"] if own.labels else []
     facts += [f"- classes of fewer than {own.min_per_class} images add little or nothing"] * (own.min_per_class > 1)

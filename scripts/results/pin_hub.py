@@ -49,7 +49,8 @@ def repository(model: ModelSpec) -> str | None:
     if kind == "timm":
         from benchmark.models.timm_alone import timm
 
-        return timm.get_pretrained_cfg(name).hf_hub_id
+        config = timm.get_pretrained_cfg(name)
+        return config.hf_hub_id if config else None
     return None
 
 

@@ -205,7 +205,7 @@ def on_published(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """`summary` on the published banks, and which case each is: is the list kept where it is better?"""
     tables = {s: sources.read(folder, s)[0] for s in sources.SOURCES if (folder / f"{s}.csv").is_file()}
     banks = {b.name: b for b in literature_banks.banks(tables)}
-    made = []
+    made: list[tuple[str, pd.DataFrame, tuple[str, ...]]] = []
     for name in ("sfda_supervised", "tllib"):
         if name in banks and "model_spider_scores" in tables:
             scored = with_scores(banks[name], tables["model_spider_scores"])

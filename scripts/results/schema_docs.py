@@ -71,8 +71,9 @@ def field_docs(spec: type[Spec]) -> dict[str, str]:
     assert isinstance(tree, ast.ClassDef)
     found = {}
     for one, after in zip(tree.body, tree.body[1:], strict=False):
-        named = isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
-        if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+        if not isinstance(one, ast.AnnAssign) or not isinstance(one.target, ast.Name):
+            continue
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             found[one.target.id] = " ".join(str(after.value.value).split()).replace("|", r"\|")
     if missing := [name for name in spec.model_fields if name not in found]:
         raise ValueError(f"fields of {spec.__name__} must have a string below them. Got none for {', '.join(missing)}.")

@@ -166,9 +166,8 @@ def run(settings: Settings) -> int:
         found = pd.DataFrame(rows)
         save(found.round(4), settings.out.with_suffix(".csv"))
     device, _ = resolve_devices(composed(settings, chosen[0]).executor)
-    record = provenance.record(device)
-    where = f"{record['device']} ({record['hardware']['cores']} cores)"
-    put(settings.out.with_suffix(".md"), page(settings, found, where, record["commit"]))
+    where = f"{provenance.device_name(device)} ({provenance.hardware()['cores']} cores)"
+    put(settings.out.with_suffix(".md"), page(settings, found, where, provenance.commit()))
     print(settings.out.with_suffix(".md").read_text(encoding="utf-8"))
     return 0
 

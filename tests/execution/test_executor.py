@@ -132,7 +132,7 @@ def test_a_damaged_need_that_cannot_be_made_again_ends_the_run(execute, tmp_path
 
 
 def scores_of(probe: Cell, *names: str) -> list[Cell]:
-    return [cell(n, probe, stage="score", probe=probe.key, reference=None) for n in names]
+    return [cell(n, probe, stage="score", scored=probe.key, reference=None) for n in names]
 
 
 def test_scores_of_one_probe_go_together_and_wait_together(tmp_path):
@@ -178,7 +178,7 @@ def test_what_is_lost_of_a_batch_fails_and_the_rest_is_done(tmp_path, monkeypatc
     store.write("probe", probe.key, probe.identity, facts, {}, arrays)
     paths = {"first": "tests.misbehaving.sound", "bad": "tests.misbehaving.segfaults", "last": "methods.effective_rank"}
     cells = [
-        cell(n, probe, stage="score", probe=probe.key, reference=None, method=MethodSpec(name=n, _target_=p), model={})
+        cell(n, probe, stage="score", scored=probe.key, reference=None, method=MethodSpec(name=n, _target_=p), facts={})
         for n, p in paths.items()
     ]
     schedule = Schedule(cells, {c.key: c for c in (probe, *cells)}, store, 1)
@@ -273,7 +273,7 @@ def test_scores_with_different_references_in_one_task_each_use_their_own(tmp_pat
         store.write("probe", keys[name], {"probe": name}, facts, {}, arrays)
     method = MethodSpec(name="m", _target_=f"{__name__}.mean_difference")
     cells = [
-        cell(r, stage="score", probe=keys["probe"], reference=keys[r], method=method, model={})
+        cell(r, stage="score", scored=keys["probe"], reference=keys[r], method=method, facts={})
         for r in ("small", "large")
     ]
     stages.compute(cells, store, "cpu")

@@ -329,12 +329,12 @@ def test_what_kills_workers_again_and_again_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(ray_driver, "_answers", lambda host, port: port == 1)
     one = crew(tmp_path, monkeypatch, {"CPU": 1}, {"CPU": 2})  # the second does not answer
     place = Place("0", "here", "", "cpu", {})
-    lost = type("Lost", (), {"place": place, "dismiss": lambda self: None})
+    lost = type("Lost", (), {"place": place, "there": place, "dismiss": lambda self: None})
     task = (next(iter(plan(tiny()).cells.values())),)
 
     def die(node: str) -> str:
         one.abroad.append(gone := lost())
-        gone.place = Place(node, f"host {node}", "", "cpu", {})
+        gone.there = Place(node, f"host {node}", "", "cpu", {})
         outcome = one.without(gone, task)
         return f"{outcome.status}: {outcome.reason}"
 

@@ -243,7 +243,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(tmp_path: Path, monkeypatch: p
     asked, cached = [], tmp_path / "model.safetensors"
     save_file({"fc.bias": torch.zeros(1)}, cached)
 
-    def download(repository: str, file: str, local_files_only: bool) -> str:
+    def download(repository: str, file: str, local_files_only: bool, revision: str | None) -> str:
         asked.append((repository, local_files_only))
         if repository == "here/cached":
             return str(tmp_path / file)

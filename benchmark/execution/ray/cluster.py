@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import shutil
 import signal
@@ -53,8 +54,8 @@ def connected(spec: ExecutorSpec) -> Iterator[bool]:
     os.environ["RAY_OVERRIDE_JOB_RUNTIME_ENV"] = "1"  # under `ray job submit`, what is said here holds
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # of a cluster that is started here: like local workers
-    here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address == "local" else {}
-    with _guarded() if address == "local" else contextlib.nullcontext():
+    local = address == "local"
+    with _guarded() if local else contextlib.nullcontext():
         try:
             with tempfile.TemporaryDirectory() as code:
                 gather_code(Path(code))
@@ -62,8 +63,9 @@ def connected(spec: ExecutorSpec) -> Iterator[bool]:
                     address,
                     runtime_env={"working_dir": code, "env_vars": environment},
                     log_to_driver=bool(tracebacks),
-                    logging_level="error",
-                    **here,
+                    logging_level=logging.ERROR,
+                    num_cpus=len(os.sched_getaffinity(0)) if local else None,
+                    include_dashboard=False if local else None,
                 )
         except ConfigError:
             raise
@@ -74,7 +76,7 @@ def connected(spec: ExecutorSpec) -> Iterator[bool]:
             ) from None
         try:
             with _ending_cleanly_when_told_to():
-                yield address == "local"
+                yield local
         finally:
             ray.shutdown()
 
@@ -89,8 +91,7 @@ def _guarded() -> Iterator[None]:
         yield
     finally:
         del os.environ[NAME]
-        guard.stdin.close()
-        guard.wait()
+        guard.communicate()  # closes its standard input, on which it ends
 
 
 @contextlib.contextmanager

@@ -16,11 +16,13 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypedDict, cast
+
+import numpy as np
 
 from benchmark import provenance
 from benchmark.cells.plan import Cell
@@ -28,8 +30,40 @@ from benchmark.cells.store import STAGES, Damaged, Store
 from benchmark.config.experiment import ExecutorSpec
 from benchmark.errors import ConfigError
 from benchmark.execution.local import LocalWorker, dead, outcome_of, pinned
+from benchmark.execution.local import Place as Here
 from benchmark.execution.ray.cluster import TERMINATED, TOLD_TO_END, connected
+from benchmark.execution.ray.node import Parcel, Place, Remote, remove
+from benchmark.execution.ray.shipping import Shipping
 from benchmark.execution.schedule import POLL_SECONDS, Outcome, Progress
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+Files = Mapping[str, np.ndarray]
+"""The files of a cell by name, as bytes."""
+
+
+class _Method(Protocol):
+    """A method of an actor as Ray calls it: elsewhere, later."""
+
+    def remote(self, *arguments: object) -> ObjectRef: ...
+
+
+class _Actor(Protocol):
+    """What of a `Remote` can be called from here."""
+
+    arrive: _Method
+    compute: _Method
+
+
+class _Node(TypedDict):
+    """What Ray says of a node."""
+
+    NodeID: str
+    NodeManagerAddress: str
+    NodeManagerPort: int
+    Resources: Mapping[str, float]
+
 
 HERE = ("pack",)
 ELSEWHERE = tuple(stage for stage in STAGES if stage not in HERE)
@@ -61,9 +95,6 @@ class Crew:
     def __init__(self, store: Store, spec: ExecutorSpec, progress: Progress, wait: float):
         import ray
 
-        from benchmark.execution.ray.node import Remote
-        from benchmark.execution.ray.shipping import Shipping
-
         self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
         self.run, self.wait = uuid.uuid4().hex[:12], wait
         self.remote = ray.remote(Remote)
@@ -82,7 +113,7 @@ class Crew:
     def __iter__(self) -> Iterator[_Abroad | _AtHome]:
         return iter([*self.at_home, *self.abroad])
 
-    def ready(self) -> list[_Delivery | _AtHome]:
+    def ready(self) -> Sequence[_Delivery | _AtHome]:
         """What has come back and is in the store, after a while at most; the workers of it are idle before that."""
         if TOLD_TO_END.is_set():
             sys.exit(TERMINATED)
@@ -94,7 +125,7 @@ class Crew:
         self.progress.workers = max(1, sum(w.place is not None for w in self.abroad))
         written = [d for d in self.deliveries if d.written]
         self.deliveries = [d for d in self.deliveries if d not in written]
-        return written + [w for w in packing if w.pipe.poll()]
+        return [*written, *(w for w in packing if w.pipe.poll())]
 
     def _listen(self, patience: float) -> None:
         """Take what workers have to say: that they are there, or what became of their task."""
@@ -115,11 +146,9 @@ class Crew:
         self.looked = time.monotonic()
         nodes = [n["Resources"] for n in self._nodes()]
         room = sum(map(self._seats, nodes))
-        if room:
-            self.without_room = None
-        elif self.without_room is None:
-            self.without_room = self.looked
-        if not room and self.looked - self.without_room >= self.wait:
+        since = self.looked if self.without_room is None else self.without_room
+        self.without_room = None if room else since
+        if not room and self.looked - since >= self.wait:
             have = "; ".join(f"{n.get('CPU', 0):g} CPU and {n.get('GPU', 0):g} GPU" for n in nodes)
             raise ConfigError(
                 f"executor.num_cpus and executor.num_gpus must fit on a node of the cluster. Got {self._request}; its "
@@ -138,28 +167,28 @@ class Crew:
         """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
         self.lost.update(c.key for c in task)
         if (times := max(self.lost[c.key] for c in task)) > RETRIES:
-            return dead(task, f"{why} on {worker.place.host}, {times} times")
-        return Outcome("lost", reason=f"{why} on {worker.place.host}; it starts again")
+            return dead(task, f"{why} on {worker.there.host}, {times} times")
+        return Outcome("lost", reason=f"{why} on {worker.there.host}; it starts again")
 
     def without(self, worker: _Abroad, task: Sequence[Cell]) -> Outcome:
         """A worker is gone, with its node or alone."""
         self.abroad.remove(worker)
         worker.dismiss()
-        home = next((n for n in self._nodes() if n["NodeID"] == worker.place.node), None)
+        home = next((n for n in self._nodes() if n["NodeID"] == worker.there.node), None)
         if home and _answers(home["NodeManagerAddress"], home["NodeManagerPort"]):
             return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
-        self.gone.add(worker.place.node)
-        return Outcome("lost", reason=f"node {worker.place.host} is gone; it starts again elsewhere")
+        self.gone.add(worker.there.node)
+        return Outcome("lost", reason=f"node {worker.there.host} is gone; it starts again elsewhere")
 
     def dismiss(self) -> None:
         """End all workers and remove what the run left on the nodes."""
         from ray.exceptions import RayError
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        from benchmark.execution.ray.node import remove
-
-        for worker in (*self.abroad, *self.at_home):
+        for worker in self.abroad:
             worker.dismiss()
+        for process in self.at_home:
+            process.stop()
         self.clerks.shutdown()  # what came back is not lost
         for delivery in self.deliveries:
             delivery.claims.close()
@@ -171,7 +200,7 @@ class Crew:
             if refs:
                 self.ray.wait(refs, num_returns=len(refs), timeout=30)
 
-    def _nodes(self) -> list[dict[str, Any]]:
+    def _nodes(self) -> list[_Node]:
         return [n for n in self.ray.nodes() if n["Alive"] and n["NodeID"] not in self.gone]
 
     def _gpus(self) -> float:
@@ -192,25 +221,33 @@ class Crew:
 
 
 class _Abroad:
-    """A worker on a node, and the task that it has."""
+    """A worker on a node, and the task that it has; empty where it has none."""
 
-    stages = ELSEWHERE
+    stages: Collection[str] = ELSEWHERE
 
     def __init__(self, crew: Crew):
         spec, self.crew = crew.spec, crew
-        self.task: tuple[Cell, ...] | None = None
-        self.place: Any = None
+        self.task: tuple[Cell, ...] = ()
+        self.place: Place | None = None
         self.outcome: Outcome | None = None
-        self.sent: list[Any] = []
+        self.sent: list[Parcel] = []
         self.claims = contextlib.ExitStack()
         wanted = {"num_cpus": crew.cpus, "num_gpus": crew.gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
         cache = str(spec.node_cache) if spec.node_cache else None
-        self.actor = crew.remote.options(**wanted).remote(crew.run, cache, spec.threads, not crew.gpus)
-        self.ref = self.actor.arrive.remote()
+        actor = crew.remote.options(**wanted).remote(crew.run, cache, spec.threads, not crew.gpus)
+        self.actor = cast(_Actor, actor)  # Ray's own types know the methods as they are at home
+        self.ref: ObjectRef | None = self.actor.arrive.remote()
 
     @property
     def idle(self) -> bool:
-        return self.place is not None and self.task is None
+        return self.place is not None and not self.task
+
+    @property
+    def there(self) -> Place:
+        """Where it is; it has arrived before it is given anything to do."""
+        if self.place is None:
+            raise RuntimeError("a worker must have arrived. Got one on its way. Wait for it.")
+        return self.place
 
     def settle_in(self) -> None:
         """Note where the worker is; a node on which it cannot even start ends the run, with the reason."""
@@ -218,7 +255,7 @@ class _Abroad:
 
         ref, self.ref = self.ref, None
         try:
-            self.place = self.crew.ray.get(ref)
+            self.place = cast(Place, self.crew.ray.get(ref))
         except RayError as error:
             if isinstance(error, ActorDiedError) and not error.actor_init_failed:  # it went with its node
                 self.crew.abroad.remove(self)
@@ -227,12 +264,13 @@ class _Abroad:
                 f"Every node of the cluster must be able to run this project. Got: {_last_line(error)}. Install the "
                 "same packages there as here (constraints.txt)."
             ) from None
-        first = self.place.node not in self.crew.folders
-        self.crew.folders[self.place.node] = self.place.folder
-        there, here = self.place.versions, provenance.versions()
+        place = self.there
+        first = place.node not in self.crew.folders
+        self.crew.folders[place.node] = place.folder
+        there, here = place.versions, provenance.versions()
         odd = ", ".join(f"{n} {there.get(n, 'missing')}, not {here[n]}" for n in here if there.get(n) != here[n])
         if odd and first:
-            print(f"warning: node {self.place.host} has {odd}: results may differ.", file=sys.stderr, flush=True)
+            print(f"warning: node {place.host} has {odd}: results may differ.", file=sys.stderr, flush=True)
 
     def start(self, task: tuple[Cell, ...]) -> None:
         """Send a task with what its node lacks; the claims on its cells are the driver's."""
@@ -242,7 +280,7 @@ class _Abroad:
                 self.claims.enter_context(self.crew.store.claim(cell.key))
             todo = tuple(c for c in task if not self.crew.store.has(c.stage, c.key))
             if todo:
-                self.sent = self.crew.shipping.parcels(todo, self.place.node)
+                self.sent = self.crew.shipping.parcels(todo, self.there.node)
                 self.ref = self.actor.compute.remote(todo, self.sent)
             else:
                 self.outcome = Outcome("present")
@@ -251,10 +289,10 @@ class _Abroad:
 
     def unload(self) -> _Delivery:
         """What became of the task; the worker is free for another while the cells are being written."""
-        task, self.task = self.task, None
+        task, self.task = self.task, ()
         claims, self.claims = self.claims, contextlib.ExitStack()
         outcome, self.outcome = self.outcome, None
-        made: Mapping[str, Any] = {}
+        made: Mapping[str, Files] = {}
         if outcome is None:
             outcome, made = self._come_back(task)
         writing = [
@@ -266,22 +304,22 @@ class _Abroad:
         self.crew.ray.kill(self.actor, no_restart=True)
         self.claims.close()
 
-    def _come_back(self, task: tuple[Cell, ...]) -> tuple[Outcome, Mapping[str, Any]]:
+    def _come_back(self, task: tuple[Cell, ...]) -> tuple[Outcome, Mapping[str, Files]]:
         """What became of a task, and the files of its cells; of a worker that is gone, the crew knows what follows."""
         from ray.exceptions import RayError, RayTaskError
 
-        crew, node = self.crew, self.place.node
+        crew, node, host = self.crew, self.there.node, self.there.host
         ref, self.ref = self.ref, None
         try:
             outcome, made = crew.ray.get(ref)
         except RayTaskError as error:  # the worker's own trouble: a full disk, for instance
-            return Outcome("failed", reason=f"on {self.place.host}: {_last_line(error)}"), {}
+            return Outcome("failed", reason=f"on {host}: {_last_line(error)}"), {}
         except RayError:
             return crew.without(self, task), {}
         crew.shipping.arrived(node, self.sent, made)
         if outcome.status == "stopped":  # that node has no room; others may
-            return Outcome("failed", reason=f"on {self.place.host}: {outcome.reason}"), {}
-        if outcome.status == "damaged":  # the copy on the node: it is sent once more
+            return Outcome("failed", reason=f"on {host}: {outcome.reason}"), {}
+        if outcome.damaged is not None:  # the copy on the node: it is sent once more
             crew.shipping.has[node].pop(outcome.damaged[1], None)
             return crew.again(self, task, outcome.reason), {}
         return outcome, made
@@ -294,7 +332,7 @@ class _Delivery:
     task: tuple[Cell, ...]
     outcome: Outcome
     claims: contextlib.ExitStack
-    writing: list[Future]
+    writing: list[Future[None]]
     cache: Path
 
     @property
@@ -316,20 +354,11 @@ class _Delivery:
 class _AtHome(LocalWorker):
     """A process of the driver's machine, started when there is something for it."""
 
-    stages = HERE
+    stages: Collection[str] = HERE
 
     def __init__(self, store: Store, threads: int):
-        self.context, self.task, self.process = multiprocessing.get_context("spawn"), None, None
-        self.arguments = (store.cache, store.released, "cpu", threads)
-
-    def start(self, task: tuple[Cell, ...]) -> None:
-        if self.process is None:
-            self._spawn()
-        super().start(task)
-
-    def dismiss(self) -> None:
-        if self.process is not None:
-            self.stop()
+        here = Here(store.cache, store.released, "cpu", threads)
+        super().__init__(multiprocessing.get_context("spawn"), here, at_once=False)
 
 
 def _answers(host: str, port: int) -> bool:

@@ -16,16 +16,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark import provenance
 from benchmark.cells.plan import Cell
-from benchmark.cells.store import Store
+from benchmark.cells.store import Store, buffer
 from benchmark.execution.local import attempt
 from benchmark.execution.schedule import Outcome
 from benchmark.models import weights
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
 
 OUTSIDE = "files"
 """The stage of a parcel that is no cell."""
@@ -41,7 +44,7 @@ class Parcel:
     stage: str
     key: str
     seal: str
-    box: Any
+    box: ObjectRef[dict[str, np.ndarray]] | None
     weights: str = ""
 
 
@@ -92,21 +95,28 @@ class Remote:
         return outcome, {c.key: contents(self.store.files(c.stage, c.key)) for c in kept}
 
     def _receive(self, parcel: Parcel) -> None:
-        import ray
-
         home = self.store.cache / parcel.stage / parcel.key
         with self.store.claim(parcel.key, wait=True):  # another worker of this node may be fetching it
             if parcel.stage == OUTSIDE:
                 if not home.exists():
                     part = self.store.workspace(parcel.key)
-                    for name, content in ray.get(parcel.box).items():
-                        (part / name).write_bytes(content)
+                    for name, content in _fetched(parcel).items():
+                        (part / name).write_bytes(buffer(content))
                     home.parent.mkdir(exist_ok=True)
                     part.rename(home)
                 weights.SENT[parcel.weights] = list(home.iterdir())
             elif seal_of(home) != parcel.seal:
                 shutil.rmtree(home, ignore_errors=True)
-                self.store.adopt(parcel.stage, parcel.key, ray.get(parcel.box))
+                self.store.adopt(parcel.stage, parcel.key, _fetched(parcel))
+
+
+def _fetched(parcel: Parcel) -> dict[str, np.ndarray]:
+    """The content of a parcel, from wherever Ray keeps it."""
+    import ray
+
+    if parcel.box is None:
+        raise RuntimeError(f"a node must have the file of {parcel.weights}. Got none. Run it again.")
+    return ray.get(parcel.box)
 
 
 def contents(files: Mapping[str, bytes | Path]) -> dict[str, np.ndarray]:

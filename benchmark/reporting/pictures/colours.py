@@ -13,13 +13,13 @@ _SHADES = ((0.42, 0.75), (0.62, 0.65), (0.52, 0.45))  # lightness and saturation
 
 def palette(number: int) -> list[str]:
     """`number` colours as `#RRGGBB`, all different, the same ones in every picture."""
-    made = list(FIRST[:number])
-    for i in count():
-        if len(made) >= number:
-            return made
+    made, turns = list(FIRST[:number]), count()
+    while len(made) < number:
+        i = next(turns)
         lightness, saturation = _SHADES[i % len(_SHADES)]
         colour = "#" + "".join(
             f"{round(255 * c):02X}" for c in colorsys.hls_to_rgb(i * _TURN % 1, lightness, saturation)
         )
         if colour not in made:
             made.append(colour)
+    return made

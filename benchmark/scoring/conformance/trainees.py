@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ SPREAD = 0.01
 """Of the head's weights, as in `benchmark.models.architecture.new_head`."""
 
 
-def made_up(features: np.ndarray, classes: int) -> dict[str, Any]:
+def made_up(features: np.ndarray, classes: int) -> dict[str, object]:
     """A linear network of a class an output, the same every time, and images that show it the features."""
     import torch
     from torch import nn
@@ -23,10 +23,11 @@ def made_up(features: np.ndarray, classes: int) -> dict[str, Any]:
     images = Images(features)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Flatten(), nn.Linear(CHANNELS * images.pixels.shape[2], classes))
+        head = nn.Linear(CHANNELS * images.pixels.shape[2], classes)
+        network = nn.Sequential(nn.Flatten(), head)
         with torch.no_grad():
-            network[1].weight.normal_(0, SPREAD)
-            network[1].bias.zero_()
+            head.weight.normal_(0, SPREAD)
+            head.bias.zero_()
     return {"network": network, "images": images}
 
 
