@@ -139,6 +139,7 @@ STEPS = (
             ),
         ),
     ),
+    Step("leaderboard", (("scripts/results/leaderboard.py",),)),
     Step("pages", (("scripts/results/readme.py",),)),
 )
 """In an order in which each step finds what it reads: the recommendation learns from diverse_all, rank and small."""

@@ -182,7 +182,7 @@ def test_the_page_is_whole_and_repeats_to_the_byte(own, tmp_path):
 
     text = (folder / "out/report.html").read_text()
     assert not re.search(r'(?:src|href)="(?!data:)', text.split("<script>")[0])
-    assert text.count("<script>") == 2
+    assert text.count("<script>") == 3
     data = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.S)[1])
     table = pd.read_csv(folder / "out/table.csv").set_index("method")
     assert data["mean"]["parc"] == pytest.approx(table.loc["parc", "pearson"], rel=1e-5)
@@ -205,7 +205,7 @@ def test_names_cannot_break_out_of_the_page(tmp_path):
     scores = pd.DataFrame(rows).assign(**{"<script>alert(1)</script>": np.arange(5.0)})
     truth = pd.DataFrame(rows).drop(columns="Run").assign(Oracle=[50.0, 60, 55, 70, 80])
     text = page.page(reporting_report.build(scores, truth), {"command": ["</script>"]}, "/* plotly */")
-    assert text.count("<script>") == 2 and text.count("</script>") == 3  # noqa: PT018
+    assert text.count("<script>") == 3 and text.count("</script>") == 4  # noqa: PT018
     assert "<b>" not in text.split("<script>")[0]
 
 
