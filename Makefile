@@ -30,8 +30,8 @@ slow: .venv/ready ## the long tests
 torture: .venv/ready ## killed runs, damaged files, overlapping runs, malformed options; figures to docs/torture.md
 	$(PY) scripts/torture.py minutes=$(or $(MINUTES),4) seed=$(or $(SEED),0) out=docs/torture.md
 
-lint: .venv/ready ## ruff, and the contracts of what may import what
-	$(PY) -m ruff check . && $(PY) -m ruff format --check . && .venv/bin/lint-imports
+lint: .venv/ready ## ruff, mypy, and the contracts of what may import what
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && .venv/bin/lint-imports && $(PY) -m mypy
 
 # OFFICIAL: options of scripts/fetch_official.py, e.g. OFFICIAL='probes=~/probes.zip tables=<folder>'
 reproduce-paper: .venv/ready ## the paper's tables: SCALE=mini from own ground truth, SCALE=official from the released probes

@@ -32,14 +32,14 @@ def from_multi_hot(raw: Sequence[Cell], names: list[str] | None) -> tuple[Sequen
     Rows are multi-hot where all hold as many numbers as there are names (or, without names, all as many: two or more),
     and these are 0 or 1: as ids, every image would have the first two classes alone.
     """
-    rows = [value for value in raw if value is not None]
-    if not rows or not all(isinstance(value, list) for value in rows):
+    rows = [value for value in raw if isinstance(value, list)]
+    if not rows or len(rows) < sum(value is not None for value in raw):
         return raw, names, ""
     lengths, values = {len(value) for value in rows}, {v for value in rows for v in value}
     c = lengths.pop()
     if lengths or c < 2 or c != (c if names is None else len(names)) or not values <= {0, 1}:
         return raw, names, ""
-    ids = [value if value is None else [k for k, v in enumerate(value) if v] for value in raw]
+    ids: list[Cell] = [[k for k, v in enumerate(value) if v] if isinstance(value, list) else None for value in raw]
     names = [str(k) for k in range(c)] if names is None else names
     return ids, names, f"rows of {c} times 0 or 1 say which of {c} classes an image has."
 

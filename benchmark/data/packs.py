@@ -41,6 +41,7 @@ class Meta(TypedDict, total=False):
     image_sha256: str
     array_sha256: str
     notes: list[dict[str, object]]
+    levels: dict[str, list[float]]
     fingerprint: str
 
 

@@ -76,14 +76,16 @@ def to_check(pack: Pack, names: Sequence[str], features: np.ndarray, labels: np.
     features, labels, images  (n, d), (n,) or (n, c), (n,): of a probe, with the images' places in the pack
     """
     found = [*_mislabelled(pack, features, labels, images), *_conflicts(pack), *_alike(pack, features, labels, images)]
-    rows = [Row(names[own], label_of(pack, pack.labels[own]), *rest) for own, _, *rest in found]
-    rows = [_named(row, names, other) for row, (_, other, *_) in zip(rows, found, strict=True)]
+    rows = [
+        Row(names[own], label_of(pack, pack.labels[own]), reason, suggested, p, p_suggested, _name(names, other))
+        for own, other, reason, suggested, p, p_suggested in found
+    ]
     seen = [(own,) if other is None else (own, other) for own, other, *_ in found]
     return ToCheck(rows, seen, len(images), len(pack.indices("train")))
 
 
-def _named(row: Row, names: Sequence[str], other: int | None) -> Row:
-    return row if other is None else Row(*astuple(row)[:-1], names[other])
+def _name(names: Sequence[str], image: int | None) -> str:
+    return "" if image is None else names[image]
 
 
 Found = tuple[int, int | None, str, str, float | None, float | None]

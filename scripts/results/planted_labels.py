@@ -47,7 +47,7 @@ def planted(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np
 
 def best_probes(store: Store) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(data set, features, labels) of the probe that a linear head does best on, of each data set with one label."""
-    of_pack: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    of_pack: dict[bytes, list[tuple[np.ndarray, np.ndarray]]] = {}
     for folder in sorted((store.cache / "probe").iterdir()):
         arrays = store.read("probe", folder.name).arrays
         if arrays["labels"].ndim == 1:

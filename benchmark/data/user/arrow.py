@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.images import is_tool
-from benchmark.data.labels import from_multi_hot, read_class_names
+from benchmark.data.labels import Cell, Label, from_multi_hot, read_class_names
 from benchmark.data.parquet import Shards
 from benchmark.data.user.cells import is_none, labels_of, unlabelled
 from benchmark.data.user.findings import DataError
@@ -155,8 +155,9 @@ def _from_arrow(source: Source, reading: Reading) -> Listing:
     metadata = tables[0].schema.metadata or {}
     where = f"{path.name}, column {source.label}"
     raw, names, remarks = _labels(source, where)
-    if names is None and all(isinstance(v, str) for v in raw if v is not None):
-        labelled = [i for i, v in enumerate(raw) if not is_none(v)]
+    texts = {i: v for i, v in enumerate(raw) if isinstance(v, str)}
+    if names is None and len(texts) == sum(v is not None for v in raw):
+        labelled = [i for i, v in texts.items() if not is_none(v)]
     else:
         labelled = [i for i, v in enumerate(raw) if not _absent(v)]
     remarks += unlabelled([f"row {i}" for i in sorted(set(range(len(raw))) - set(labelled))], "row")
@@ -183,34 +184,38 @@ def _from_arrow(source: Source, reading: Reading) -> Listing:
     )
 
 
-def _absent(value: Any) -> bool:
+def _absent(value: Cell) -> bool:
     """Whether a row has no label: nothing, not a number, or -1, as in test parts of which labels are kept back."""
     return value is None or value == -1 or (isinstance(value, float) and np.isnan(value))
 
 
-def _labels(source: Source, where: str) -> tuple[list[Any], list[str] | None, list[str]]:
+def _labels(source: Source, where: str) -> tuple[list[Cell], list[str] | None, list[str]]:
     """The labels of every row, the names of classes where the files have them, and what is to be said."""
     for table in source.tables:
         _refuse_type(table.schema.field(source.label).type, where)
     own = [read_class_names(t.schema.metadata or {}, source.label) for t in source.tables]
-    names, remarks, raw = own[0], [], []
+    names, remarks, raw = own[0], list[str](), list[Cell]()
     if len({None if n is None else tuple(n) for n in own}) > 1 and all(own):
-        names = list(dict.fromkeys(name for n in own for name in n))
+        names = list(dict.fromkeys(name for n in own for name in n or ()))
         remarks = [f"{where}: files have their classes in different orders; they are matched by name."]
     for table, of_file in zip(source.tables, own, strict=True):
         values, of_file, said = from_multi_hot(table[source.label].to_pylist(), of_file)
         names = of_file if names is None else names
         remarks += [f"{where}: {said}"] if said else []
-        raw += values if of_file == names else [_renamed(v, of_file, names) for v in values]
+        raw += values if of_file == names else [_renamed(v, of_file or [], names or []) for v in values]
     return raw, names, list(dict.fromkeys(remarks))
 
 
-def _renamed(value: Any, of_file: list[str], names: list[str]) -> Any:
+def _renamed(value: Cell, of_file: list[str], names: list[str]) -> Cell:
     """The ids of one file's classes as those of all."""
     if isinstance(value, list):
-        return [_renamed(v, of_file, names) for v in value]
+        return [_as_of_all(v, of_file, names) for v in value]
+    return _as_of_all(value, of_file, names)
+
+
+def _as_of_all(value: Label, of_file: list[str], names: list[str]) -> Label:
     known = isinstance(value, int) and 0 <= value < len(of_file)
-    return names.index(of_file[value]) if known else value
+    return names.index(of_file[value]) if isinstance(value, int) and known else value
 
 
 def _split(source: Source, reading: Reading, rows: list[int]) -> tuple[np.ndarray, list[str]]:
@@ -260,15 +265,15 @@ def _outside(source: Source, paths: list[str | None], at: list[int]) -> list[Pat
     if not source.named:
         return []
     images = Images(source.path if source.path.is_dir() else source.path.parent)
-    found = {i: images.find(paths[i]) for i in at if paths[i]}
+    found = [(name, images.find(name)) for i in at if (name := paths[i])]
     if not _is_text(source.tables[0].schema.field(source.image).type):
-        return list(dict.fromkeys(file for file in found.values() if file))  # of some, the bytes may be there
-    if absent := [paths[i] for i, file in found.items() if file is None]:
+        return list(dict.fromkeys(file for _, file in found if file))  # of some, the bytes may be there
+    if absent := [name for name, file in found if file is None]:
         raise DataError(
             f"{source.path.name}, column {source.image}, must name images that are there. Got {len(absent)} of "
             f"{len(at)} that are not: {some(absent)}. Correct the paths."
         )
-    return list(dict.fromkeys(found.values()))
+    return list(dict.fromkeys(file for _, file in found if file))
 
 
 def _is_text(kind: Any) -> bool:

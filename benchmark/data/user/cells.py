@@ -6,6 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Sequence
 
+from benchmark.data.labels import Cell
 from benchmark.data.user.findings import DataError
 from benchmark.data.user.names import one_spelling, plain
 from benchmark.data.user.reading import WHOLE
@@ -25,7 +26,7 @@ def is_none(text: str | None) -> bool:
 
 def labels_of(
     texts: Sequence[str], beyond: Sequence[Sequence[str]], delimiter: str, separator: str | None, where: str
-) -> tuple[list[str] | list[list[str]], list[str]]:
+) -> tuple[list[Cell], list[str]]:
     """One label a cell, or a list of labels a cell, and what is to be said of it.
 
     beyond     cells beyond the last column, which are further labels where the last column is the labels'

@@ -47,8 +47,8 @@ def _kind(root: Path) -> Callable[..., Listing]:
         return from_parquet
     if not scan(root).total and parquet_files(root):
         return from_parquet
-    if label_file(root):
-        return lambda folder, reading: from_table(label_file(folder), reading)
+    if table := label_file(root):
+        return lambda _, reading: from_table(table, reading)
     return from_folder
 
 

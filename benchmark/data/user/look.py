@@ -87,7 +87,8 @@ class Look:
             decoded = decode(data, "", ENOUGH, self.levels)
             self.facts[i] = facts_of(data)
         except (UnreadableImageError, OSError) as error:
-            self.unreadable[i] = reason_of(error.__cause__ or error)
+            cause = error.__cause__
+            self.unreadable[i] = reason_of(cause if isinstance(cause, Exception) else error)
             return None
         self.short[i] = min(decoded.size)
         self._learn(decoded.width * decoded.height)

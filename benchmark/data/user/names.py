@@ -16,14 +16,15 @@ def one_spelling(values: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     0.0) where all labels are numbers.
     """
     counts = Counter(values)
-    numbers = all(_whole(v) is not None for v in counts)
+    whole = {v: number for v in counts if (number := _whole(v)) is not None}
+    numbers = len(whole) == len(counts)
     groups: dict[str, list[str]] = {}
     for value in sorted(counts, key=lambda v: (-counts[v], v)):
-        groups.setdefault(_whole(value) if numbers else plain(value), []).append(value)
+        groups.setdefault(whole[value] if numbers else plain(value), []).append(value)
     joined = [spellings for spellings in groups.values() if len(spellings) > 1]
     found = {value: value for value in counts}
     for spellings in joined:
-        shown = _whole(spellings[0]) if numbers else _tidy(spellings[0])
+        shown = whole[spellings[0]] if numbers else _tidy(spellings[0])
         found |= dict.fromkeys(spellings, shown)
     return found, [_remark(joined)] if joined else []
 

@@ -48,13 +48,13 @@ def reading_of(split: Mapping[str, Any] | None = None, masks: str | None = None,
         raise DataError(f"split must hold train, test or column. Got {strange[0]}. {did_you_mean(strange[0], options)}")
     if masks not in (None, *MASKS):
         raise DataError(f"masks must be {' or '.join(MASKS)}. Got {masks}. Leave it out to be asked.")
-    parts = {name: _names(split.get(name)) for name in ("train", "test")}
-    if both := set(parts["train"]) & set(parts["test"]):
+    train, test = _names(split.get("train")), _names(split.get("test"))
+    if both := set(train) & set(test):
         raise DataError(f"split.train and split.test must differ. Got {min(both)} in both. Take it from one of them.")
-    return Reading(**given, masks=masks, column=split.get("column"), **parts)
+    return Reading(**given, masks=masks, column=split.get("column"), train=train, test=test)
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _names(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]

@@ -98,7 +98,8 @@ def _by_name(root: Folder, remarks: list[str]) -> Shape | None:
 
 def _partners(train: Folder, test: Folder) -> bool:
     """Whether the names differ by the part alone, or the folders hold folders of the same names."""
-    same = part_of(train.name).rest == part_of(test.name).rest
+    one, other = part_of(train.name), part_of(test.name)
+    same = one is not None and other is not None and one.rest == other.rest
     return same or bool(_class_names(train) & _class_names(test))
 
 
@@ -118,9 +119,9 @@ def _split(root: Folder, train: Folder, tests: list[Folder], remarks: list[str])
     """Train and the first of test and val that has classes of train; other folders are left out, and counted."""
     able, test = [f for f in tests if _class_names(f) & _class_names(train)], None
     for part in ("test", "val"):
-        test = test or _one(root, [f for f in able if part_of(f.name).part == part], part)
+        test = test or _one(root, [f for f in able if (p := part_of(f.name)) and p.part == part], part)
     beside = f"{train.name}/{f' and {test.name}/' if test else ''}"
-    if test and not (part_of(train.name).sure and part_of(test.name).sure):
+    if test and not (_sure(train) and _sure(test)):
         remarks.append(f"{train.name}/ is taken for the training part, {test.name}/ for the test part.")
     for f in root.folders:
         if f in tests and f not in able:
@@ -130,6 +131,11 @@ def _split(root: Folder, train: Folder, tests: list[Folder], remarks: list[str])
         each = ", ".join(f"{f.name}/ ({plural(f.total, 'image')})" for f in others)
         remarks.append(f"Left out: {each}, beside {beside}.")
     return Shape([(_classes(train), TRAIN if test else TO_SPLIT)] + ([(_classes(test), TEST)] if test else []))
+
+
+def _sure(folder: Folder) -> bool:
+    part = part_of(folder.name)
+    return part is not None and part.sure
 
 
 def _classes(part: Folder) -> Folder:
@@ -151,7 +157,7 @@ def _below_classes(root: Folder) -> Shape | None:
     if not whole or not all(p and p.sure for p in parts.values()) or "train" not in kinds or len(kinds) < 2:
         return None
     sides = {"train": TRAIN, "test" if "test" in kinds else "val": TEST}
-    below = {name: sides[p.part] for name, p in parts.items() if p.part in sides}
+    below = {name: sides[p.part] for name, p in parts.items() if p and p.part in sides}
     said = f"The split is that of the folders {some(sorted(below))} inside the class folders."
     return Shape([(root, TO_SPLIT)], remarks=[said], below=below)
 
@@ -176,21 +182,24 @@ def _deeper(reading: Reading) -> bool:
 
 
 def _all_named(root: Folder, start: Folder, names: Sequence[str], key: str) -> list[Folder]:
-    found = [_find(root, name) or _find(start, name) for name in names]
-    if None in found:
-        name = names[found.index(None)]
-        raise DataError(
-            f"split.{key} must name folders in {root.path} that hold images. Got {name}:\n{shown(start)}\n"
-            f"{did_you_mean(name, start.names())}"
-        )
+    found = []
+    for name in names:
+        folder = _find(root, name) or _find(start, name)
+        if folder is None:
+            raise DataError(
+                f"split.{key} must name folders in {root.path} that hold images. Got {name}:\n{shown(start)}\n"
+                f"{did_you_mean(name, start.names())}"
+            )
+        found.append(folder)
     return found
 
 
 def _find(root: Folder, name: str) -> Folder | None:
     for step in name.replace("\\", "/").split("/"):
-        root = next((f for f in root.folders if f.name == step), None)
-        if root is None:
+        inner = next((f for f in root.folders if f.name == step), None)
+        if inner is None:
             return None
+        root = inner
     return root
 
 

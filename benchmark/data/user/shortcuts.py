@@ -56,10 +56,10 @@ def shortcuts(
     facts: Sequence[FileFacts | None], labels: np.ndarray, split: np.ndarray, class_names: Sequence[str]
 ) -> list[Finding]:
     """A finding for each property of files that sets classes apart; single labels only."""
-    kept = [i for i, f in enumerate(facts) if f is not None and split[i] != LEFT_OUT]
+    kept = [(i, f) for i, f in enumerate(facts) if f is not None and split[i] != LEFT_OUT]
     if labels.ndim == 2 or len(kept) < 2 * FEW:
         return []
-    held, ids = [facts[i] for i in kept], labels[kept]
+    held, ids = [f for _, f in kept], labels[[i for i, _ in kept]]
 
     def said(name: str, values: Values, compare: Callable[[Values, Values], tuple[float, str]]) -> list[Finding]:
         told = [t for k, c in enumerate(class_names) if (t := _apart(c, ids == k, values, compare))]
@@ -88,7 +88,7 @@ def _apart(name: str, own: np.ndarray, values: Values, compare: Callable[..., tu
 
 def _values(inside: Values, outside: Values) -> tuple[float, str]:
     """The value that a class has most more often than the others."""
-    own, others = Counter(inside), Counter(outside)
+    own, others = Counter(map(str, inside)), Counter(map(str, outside))
     shares = {v: (n / len(inside), others[v] / len(outside)) for v, n in own.items()}
     best = max(sorted(shares), key=lambda v: shares[v][0] - shares[v][1])
     return shares[best][0] - shares[best][1], _share(*shares[best], best)

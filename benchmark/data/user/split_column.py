@@ -72,9 +72,10 @@ def _flag(column: str) -> str | None:
 
 def _flagged(column: str, texts: Sequence[str]) -> dict[str, str]:
     """{text: part} of a column of yes and no, or of the names of parts."""
-    about = _flag(column)
-    other = "train" if about != "train" else "test"
-    out = {t: about for t in set(texts) if t.lower() in YES} | {t: other for t in set(texts) if t.lower() in NO}
+    out: dict[str, str] = {}
+    if about := _flag(column):
+        other = "train" if about != "train" else "test"
+        out = {t: about for t in set(texts) if t.lower() in YES} | {t: other for t in set(texts) if t.lower() in NO}
     return out or {t: p.part for t in set(texts) if (p := part_of(t))}
 
 

@@ -39,8 +39,7 @@ def from_table(path: Path, reading: Reading) -> Listing:
     split, said = split_of(column, [text.rows[i][column] if column else None for i in labelled], reading, path.name)
     kept, split = rows_used(split)
     at = [labelled[i] for i in kept]
-    found = [below.find(every[i]) for i in at]
-    _complain(path, below, found, [every[i] for i in at])
+    found = _found(path, below, [every[i] for i in at])
     beyond = [text.beyond[i] for i in at]
     where = f"{path.name}, column {label}"
     raw, told = labels_of([text.rows[i][label] for i in at], beyond, text.delimiter, reading.separator, where)
@@ -104,14 +103,16 @@ def column_named(columns: Sequence[str], given: str | None, known: Sequence[str]
     return found
 
 
-def _complain(path: Path, below: Images, files: list[Path | None], names: list[str]) -> None:
-    """DataError where the table and the images do not match: absent files, two rows of one."""
-    absent = [name for name, file in zip(names, files, strict=True) if file is None]
+def _found(path: Path, below: Images, names: list[str]) -> list[Path]:
+    """The image of each name; DataError where table and images do not match: absent files, two rows of one."""
+    looked = [(name, below.find(name)) for name in names]
+    files = [file for _, file in looked if file is not None]
+    absent = [name for name, file in looked if file is None]
     if absent:
         many = next((f for name in absent if len(f := below.fitting(name)) > 1), [])
         fits = f" ({many[0].relative_to(below.root)} or {many[1].relative_to(below.root)}?)" if many else ""
         raise DataError(
-            f"{path.name} must name images that are there, relative to its folder. Got {len(absent)} of {len(files)} "
+            f"{path.name} must name images that are there, relative to its folder. Got {len(absent)} of {len(names)} "
             f"that are not: {some([n or '(empty)' for n in absent])}{fits}. Correct the paths."
         )
     if twice := [str(f.name) for f, n in Counter(files).items() if n > 1]:
@@ -119,3 +120,4 @@ def _complain(path: Path, below: Images, files: list[Path | None], names: list[s
             f"{path.name} must name an image once. Got several rows for {some(twice)}. "
             f"Write several labels of one image as a{ALWAYS}b."
         )
+    return files
