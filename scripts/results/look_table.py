@@ -77,7 +77,8 @@ best of all candidates; recorded losses beside it are of the same models.
 {own}
 Correlation of a score with accuracy among these {places}, mean over targets: {correlations}.
 
-Seconds of a look, weights and images loaded, one thread on a machine with other work: {seconds}.
+Seconds of a look on the clock, weights and images loaded, one thread, while a dozen other processes shared the two
+cores: {seconds}.
 
 {lines}
 `{command}` on {hardware}, {versions}, commit {commit}. Per model and target: look.csv.
@@ -222,7 +223,8 @@ def spent(table: pd.DataFrame) -> str:
     said = []
     for pixels, seconds in table.groupby("pixels")["seconds"]:
         low, middle, high = seconds.quantile([0.25, 0.5, 0.75])
-        said.append(f"{middle:.1f} at {pixels:.0f} pixels (half of {len(seconds)} looks {low:.1f} to {high:.1f})")
+        half = f"half of {len(seconds)} looks {low:.1f} to {high:.1f}, the fastest {seconds.min():.1f}"
+        said.append(f"{middle:.1f} at {pixels:.0f} pixels ({half})")
     return ", ".join(said)
 
 

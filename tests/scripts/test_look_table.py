@@ -106,7 +106,7 @@ def test_the_page_tells_a_look_that_knows_more_from_the_list():
     assert row.split("|")[3].strip().startswith("-1.25")
     assert "21 looks" in own
     assert "look 1.00" in own
-    assert "2.0 at 32 pixels (half of 21 looks 2.0 to 2.0)" in own
+    assert "2.0 at 32 pixels (half of 21 looks 2.0 to 2.0, the fastest 2.0)" in own
     assert "0 of 21 looks have a status other than ok" in own
     assert "python scripts/results/look_table.py places=3" in own
     assert "7 of 8 targets and tables have all 3 looks (diverse)" in own
