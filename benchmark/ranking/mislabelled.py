@@ -7,7 +7,6 @@ off the diagonal of the confident joint, as `cleanlab` finds them with filter_by
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,8 @@ import numpy as np
 FOLDS = 5
 LEAST = 3
 """Images of a class below which none of them is judged: the head that judges one would have seen one other at most."""
+TOLD_APART = 0.6
+"""Mean share of a class that the head gets right out of sample, below which its opinion of labels is worth nothing."""
 DIMENSIONS = 256
 PENALTY = 3.0
 """Scikit-learn's C where a row's mean square length is 1: close to the least out-of-sample log loss on digits, monkeys,
@@ -38,35 +39,42 @@ class Suspect:
     p_suggested: float
 
 
-def suspects(features: np.ndarray, labels: np.ndarray) -> list[Suspect]:
-    """The images whose labels are probably wrong, the surest first.
+def suspects(features: np.ndarray, labels: np.ndarray) -> list[Suspect] | None:
+    """The images whose labels are probably wrong, the surest first; None where the features cannot tell.
 
     features  (n, d), frozen; labels (n,) ids or (n, c) multi-hot, each label then judged alone
-    Images of classes with fewer than `LEAST` are not judged. Deterministic for a number of threads. Cost of `FOLDS`
-    logistic regressions in `DIMENSIONS` dimensions (several labels: for each of them).
+    Where the head gets less than `TOLD_APART` of a class right on average, nearly every image would be suspected: None
+    then (several labels: such a label is passed over). Images of classes with fewer than `LEAST` are not judged.
+    Deterministic for a number of threads. Cost of `FOLDS` logistic regressions in `DIMENSIONS` dimensions (several
+    labels: for each of them).
     """
     reduced = principal(features)
-    found = list(_of_classes(reduced, labels) if labels.ndim == 1 else _of_labels(reduced, labels))
-    return sorted(found, key=lambda s: (s.p_given - s.p_suggested, s.image))
+    found = _of_classes(reduced, labels) if labels.ndim == 1 else _of_labels(reduced, labels)
+    return None if found is None else sorted(found, key=lambda s: (s.p_given - s.p_suggested, s.image))
 
 
-def _of_classes(features: np.ndarray, labels: np.ndarray) -> Iterator[Suspect]:
+def _of_classes(features: np.ndarray, labels: np.ndarray) -> list[Suspect] | None:
     ids, counts = np.unique(labels, return_counts=True)
     judged = np.flatnonzero(np.isin(labels, ids[counts >= LEAST]))
     classes, own = np.unique(labels[judged], return_inverse=True)
     if len(classes) < 2:
-        return
+        return []
     p = out_of_sample(features[judged], own)
-    for i, other in zip(*off_diagonal(p, own), strict=True):
-        yield Suspect(
-            int(judged[i]), int(classes[own[i]]), int(classes[other]), float(p[i, own[i]]), float(p[i, other])
-        )
+    right = p.argmax(axis=1) == own
+    if np.mean([right[own == k].mean() for k in range(len(classes))]) < TOLD_APART:
+        return None
+    return [
+        Suspect(int(judged[i]), int(classes[own[i]]), int(classes[other]), float(p[i, own[i]]), float(p[i, other]))
+        for i, other in zip(*off_diagonal(p, own), strict=True)
+    ]
 
 
-def _of_labels(features: np.ndarray, labels: np.ndarray) -> Iterator[Suspect]:
-    for k in range(labels.shape[1]):
-        for one in _of_classes(features, labels[:, k].astype(np.int64)):
-            yield Suspect(one.image, k, k, one.p_given, one.p_suggested)
+def _of_labels(features: np.ndarray, labels: np.ndarray) -> list[Suspect]:
+    return [
+        Suspect(one.image, k, k, one.p_given, one.p_suggested)
+        for k in range(labels.shape[1])
+        for one in _of_classes(features, labels[:, k].astype(np.int64)) or ()
+    ]
 
 
 def principal(features: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -45,12 +45,16 @@ class Row:
 
 @dataclass(frozen=True)
 class ToCheck:
-    """All rows, with the images of each (its own, and the one it resembles), and how many images were judged."""
+    """All rows, with the images of each (its own, and the one it resembles), and how many images were judged.
+
+    told_apart  whether the features tell the classes apart well enough to judge labels by them
+    """
 
     rows: Sequence[Row]
     images: Sequence[tuple[int, ...]]
     judged: int
     of: int
+    told_apart: bool = True
 
     def about(self, reason: str, most: int) -> list[tuple[Row, tuple[int, ...]]]:
         """The first rows of a reason, each with its images; of two rows for the same pair the first."""
@@ -62,8 +66,11 @@ class ToCheck:
     def sentence(self) -> str:
         """How many of each kind there are."""
         found = Counter(row.reason for row in self.rows)
+        judged = f"{plural(found[MISLABELLED], 'image')} probably mislabelled"
+        if not self.told_apart:
+            judged = "no label was judged, since frozen features tell these classes apart too badly"
         return (
-            f"To check: {plural(found[MISLABELLED], 'image')} probably mislabelled, "
+            f"To check: {judged}, "
             f"{found[CONFLICT]} near-duplicates with another label, {found[ALIKE]} that look most like another class "
             f"({self.judged} of {self.of} training images were judged)."
         )
@@ -75,13 +82,14 @@ def to_check(pack: Pack, names: Sequence[str], features: np.ndarray, labels: np.
     names   of all images of the pack
     features, labels, images  (n, d), (n,) or (n, c), (n,): of a probe, with the images' places in the pack
     """
-    found = [*_mislabelled(pack, features, labels, images), *_conflicts(pack), *_alike(pack, features, labels, images)]
+    suspects = mislabelled.suspects(features, labels)
+    found = [*_mislabelled(pack, suspects or (), images), *_conflicts(pack), *_alike(pack, features, labels, images)]
     rows = [
         Row(names[own], label_of(pack, pack.labels[own]), reason, suggested, p, p_suggested, _name(names, other))
         for own, other, reason, suggested, p, p_suggested in found
     ]
     seen = [(own,) if other is None else (own, other) for own, other, *_ in found]
-    return ToCheck(rows, seen, len(images), len(pack.indices("train")))
+    return ToCheck(rows, seen, len(images), len(pack.indices("train")), suspects is not None)
 
 
 def _name(names: Sequence[str], image: int | None) -> str:
@@ -92,8 +100,8 @@ Found = tuple[int, int | None, str, str, float | None, float | None]
 """An image, the one that it resembles, and the fields of a row from `reason` on."""
 
 
-def _mislabelled(pack: Pack, features: np.ndarray, labels: np.ndarray, images: np.ndarray) -> Iterator[Found]:
-    for one in mislabelled.suspects(features, labels):
+def _mislabelled(pack: Pack, suspects: Iterable[mislabelled.Suspect], images: np.ndarray) -> Iterator[Found]:
+    for one in suspects:
         image, suggested = int(images[one.image]), pack.class_names[one.suggested]
         if pack.multilabel:
             suggested = f"{'without' if pack.labels[image, one.given] else 'also'} {suggested}"
