@@ -26,7 +26,7 @@ BANKS = {  # folder: what it is
     "diverse_all": "the offline bank on eight embedded targets, two fine-tuning seeds",
     "rank": "the offline bank on fourteen packs of real images, one seed",
     "small": "43 models on eight packs of real images at 64 pixels",
-    "public": "networks that people released, on sixteen packs of real images",
+    "public": "networks that people released, on the packs of real images whose ground truth is complete",
     "demo_all": "four architectures on embedded targets: a demonstration, too small to compare methods by",
 }
 HEAD = """# Leaderboard
@@ -89,18 +89,22 @@ def overview(held: dict[str, Committed]) -> str:
 
 def made(name: str) -> str:
     """The date of the newest entry of the changelog that names a folder."""
-    rows = re.findall(r"^\| (\d{4}-\d\d-\d\d) \| (.*?) \|", (RESULTS / "CHANGELOG.md").read_text("utf-8"), re.M)
+    rows = re.findall(
+        r"^\| (\d{4}-\d\d-\d\d) \| (.*?) \|", (RESULTS / "CHANGELOG.md").read_text(encoding="utf-8"), re.M
+    )
     return next((date for date, what in rows if re.search(rf"`{name}/", what)), MISSING)
 
 
 RANK = "mean rank"
+FEWEST = 5  # targets of a bank by which methods are ranked
 
 
 def matrix(held: dict[str, Committed]) -> str:
     """Mean PC of every method on every bank, and its mean rank over those where it is defined."""
     table = pd.DataFrame({name: summary(name)["pearson"] for name in held})
+    broad = [name for name, one in held.items() if one.scores["Target Dataset"].nunique() >= FEWEST]
     estimators = pd.concat([summary(name)["yardstick"] for name in held]).groupby(level=0).any()
-    ranks = table[~estimators.reindex(table.index)].drop(columns="demo_all", errors="ignore").rank(ascending=False)
+    ranks = table[~estimators.reindex(table.index)][broad].rank(ascending=False)
     order = table.assign(**{RANK: ranks.mean(axis=1)})
     order = order.sort_values([RANK, *table.columns], ascending=[True] + [False] * len(held), na_position="last")
     lines = ["## Mean PC on every bank", "", f"| method | {' | '.join(f'[{n}](#{n})' for n in held)} | {RANK} |"]
@@ -108,7 +112,7 @@ def matrix(held: dict[str, Committed]) -> str:
     for method, row in order.iterrows():
         cells = [_marked(name, str(method), number(row[name])) for name in held]
         lines.append(f"| {method} | {' | '.join(cells)} | {number(row[RANK]) or MISSING} |")
-    note = "Mean rank: among the estimators, over the banks but demo_all where it is defined."
+    note = f"Mean rank: among the estimators, over {', '.join(broad)}: the banks of at least {FEWEST} targets."
     return "\n".join([*lines, "", note, ""])
 
 
