@@ -69,7 +69,7 @@ def run(asked: Settings) -> int:
         rows = []
         for seed in range(SEEDS):
             wrong, chosen = planted(labels, asked.share, seed)
-            found = [s.image for s in mislabelled.suspects(features, wrong)]
+            found = [s.image for s in mislabelled.suspects(features, wrong) or ()]
             hits = len(set(found) & set(chosen.tolist()))
             rows.append((len(chosen), len(found), hits / max(len(found), 1), hits / len(chosen)))
         planted_n, found_n, precision, recall = np.mean(rows, axis=0)
