@@ -80,7 +80,7 @@ def test_the_keys_of_model_are_those_of_the_page(given):
 
 def test_a_plan_tells_a_method_only_facts_of_the_page():
     made = plan(experiment(compose([*TINY, "method=[layers]"])))
-    told = {key for c in made.cells.values() if c.stage == "score" for key in c.work["model"]}
+    told = {key for c in made.cells.values() if c.stage == "score" for key in c.work["facts"]}
     assert told <= set(FACTS)
     assert "parameters" not in told  # counted when the probe is made
 
