@@ -32,7 +32,7 @@ from benchmark.errors import ConfigError  # noqa: E402
 
 RUN, PAPER = ("-m", "benchmark.run"), ("-m", "benchmark.paper")
 DATA, WEIGHTS, PUBLISHED, MORE = "paths.data={data}", "paths.weights={weights}", "{published}", "{more}"
-PUBLIC_TARGETS = "target=[monkeys10,pacs_art_painting]"
+PUBLIC_TARGETS = "target=[monkeys10,pacs_art_painting,pets3]"
 """Those of experiment=public whose ground truth is complete so far (results/public.md)."""
 
 
