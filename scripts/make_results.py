@@ -43,11 +43,13 @@ class Step:
     name      what `only` calls it
     commands  arguments of Python, run from the project's root; `{data}`, `{weights}` …: the folders given
     keep      (folder written, folder under results/, files), where a run writes more than is committed
+    may_fail  whether a run with models that cannot be trained counts: it ends with exit code 1, and its table says so
     """
 
     name: str
     commands: tuple[tuple[str, ...], ...]
     keep: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    may_fail: bool = False
 
     def needs(self, placeholder: str) -> bool:
         return any(placeholder in argument for command in self.commands for argument in command)
@@ -123,7 +125,9 @@ STEPS = (
                 "report.html=true",
             ),
             ("-m", "benchmark.lineage", "path=results/public"),
+            ("scripts/results/public_page.py",),
         ),
+        may_fail=True,  # squeezenet1_0 diverges on pets3 at every rate
     ),
     Step("recommendation", (("scripts/results/rank_table.py", f"published={PUBLISHED}"),)),
     Step(
@@ -196,7 +200,8 @@ def _run(step: Step, given: dict[str, Path | None], environment: dict[str, str])
     for command in step.commands:
         arguments = [a.format(**{name: str(folder) for name, folder in given.items()}) for a in command]
         print(f"python {' '.join(arguments)}", flush=True)
-        if code := subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment).returncode:
+        code = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment).returncode
+        if code and not (step.may_fail and code == 1 and command[:2] == RUN):
             return code
     for written, folder, files in step.keep:
         _copy(ROOT / written, ROOT / "results" / folder, files)

@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import make_results  # noqa: E402
 
+sys.path.insert(0, str(ROOT / "scripts" / "results"))
+import public_page  # noqa: E402
+
 COMMITTED = ROOT / "results" / "demo_all"
 TARGET = "digits"
 DRAWN = {"random", "nleep"}  # a generator's draws, and an iteration that starts from them
@@ -65,3 +68,16 @@ def test_what_a_step_runs_and_keeps_is_committed(step):
     for _, folder, files in step.keep:
         assert [f for f in files if not (ROOT / "results" / folder / f).is_file()] == []
     assert [folder for folder in into if not (ROOT / folder).is_dir()] == []
+
+
+def test_the_page_of_the_public_bank_says_what_its_tables_say():
+    assert public_page.main(["check=true"]) == 0, "python scripts/results/public_page.py"
+
+
+def test_a_pair_of_models_with_near_scores_is_told_from_one_with_far_scores():
+    """Three models at scores 0, 0.1 and 10: the near pair is in the wrong order, the two far ones are right."""
+    keys = {"Model": ["a", "b", "c"], "Target Dataset": "t"}
+    near, far = public_page.gap(
+        pd.DataFrame(keys | {"m": [0.0, 0.1, 10.0]}), pd.DataFrame(keys | {"Oracle": [2.0, 1.0, 3.0]}), "m"
+    )
+    assert (near, far) == (0, 100)

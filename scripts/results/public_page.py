@@ -1,0 +1,259 @@
+"""What results/public says, computed from its tables, into the marked part of results/public.md.
+
+    python scripts/results/public_page.py [check=true]   # check: exit code 1 where the page is not up to date
+
+Counts of finished fine-tunings, what the static list reaches and who beats it, targets, what sources learned, whether
+other banks agree, and what Singh et al. (How NOT to benchmark your SITE metric, ICLR 2026) ask of a bank.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+
+from benchmark.cells.planner import plan  # noqa: E402
+from benchmark.cells.store import Store  # noqa: E402
+from benchmark.config.compose import compose  # noqa: E402
+from benchmark.config.experiment import Experiment  # noqa: E402
+from benchmark.config.validation import experiment  # noqa: E402
+from benchmark.literature.paper_tables import column_of, published  # noqa: E402
+from benchmark.stats import measures  # noqa: E402
+
+RESULTS = ROOT / "results"
+PUBLIC, PAGE = RESULTS / "public", RESULTS / "public.md"
+MARK = re.compile(r"(<!-- computed -->\n).*?(<!-- end -->)", re.DOTALL)
+OTHERS = {"small": "small", "rank": "rank", "diverse_all": "the embedded diverse bank"}
+SHOWN = ("lda_loo", "ridge", "hscore_f32", "parc_f32", "logistic", "knn", "logme", "leep", "nce")
+KEYS = ["Model", "Target Dataset"]
+
+
+def page() -> str:
+    spec = experiment(compose(["experiment=public"]))
+    truth = pd.read_parquet(PUBLIC / "truth.parquet")
+    scores = pd.read_parquet(PUBLIC / "scores.parquet")
+    table = pd.read_csv(PUBLIC / "table.csv").set_index("method")
+    parts = [
+        done(spec, truth),
+        against_the_list(table),
+        targets(table, truth),
+        objectives(spec, truth, scores),
+        elsewhere(table),
+        checklist(spec, truth, scores),
+    ]
+    return "\n".join(parts)
+
+
+def done(spec: Experiment, truth: pd.DataFrame) -> str:
+    """How many of the fine-tunings are in the released layer, and what varies among those of the table."""
+    store = Store(ROOT / ".nowhere", RESULTS / "released")
+    released = store.released_keys("truth")
+    made = plan(spec)
+    keys = {key for t in made.transfers for key in t.truth}
+    cube = truth.pivot(index="Target Dataset", columns="Model", values="Oracle").to_numpy(float)[None]
+    shares = measures.variance_shares(cube)
+    words = {"specific": "model × target"}
+    shown = ", ".join(
+        f"{words.get(name, name)} {100 * value:.0f} %" for name, value in shares.items() if np.isfinite(value)
+    )
+    names = ", ".join(truth["Target Dataset"].unique())
+    return (
+        f"**{len(keys & released)} of {len(keys)} fine-tunings are done** and in `results/released/`; the table is of "
+        f"the {truth['Target Dataset'].nunique()} targets that are complete: {names}. Variance of standardised "
+        f"accuracy: {shown}; with one seed the last part holds the seed, too.\n"
+    )
+
+
+def against_the_list(table: pd.DataFrame) -> str:
+    """What the static list reaches, and with what certainty anything is told apart from it."""
+    tests = pd.read_csv(PUBLIC / "tests.csv")
+    tests = tests[tests["family"] == "static list"]
+    lines = ["## Beside the static list", ""]
+    of_list = table.loc["static_list"]
+    lines.append(
+        f"The static list reaches a Mean PC of {of_list['pearson']:.1f}, τ_w {of_list['weighted_kendall']:.3f} and "
+        f"loses {of_list['regret1']:.1f} points. Told apart from it at 5 % (paired bootstrap over models, targets and "
+        "draws, Holm over all methods):\n"
+    )
+    for measure, name in (("pearson", "Mean PC"), ("kendall", "τ_b")):
+        rows = tests[(tests["measure"] == measure) & tests["supported"].astype(bool)]
+        better, worse = [], []
+        for row in rows.itertuples():
+            method = row.first if row.second == "static_list" else row.second
+            ahead = (row.difference > 0) == (row.first == method)
+            (better if ahead else worse).append(method)
+        lines.append(f"- {name}: better {listed(better)}; worse {listed(worse)}.")
+    methods = table[~table["yardstick"].astype(bool)]
+    regret = methods[methods["regret1"] < of_list["regret1"]].index
+    lines.append(f"- regret@1, by the mean and without a test: lower than the list's {listed(regret)}.")
+    return "\n".join([*lines, ""])
+
+
+def targets(table: pd.DataFrame, truth: pd.DataFrame) -> str:
+    """Target by target: how far apart the models are, the best one, the method that follows them best, the list."""
+    found = pd.read_csv(PUBLIC / "correlations.csv")
+    found = found[(found["measure"] == "pearson") & (found["capacity"] == "none")]
+    methods = set(table.index[~table["yardstick"].astype(bool) & (table["scored"] == table["cells"])])
+    rows = []
+    for target, group in truth.groupby("Target Dataset", sort=False):
+        own = found[found["target"] == target].set_index("method")["mean"]
+        best = own[own.index.isin(methods)].idxmax()
+        first = group.loc[group["Oracle"].idxmax()]
+        spread = f"{group['Oracle'].min():.1f} to {group['Oracle'].max():.1f}"
+        rows.append((target, spread, first["Model"], f"{best} ({own[best]:.1f})", f"{own['static_list']:.1f}"))
+    head = ["target", "accuracies", "best model", "best method that scores all (PC)", "static list"]
+    return "\n".join(["## Target by target", "", markdown_table(head, rows), ""])
+
+
+def objectives(spec: Experiment, truth: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """What a source learned: accuracies, and how methods follow the models of one objective alone."""
+    status = pd.read_parquet(PUBLIC / "status.parquet")
+    lacking = status[(status["Method"] == "leep") & (status["Status"] == "not_applicable")]["Model"].unique()
+    kind = {name: model.objective for name, model in spec.bank.items()}
+    z = truth.assign(z=truth.groupby("Target Dataset")["Oracle"].transform(lambda a: (a - a.mean()) / a.std(ddof=0)))
+    z = z.assign(objective=z["Model"].map(kind))
+    rows = [
+        (objective, group["Model"].nunique(), f"{group['z'].mean():+.2f}", f"{group['Oracle'].mean():.1f}")
+        for objective, group in sorted(z.groupby("objective"), key=lambda g: -g[1]["z"].mean())
+    ]
+    mean = scores.groupby(KEYS, sort=False)[list(SHOWN)].mean().reset_index().merge(truth[[*KEYS, "Oracle"]], on=KEYS)
+    classes = mean[mean["Model"].map(kind) == "classes"]
+    followed = [
+        (
+            name,
+            correlation(mean, name),
+            correlation(mean[~mean["Model"].isin(lacking)], name),
+            correlation(classes, name),
+        )
+        for name in SHOWN
+    ]
+    return "\n".join(
+        [
+            "## What the sources learned",
+            "",
+            "Accuracy in standard deviations within a target, and in percent, by objective:",
+            "",
+            markdown_table(["objective", "models", "mean z", "mean accuracy"], rows),
+            "",
+            f"LEEP, NCE and what else needs the source's classes do not apply to {len(lacking)} of {len(spec.bank)} "
+            "networks: those that give coordinates, masks or ages, and those whose head was not converted. Pearson "
+            "×100 of methods on all models that each scores, on those with source classes, and on classifiers alone:",
+            "",
+            markdown_table(["method", "all", "with source classes", "trained on classes"], followed),
+            "",
+        ]
+    )
+
+
+def correlation(rows: pd.DataFrame, method: str) -> str:
+    """Mean over targets of the Pearson correlation ×100 between a score and accuracy, of the rows that are scored."""
+    found = []
+    for _, group in rows.dropna(subset=method).groupby("Target Dataset"):
+        found.append(float(measures.pearson(group[method].to_numpy(), group["Oracle"].to_numpy())))
+    value = float(np.mean(found)) if found else float("nan")
+    return f"{value:.1f}" if np.isfinite(value) else "–"
+
+
+def elsewhere(table: pd.DataFrame) -> str:
+    """Whether methods stand in the same order on other banks."""
+    own = table[~table["yardstick"].astype(bool)]["pearson"]
+    rows = []
+    for folder, name in OTHERS.items():
+        other = pd.read_csv(RESULTS / folder / "table.csv").set_index("method")
+        rows.append(agreement(name, own, other[~other["yardstick"].astype(bool)]["pearson"]))
+    printed = {
+        column_of(row)[0]: value
+        for (name, row, column), (value, _) in published().items()
+        if (name, column) == ("1", "mean")
+    }
+    paper = pd.Series({method: value for method, value in printed.items() if method})
+    rows.append(agreement("the paper (Table 1)", own, paper))
+    head = ["bank", "methods in common", "ρ of their Mean PC", "highest there", "its place here"]
+    return "\n".join(["## Does the picture of other banks hold?", "", markdown_table(head, rows), ""])
+
+
+def agreement(name: str, own: pd.Series, other: pd.Series) -> tuple[str, int, str, str, str]:
+    both = pd.concat([own.rename("own"), other.rename("other")], axis=1, join="inner").dropna()
+    rho = float(measures.spearman(both["own"].to_numpy(), both["other"].to_numpy()))
+    top = both["other"].idxmax()
+    place = int((both["own"] > both["own"][top]).sum()) + 1
+    return name, len(both), f"{rho:.2f}", top, f"{place} of {len(both)}"
+
+
+def checklist(spec: Experiment, truth: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """What Singh et al. ask of a bank."""
+    sizes = np.array([model.parameters for model in spec.bank.values() if model.parameters], float)
+    winners = truth.loc[truth.groupby("Target Dataset")["Oracle"].idxmax(), "Model"]
+    lineage = pd.read_csv(PUBLIC / "lineage.csv").fillna({"left_out": ""})
+    verdicts = []
+    for (factor, left_out), group in lineage.groupby(["factor", "left_out"], sort=False):
+        of = group.set_index("method")["pearson"]
+        ahead = of.index[(of > of["static_list"]) & ~of.index.isin(["random", "static_list"])]
+        case = "all models" if factor == "none" else f"without {left_out}"
+        verdicts.append(f"{case}: {listed(ahead)}")
+    gaps = [f"{name} {near:.0f} % and {far:.0f} %" for name in SHOWN[:5] for near, far in [gap(scores, truth, name)]]
+    return "\n".join(
+        [
+            "## The checklist of Singh et al.",
+            "",
+            f"- **Spread of sizes.** {sizes.min() / 1e6:.2f} to {sizes.max() / 1e6:.2f} million parameters, a factor "
+            f"of {sizes.max() / sizes.min():.0f}.",
+            f"- **Does the best model change?** {winners.nunique()} models are best on {len(winners)} targets: "
+            f"{listed(winners.unique())}.",
+            f"- **Does the largest family decide?** Ahead of the static list in Mean PC, {'; '.join(verdicts)}.",
+            "- **Do gaps in score mean gaps in accuracy?** Pairs of models in the right order, where their scores are "
+            "less than half a standard deviation apart, and where more than one: "
+            f"{'; '.join(gaps)} (50 % is chance).",
+            "",
+        ]
+    )
+
+
+def gap(scores: pd.DataFrame, truth: pd.DataFrame, method: str) -> tuple[float, float]:
+    """Percent of pairs of models in the right order, of those with near scores and of those with far ones."""
+    mean = scores.groupby(KEYS, sort=False)[method].mean().reset_index().merge(truth[[*KEYS, "Oracle"]], on=KEYS)
+    near, far = [], []
+    for _, group in mean.dropna().groupby("Target Dataset"):
+        x = group[method].to_numpy()
+        x, y = (x - x.mean()) / x.std(), group["Oracle"].to_numpy()
+        for i, j in combinations(range(len(x)), 2):
+            apart = abs(x[i] - x[j])
+            right = ((x[i] > x[j]) == (y[i] > y[j])) if y[i] != y[j] else 0.5
+            if apart < 0.5:
+                near.append(right)
+            elif apart > 1:
+                far.append(right)
+    return 100 * float(np.mean(near)), 100 * float(np.mean(far))
+
+
+def markdown_table(head: list[str], rows: list[tuple]) -> str:
+    return pd.DataFrame(rows, columns=head).to_markdown(index=False, disable_numparse=True)
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """`none`, or the first of the names and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "none"
+
+
+def main(arguments: list[str]) -> int:
+    before = PAGE.read_text(encoding="utf-8")
+    computed = page()
+    text = MARK.sub(lambda m: f"{m[1]}\n{computed}{m[2]}", before)
+    if "check=true" in arguments:
+        return int(text != before)
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
