@@ -1,6 +1,7 @@
 """Predict with a trained model: python -m benchmark.predict model=out/model.safetensors photo.jpg folder/
 
-Prints the class and its probability for every image; `out=predictions.csv` writes all probabilities. Images are scaled
+Prints the class and its probability for every image, calibrated where the checkpoint is, and "none of these" below its
+threshold; `out=predictions.csv` writes all probabilities. Images are scaled
 and cut as in training. What cannot be read is named, the rest is predicted, and the exit code is 2.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,10 +22,12 @@ from benchmark.data.images import UnreadableImageError, decode
 from benchmark.data.user.look import ENOUGH
 from benchmark.errors import ConfigError
 from benchmark.files import writable
-from benchmark.search.prediction import batches, find, probabilities, show, view, write
+from benchmark.search.checkpoint import Checkpoint
+from benchmark.search.prediction import batches, find, probabilities_of, show, view, write
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
                          [trust=<network>]
+python -m benchmark.predict model=<model.safetensors> export=onnx [<image or folder>]
 
 model is what a search with a budget wrote; folders are searched at any depth."""
 
@@ -34,6 +38,9 @@ class Settings(Spec):
     model: Path = Field(description="the checkpoint, model.safetensors")
     out: Path | None = Field(None, description="also write image, class, probability and those of all classes as CSV")
     device: str = Field("auto", description="auto, cpu or cuda")
+    export: Literal["onnx", "torchscript"] | list[Literal["onnx", "torchscript"]] | None = Field(
+        None, description="write the model as onnx, torchscript or [onnx,torchscript] beside it, and predict nothing"
+    )
     trust: str | None = Field(
         None, description="a network of your own that the checkpoint may name: my_package.my_module.MyNet"
     )
@@ -62,7 +69,9 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
     if chosen.out:
         writable(chosen.out, folder=False)
-    checkpoint.read(chosen.model, chosen.trust)
+    about = checkpoint.read(chosen.model, chosen.trust)
+    if chosen.export:
+        return exported(chosen, about, images)
     files = find(images)
     import torch  # takes seconds, which a refusal need not wait for
 
@@ -86,13 +95,25 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         if pixels:
             found.append(loop.predict(module, about.spec, torch.from_numpy(np.stack(pixels)), RecipeSpec()))
     if found:
-        shares = probabilities(np.concatenate(found), about.multilabel)
+        shares = probabilities_of(np.concatenate(found), about)
         show(read, shares, about)
         if chosen.out:
             write(chosen.out, read, shares, about)
     for reason in unreadable:
         print(f"error: an image must be readable. Got {reason}. Repair or remove it.", file=sys.stderr)
     return 2 if unreadable else 0
+
+
+def exported(chosen: Settings, about: Checkpoint, images: Sequence[str]) -> int:
+    """Write the model in other forms, checked on the first of the images where some are given."""
+    from benchmark.search import export
+
+    wanted = export.kinds(chosen.export)
+    decoded = [decode(f.read_bytes(), str(f), ENOUGH) for f in find(images)[: export.CHECKED]] if images else []
+    pixels = np.stack([view(one, about.spec, about.pack_size) for one in decoded]) if decoded else None
+    for made in export.of_checkpoint(chosen.model, wanted, pixels, chosen.trust):
+        print(made.sentence)
+    return 0
 
 
 if __name__ == "__main__":

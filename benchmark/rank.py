@@ -14,12 +14,13 @@ do not run the script again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import called, files
 from benchmark.config import cli
+from benchmark.errors import ConfigError
 from benchmark.ranking.answer import Answer, answered
 from benchmark.ranking.request import Settings
 from benchmark.wording import duration, seconds_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from benchmark.config.model import ModelSpec
     from benchmark.ranking.trained import Trained
+    from benchmark.search.export import Exported, Kind
     from benchmark.search.rounds import Result
 
 USAGE = """python -m benchmark.rank data=<path> [key=value …]
@@ -40,6 +42,7 @@ datasets saved, or a .csv of image,label (several labels as a|b). What is not li
   bank=diverse                    the candidates (offline); paths.cache=<folder>, executor.workers=2, probe.draws=2 …
   licence=permissive parameters=25M speed=200
   budget=30m                      go on to fine-tune the best within half an hour
+  budget=30m export=onnx          and write it for other programs
 """
 
 
@@ -70,8 +73,8 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
 
 def write(answer: Answer, asked: Settings) -> None:
     """ranking.json and to_check.csv, and ranking.html where it is asked for; with the trained model if there is one."""
+    from benchmark.ranking import model_card, terminal, to_check
     from benchmark.ranking import page as ranking_page
-    from benchmark.ranking import terminal, to_check
 
     asked.out.mkdir(parents=True, exist_ok=True)
     with files.together():
@@ -79,6 +82,8 @@ def write(answer: Answer, asked: Settings) -> None:
         to_check.write_csv(answer.to_check, asked.out / "to_check.csv")
         if asked.html:
             ranking_page.write(answer, asked.out / "ranking.html")
+        if answer.trained:
+            model_card.write(answer, answer.trained, asked.out / "model_card.md")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,9 +93,13 @@ def main(argv: list[str] | None = None) -> int:
 def run(asked: Settings, overrides: list[str]) -> int:
     """Answer, print, write; then fine-tune where there is a budget. Returns the exit code."""
     from benchmark.ranking import terminal
+    from benchmark.search import export
 
     start = time.monotonic()
     budget = None if asked.budget is None else seconds_of(asked.budget)
+    exports = export.kinds(asked.export)
+    if exports and budget is None:
+        raise ConfigError("export must come with a budget. Got none. Give one, for instance budget=30m.")
     files.writable(asked.out, folder=True)
     answer = answered(asked, overrides)
     write(answer, asked)
@@ -101,17 +110,17 @@ def run(asked: Settings, overrides: list[str]) -> int:
         from benchmark.search import search
 
         given = answer.table, answer.experiment, answer.store, answer.data
-        result = search.search(*given, budget, asked.out, asked.try_others)
+        result = search.search(*given, budget, asked.out, asked.try_others, asked.calibrate)
         answer.trained = trained_by(result, answer.experiment.bank[result.model])
         write(answer, asked)
         print(outcome(result))
+        for made in exported(answer, result, exports):
+            print(f"{INDENT}{made.sentence}")
     return 0
 
 
 called(__name__, "benchmark.rank.rank")
 
-if __name__ == "__main__":
-    raise SystemExit(main())
 INDENT = "  "
 
 
@@ -136,7 +145,9 @@ def trained_by(result: Result, spec: ModelSpec) -> Trained:
         checkpoint=str(result.checkpoint),
         confusion_matrix=str(result.confusion_matrix),
         confusion_picture=str(result.confusion_picture),
+        reliability_picture=str(result.reliability_picture),
         log=str(result.log),
+        calibration=result.calibration,
         mistakes=trained.mistakes(result.confusion_matrix),
         use=trained.use(result.checkpoint, trust),
         code=checkpoint.code(about.spec, len(about.class_names), result.checkpoint.name),
@@ -145,9 +156,30 @@ def trained_by(result: Result, spec: ModelSpec) -> Trained:
     )
 
 
+def exported(answer: Answer, result: Result, wanted: Sequence[Kind]) -> list[Exported]:
+    """The trained model in other forms, checked on test images."""
+    if not wanted:
+        return []
+    from benchmark.data import packs
+    from benchmark.search import export
+    from benchmark.training.ground_truth import splits
+
+    spec, pack = answer.experiment.bank[result.model], packs.load(answer.store.folder("pack", answer.pack))
+    few = pack.indices("test")[: export.CHECKED]
+    pixels = splits(spec, pack, few, few)[1].pixels.numpy()
+    return export.of_checkpoint(result.checkpoint, wanted, pixels, spec.arch if spec.own_network else None)
+
+
 def outcome(result: Result) -> str:
     """What fine-tuning within the budget ended with."""
     measure = result.measure.replace("_", " ")
     said = [f"fine-tuned: {result.model}, {measure} {result.test_accuracy:.1f} % on the test images"]
+    if found := result.calibration:
+        errors = f"{found['error_before']:.1f} % as trained, {found['error_after']:.1f} % calibrated"
+        said += [f"expected calibration error: {errors} (temperature {found['temperature']:.2f})"]
     said += [f"{INDENT}{path}" for path in (result.checkpoint, result.confusion_matrix, result.log)]
     return "\n".join([*said, *(f"note: {n}" for n in result.notes)])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -78,3 +78,14 @@ def test_the_architecture_page_shows_todays_imports():
     assert architecture.PICTURE.read_text(encoding="utf-8") == architecture.picture(above, used), RENEW
     text = architecture.PAGE.read_text(encoding="utf-8")
     assert text == architecture.page(text, architecture.table(above, used)), RENEW
+
+
+def test_a_command_starts_once_all_of_it_is_there():
+    """`if __name__ == "__main__"` stands last: what is defined after it is missing where the module is the command."""
+    seen = 0
+    for file in [*MODULES, *sorted((ROOT / "scripts").rglob("*.py"))]:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        starts = [i for i, node in enumerate(body) if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+        assert starts in ([], [len(body) - 1]), file
+        seen += len(starts)
+    assert seen > 10

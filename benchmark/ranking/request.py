@@ -49,4 +49,10 @@ class Settings(Spec):
     )
     budget: str | float | None = Field(None, description="time to fine-tune, for instance 30m: ranking goes on to that")
     try_others: bool = Field(True, description="with a budget: false gives all of it to the first model")
+    calibrate: bool = Field(
+        True, description="with a budget: keep a tenth of the training images aside to calibrate probabilities on"
+    )
+    export: Literal["onnx", "torchscript"] | list[Literal["onnx", "torchscript"]] | None = Field(
+        None, description="with a budget: also write the trained model as onnx, torchscript or [onnx,torchscript]"
+    )
     html: bool = Field(True, description="whether to write the page")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import csv
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SHOWN = 5  # kinds of mistakes that are named
 
@@ -25,6 +26,7 @@ class Mistakes:
 class Trained:
     """A trained model: how good it is, what it confuses, how to use it.
 
+    calibration    temperature, threshold and expected errors, as the checkpoint holds them; None where it has none
     test_accuracy  percent of `tested` images that chose nothing; `low` to `high` a 95 % interval (Wilson), None for
                    mean average precision
     use, code      a command, and lines of Python without this project
@@ -40,7 +42,9 @@ class Trained:
     checkpoint: str
     confusion_matrix: str
     confusion_picture: str
+    reliability_picture: str
     log: str
+    calibration: Mapping[str, Any] | None
     mistakes: Sequence[Mistakes]
     use: str
     code: str
@@ -54,9 +58,27 @@ class Trained:
         return f"{self.measure} {self.test_accuracy:.1f} %{between} on {self.tested} test images"
 
     @property
+    def calibrated(self) -> str:
+        """What the probabilities are worth, and from where on the model says nothing."""
+        if not (found := self.calibration):
+            return "Its probabilities are not calibrated."
+        low = found["threshold"]
+        never = "" if low is None else f" Below a probability of {low:.2f} it says none of these."
+        return (
+            f"Its probabilities are calibrated on {found['images']} images that were kept aside: the expected "
+            f"calibration error on the test images is {found['error_after']:.1f} %, and was "
+            f"{found['error_before']:.1f} %.{never}"
+        )
+
+    @property
     def picture(self) -> str:
         """The picture of the confusion matrix as base64 of a PNG file."""
         return base64.b64encode(Path(self.confusion_picture).read_bytes()).decode()
+
+    @property
+    def diagram(self) -> str:
+        """The reliability diagram, likewise."""
+        return base64.b64encode(Path(self.reliability_picture).read_bytes()).decode()
 
 
 def interval(accuracy: float, n: int) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from benchmark.config.validation import explain
 from benchmark.errors import ConfigError
 from benchmark.files import put_tensors
 from benchmark.filetypes import something_else
+from benchmark.search.calibration import Calibration
 from benchmark.wording import said
 
 if TYPE_CHECKING:
@@ -31,13 +32,20 @@ SPEC = ("name", "arch", "args", "edits", "input_size", "crop_pct", "mean", "std"
 """The fields of a model that its checkpoint holds: those that build it and feed it."""
 MORE = ("features_from", "in_chans")
 """Fields that a checkpoint of an earlier version does not have."""
+PROBABILITIES = (
+    "softmax, or with several labels the sigmoid, of the outputs / calibration.temperature; where the highest of a "
+    "softmax is below calibration.threshold: none of these"
+)
 TEXT = ("name", "arch", "family", "licence", "features_from")
 """What a file holds as it stands; all else is JSON."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds beside the weights. `pack_size` is the short side to which images are scaled down first."""
+    """What a file holds beside the weights. `pack_size` is the short side to which images are scaled down first.
+
+    calibration  the fields of a `benchmark.search.calibration.Calibration`; None where there is none
+    """
 
     spec: ModelSpec
     class_names: list[str]
@@ -45,6 +53,7 @@ class Checkpoint:
     pack_size: int
     test: dict[str, Any]
     provenance: dict[str, Any]
+    calibration: dict[str, Any] | None = None
 
 
 def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Path) -> None:
@@ -74,6 +83,8 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
         "provenance": about.provenance,
         "timm": code(about.spec, len(about.class_names), file.name),
     }
+    if about.calibration:
+        metadata |= {"calibration": about.calibration, "probabilities": PROBABILITIES}
     text = {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in metadata.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     put_tensors(file, state, text)
@@ -117,13 +128,14 @@ def read(file: Path, trust: str | None = None) -> Checkpoint:
         facts = {
             k: v if k in TEXT and v != "null" else json.loads(v)
             for k, v in text.items()
-            if k not in ("format", "layout", "timm")
+            if k not in ("format", "layout", "timm", "probabilities")
         }
         spec = ModelSpec(weights="random", **{k: facts[k] for k in SPEC}, **{k: facts[k] for k in MORE if k in facts})
         if "." in spec.arch and not spec.arch.startswith(KNOWN):
             _refuse_untrusted(file, spec, trust)
         _complete(facts)
-        return Checkpoint(spec, *(facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")))
+        held = ("class_names", "multilabel", "pack_size", "test", "provenance")
+        return Checkpoint(spec, **{k: facts[k] for k in held}, calibration=facts.get("calibration"))
     except ValidationError as error:
         said = " ".join(explain(error)).rstrip(".")
         raise ConfigError(f"model must have whole metadata. Got '{file}' where {said}. Make it again.") from None
@@ -153,6 +165,8 @@ def _complete(facts: Mapping[str, Any]) -> None:
         "pack_size": type(facts["pack_size"]) is int and facts["pack_size"] > 0,
         "test": isinstance(test, dict) and isinstance(test.get("oracle"), int | float),
     }
+    if facts.get("calibration") is not None:
+        Calibration.of(facts["calibration"])
     if wrong := [name for name, so in right.items() if not so]:
         raise ValueError(f"{wrong[0]} is {str(facts[wrong[0]])[:60]!r}")
 

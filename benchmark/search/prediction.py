@@ -76,12 +76,34 @@ def probabilities(outputs: np.ndarray, multilabel: bool) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+NONE = "none of these"
+
+
+def probabilities_of(outputs: np.ndarray, about: Any) -> np.ndarray:
+    """Probabilities (n, c) by a checkpoint: calibrated where it is."""
+    calibrated = about.calibration or {}
+    return probabilities(outputs / calibrated.get("temperature", 1.0), about.multilabel)
+
+
 def answers(shares: np.ndarray, about: Any) -> list[list[int]]:
-    """The classes to name for each image, the likeliest first: one, or for multi-label all above one half."""
+    """The classes to name for each image, the likeliest first: one, none where it is below the checkpoint's threshold,
+    or for multi-label all above one half."""
     ranked = np.argsort(-shares, axis=1, kind="stable")
     if not about.multilabel:
-        return [[int(row[0])] for row in ranked]
+        least = (about.calibration or {}).get("threshold") or 0.0
+        return [[int(row[0])] if of[row[0]] >= least else [] for row, of in zip(ranked, shares, strict=True)]
     return [[int(c) for c in row if of[c] > 0.5] for row, of in zip(ranked, shares, strict=True)]
+
+
+def rule(about: Any) -> str:
+    """When a checkpoint says that an image shows none of its classes, and how that was chosen; empty: never."""
+    threshold = (about.calibration or {}).get("threshold")
+    if threshold is None:
+        return ""
+    return (
+        f"{NONE}: the highest probability is below {threshold:.3f}, as for 5 % of the rightly named of "
+        f"{about.calibration['images']} images that were not trained on"
+    )
 
 
 def show(files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
@@ -97,10 +119,12 @@ def show(files: Sequence[Path], shares: np.ndarray, about: Any) -> None:
     table.add_column("labels" if about.multilabel else "class", overflow="fold")
     table.add_column("probability", justify="right")
     for file, of, named in zip(files, shares, answers(shares, about), strict=True):
-        words = ", ".join(about.class_names[c] for c in named) or "none"
+        words = ", ".join(about.class_names[c] for c in named) or ("none" if about.multilabel else NONE)
         table.add_row(escape(_readable(file)), escape(words), ", ".join(f"{of[c]:.3f}" for c in named))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"{about.spec.name}, {len(about.class_names)} classes, {test}", markup=False)
+    if said := rule(about):
+        console.print(said, markup=False)
     console.print(table)
 
 
@@ -116,7 +140,7 @@ def write(out: Path, files: Sequence[Path], shares: np.ndarray, about: Any) -> N
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["image", "class", "probability", *(f"p({name})" for name in about.class_names)])
     for path, of, named in zip(files, shares, answers(shares, about), strict=True):
-        words = "; ".join(about.class_names[c] for c in named)
+        words = "; ".join(about.class_names[c] for c in named) or ("" if about.multilabel else NONE)
         chances = "; ".join(f"{of[c]:.6f}" for c in named)
         rows.writerow([path, words, chances, *(f"{p:.6f}" for p in of)])
     content = text.getvalue().encode(errors="backslashreplace")

@@ -12,17 +12,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
 from benchmark.errors import ConfigError
 from benchmark.files import record
-from benchmark.reporting.pictures import confusion
-from benchmark.search import trial
+from benchmark.reporting.pictures import confusion, reliability
+from benchmark.search import calibration, trial
 from benchmark.search.arithmetic import Arm, Expected, Speed, affordable, best_first, held_out, rates_of
+from benchmark.search.prediction import probabilities
 from benchmark.search.trial import Job
 from benchmark.wording import duration
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FINAL = 0.5
 """Share of the budget that belongs to the final training at least."""
@@ -37,8 +41,8 @@ LAST = 4
 SPARE = 4
 """How many times faster than measured a training by the clock may turn out."""
 TO_DO = ("none", "running")
-LOGS = ("log.txt", "log.jsonl")
-PRODUCTS = ("model.safetensors", "confusion.csv", "confusion.png", *LOGS)
+LOGS, RELIABILITY = ("log.txt", "log.jsonl"), "reliability.png"
+PRODUCTS = ("model.safetensors", "confusion.csv", "confusion.png", RELIABILITY, *LOGS)
 """What a search leaves in its folder, and shows in `out`."""
 WRITING, LONGEST_WRITING = 2.5, 10.0
 """Seconds kept for the checkpoint and the confusion matrix: 2 % of the budget, within these bounds."""
@@ -62,6 +66,8 @@ class Result:
     confusion_picture: Path
     log: Path
     notes: tuple[str, ...]
+    calibration: Mapping[str, Any] | None = None
+    reliability_picture: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -130,11 +136,13 @@ class Search:
         threads: int = 1,
         clock: Callable[[], float] = lambda: time.monotonic(),  # looked up when it is asked
         begun: float | None = None,
+        calibrate: bool = True,
     ):
         self.candidates = {c.spec.name: c for c in candidates}
         self.expected = {n: c.expected for n, c in self.candidates.items() if c.expected is not None}
         self.subject, self.recipe, self.budget, self.out, self.folder = subject, recipe, budget, out, folder
         self.run, self.workers, self.threads, self.clock = run, workers, threads, clock
+        self.calibrate = calibrate
         folder.mkdir(parents=True, exist_ok=True)
         self.spent = folder / "clock.json"
         used = record(self.spent, "seconds")["seconds"] if self.spent.exists() else 0.0
@@ -205,8 +213,9 @@ class Search:
         return speeds
 
     def reserve(self, name: str) -> float:
-        """Seconds kept for the test and for writing."""
-        return self.writing + trial.TEST_MARGIN * self.subject.test * self.speeds[name].image
+        """Seconds kept for the test, with the images kept aside, and for writing."""
+        looked_at = self.subject.test + (calibration.aside(self.subject.train) if self.calibrate else 0)
+        return self.writing + trial.TEST_MARGIN * looked_at * self.speeds[name].image
 
     def needed(self, name: str) -> float:
         """Seconds from the start of a fine-tuning of the recipe's length to its files."""
@@ -380,6 +389,8 @@ class Search:
         title = f"{self.subject.name}: {arm.model}, {facts['test']['oracle']:.1f} % ({measure})"
         counts = confusion.count(arrays["outputs"], arrays["labels"])
         confusion.write(counts, self.subject.class_names, self.subject.multilabel, table, picture, title)
+        calibrated = facts.get("calibration")
+        self.draw_reliability(arm, arrays, calibrated)
         seconds = self.clock() - self.start
         if facts.get("late"):
             share = f"{100 * facts['resumed_at']:.0f} %"
@@ -399,6 +410,8 @@ class Search:
             confusion_picture=self.out / picture.name,
             log=self.out / self.log.text.name,
             notes=tuple(self.notes),
+            calibration=calibrated,
+            reliability_picture=self.out / RELIABILITY,
         )
         plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(result).items()}
         shown = f"{arm.model}: {result.test_accuracy:.1f} % on the test split after {facts['epochs']:.1f} epochs"
@@ -408,6 +421,19 @@ class Search:
         self.tick()
         return result
 
+    def draw_reliability(
+        self, arm: Arm, arrays: Mapping[str, np.ndarray], calibrated: Mapping[str, Any] | None
+    ) -> None:
+        """The reliability diagram of the test images, without the temperature and with it."""
+        outputs, labels = arrays["outputs"], arrays["labels"]
+        curves = {}
+        for name, by in {"as trained": 1.0, "calibrated": (calibrated or {}).get("temperature", 1.0)}.items():
+            shares = probabilities(outputs / by, self.subject.multilabel)
+            error = 100 * calibration.expected_error(shares, labels)
+            curves[f"{name}: expected error {error:.1f} %"] = calibration.reliability(shares, labels)
+        title = f"{self.subject.name}: {arm.model}, {len(labels)} test images"
+        reliability.write(curves, self.folder / RELIABILITY, title)
+
     # what they share
 
     def job(self, kind: str, arm: Arm, steps: int, name: str, until: float, **more: Any) -> Job:
@@ -415,6 +441,7 @@ class Search:
         if kind == "finish":
             history = {"validation": self.validation.get(arm), "budget_seconds": self.budget, "data": self.subject.name}
             more = {"threads": self.threads, "keep": self.folder / "model.safetensors", "history": history}
+            more |= {"calibrate": self.calibrate}
         return Job(
             kind,
             candidate.spec,

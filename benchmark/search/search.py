@@ -51,6 +51,7 @@ def search(
     budget_seconds: float,
     out: Path,
     look: bool = True,
+    calibrate: bool = True,
 ) -> Result:
     """Spend a budget on the best ranked models and end with a trained one.
 
@@ -63,6 +64,7 @@ def search(
                     `search/`, a folder a search, from which the same call goes on when it was killed; of a finished
                     one the files are put into `out` again
     look            False: no search; the first of the ranking, at the first rate, has the whole budget
+    calibrate       whether the final training keeps images aside on which its probabilities are calibrated
     Raises ConfigError for a ranking or a budget with which nothing can be trained.
     """
     begun, out = time.monotonic(), Path(out)
@@ -80,6 +82,7 @@ def search(
         "models": [[c.spec.identity(), c.spec.name] for c in candidates],
         "recipe": recipe.identity(),
         "budget": float(budget_seconds),
+        "calibrate": calibrate,
     } | ({"expected": [asdict(c.expected) for c in candidates if c.expected]} if look else {"look": False})
     folder = out / "search" / key_of(identity)[:16]
     if result := finished(folder, out):
@@ -88,7 +91,8 @@ def search(
         data.name, store.folder("pack", pack), facts["train"], facts["test"], facts["class_names"], facts["multilabel"]
     )
     run, workers, threads = processes.runner(experiment.executor)
-    one = Search(candidates, subject, recipe, float(budget_seconds), out, folder, run, workers, threads, begun=begun)
+    given = candidates, subject, recipe, float(budget_seconds), out, folder, run, workers, threads
+    one = Search(*given, begun=begun, calibrate=calibrate)
     for text in made:
         one.log("out", text)
     return one.search(look)
@@ -100,7 +104,8 @@ def finished(folder: Path, out: Path) -> Result | None:
         return None
     facts = record(folder / "result.json", *(field.name for field in fields(Result)))
     show(folder, out)
-    paths = {k: out / Path(facts[k]).name for k in ("checkpoint", "confusion_matrix", "confusion_picture", "log")}
+    kept = ("checkpoint", "confusion_matrix", "confusion_picture", "reliability_picture", "log")
+    paths = {k: out / Path(facts[k]).name for k in kept}
     return Result(**facts | paths | {"notes": tuple(facts["notes"])})
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from benchmark.config.recipe import RecipeSpec
 from benchmark.files import no_room, ordinary, put_record, put_tensors, record
 from benchmark.provenance import seed_of
 from benchmark.search.arithmetic import CHECKS, held_out, hopeless
+
+if TYPE_CHECKING:
+    from benchmark.data.packs import Pack
 
 TIMED_STEPS = 3
 """Steps of a measurement; the first is not counted."""
@@ -42,6 +45,7 @@ class Job:
     result   the file for what it found; the test outputs of a finished model lie beside it
     threads  at most so many; what is faster is found out
     keep     the checkpoint of a finished model, and `history`, which its provenance holds
+    calibrate  whether a final training keeps images aside on which its probabilities are calibrated
     """
 
     kind: str
@@ -58,6 +62,7 @@ class Job:
     seconds: float | None = None
     keep: Path | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
+    calibrate: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -240,7 +245,9 @@ def compete(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
 
 def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
-    """Train on all training images until the clock says so, look at the test split once, keep the weights.
+    """Train on the training images until the clock says so, look at the test split once, keep the weights.
+
+    All of them but those on which the probabilities are calibrated afterwards (`benchmark.search.calibration.aside`).
 
     The learning rate follows the clock, so that it has come down to zero when time is up, however fast this machine
     is then. From time to time the weights are kept; a killed training goes on from there, the optimiser afresh. Where
@@ -251,12 +258,13 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
     from benchmark import provenance
     from benchmark.data import packs
-    from benchmark.search import checkpoint
+    from benchmark.search import calibration, checkpoint
     from benchmark.training import ground_truth, judging, loop
 
     pack = packs.load(job.pack)
     tested = pack.indices("test")
-    examples, test = ground_truth.splits(job.model, pack, pack.indices("train"), tested)
+    trained, aside = _aside(pack, job.calibrate)
+    examples, test = ground_truth.splits(job.model, pack, trained, np.concatenate([tested, aside]))
     module = _trainee(job, pack.n_classes, device)
     where, gone, before = provenance.record(str(device)), 0.0, 0  # before the time that is kept for the end
     if state := _kept(job.snapshot):
@@ -272,7 +280,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         """Seconds that the test will take, from training images, as fast as the machine is now."""
         before = _clock(device)
         loop.predict(module, job.model, sample, job.recipe, parts)
-        return TEST_MARGIN * (_clock(device) - before) / len(sample) * len(tested)
+        return TEST_MARGIN * (_clock(device) - before) / len(sample) * len(test.pixels)
 
     def watch(step: int) -> float:
         nonlocal kept, stepped, place, end, looked
@@ -297,8 +305,10 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     if course.images == 0 and not gone:
         return {"status": "cut", "reason": "no time was left for a single step"}
     ended, steps = time.monotonic(), before + course.images // course.batch
-    outputs = loop.predict(module, job.model, test.pixels, job.recipe, parts)
+    seen = loop.predict(module, job.model, test.pixels, job.recipe, parts)
+    outputs, beside = seen[: len(tested)], seen[len(tested) :]
     labels = np.asarray(pack.labels[tested])
+    calibrated = asdict(calibration.calibrate(beside, pack.labels[aside], outputs, labels)) if len(aside) else None
     tested_as = judging.accuracies(outputs, labels) | {"images": len(labels)}
     save_arrays({"outputs": outputs, "labels": labels}, job.outputs)
     ordinary(job.outputs)
@@ -311,12 +321,14 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         {"rate": job.rate, "steps": steps, "batch": course.batch, **job.history}
         | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
         | where,
+        calibrated,
     )
     origin = {"name": pack.meta["name"], "licence": pack.meta["licence"], "origin": pack.meta["origin"]}
     checkpoint.save(module, about, origin, job.checkpoint)
     return {
         "status": "done",
         "test": tested_as,
+        "calibration": calibrated,
         "steps": steps,
         "batch": course.batch,
         "images": steps * course.batch,
@@ -328,6 +340,19 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         "resumed_at": gone,
         "late": course.images == 0,
     }
+
+
+def _aside(pack: Pack, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Images to train on, and those on which probabilities are calibrated: none of these where they would be few."""
+    from benchmark.search.calibration import aside
+    from benchmark.training.judging import parts
+
+    train = pack.indices("train")
+    groups = pack.groups_of(train)
+    if not calibrate or not aside(len(train) if groups is None else len(np.unique(groups))):
+        return train, train[:0]
+    rest, held = parts(pack.labels[train], aside, groups)
+    return train[rest], train[held]
 
 
 def _kept(snapshot: Path) -> dict[str, Any]:

@@ -235,8 +235,9 @@ def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
     halving = pytest.importorskip("benchmark.search.search")
     seen = {}
 
-    def search(ranking, experiment, store, data, budget_seconds, out, look):
+    def search(ranking, experiment, store, data, budget_seconds, out, look, calibrate):
         seen.update(first=ranking["model"].iloc[0], seconds=budget_seconds, data=data.name, out=out, look=look)
+        seen.update(calibrate=calibrate)
         files = dict.fromkeys(("checkpoint", "confusion_matrix", "confusion_picture", "log"), out / "file")
         facts = {"model": "trained", "rate": 0.1, "test_accuracy": 91.25, "measure": "accuracy", "epochs": 1.0}
         facts |= {"validation_accuracy": None, "steps": 1, "seconds": 1.0, "budget_seconds": 90.0, "notes": ("slow",)}
@@ -246,10 +247,12 @@ def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
     monkeypatch.setattr(rank, "trained_by", lambda result, spec: None)
     assert again(ranked, "budget=1m30s") == 0
     first = ranked.table["model"].iloc[0]
-    assert seen == {"first": first, "seconds": 90.0, "data": "lamps", "out": ranked.out, "look": True}
+    assert seen == {"first": first, "seconds": 90.0, "data": "lamps", "out": ranked.out, "look": True} | {
+        "calibrate": True
+    }
     assert "fine-tuned: trained, accuracy 91.2 % on the test images" in capsys.readouterr().out
-    assert again(ranked, "budget=1m30s", "try_others=false") == 0
-    assert seen["look"] is False
+    assert again(ranked, "budget=1m30s", "try_others=false", "calibrate=false") == 0
+    assert (seen["look"], seen["calibrate"]) == (False, False)
 
 
 def test_a_search_brings_the_page_and_the_file_up_to_date(ranked, capsys, monkeypatch):
@@ -258,7 +261,7 @@ def test_a_search_brings_the_page_and_the_file_up_to_date(ranked, capsys, monkey
     before = os.umask(0o027)
     try:
         monkeypatch.setattr(time, "monotonic", time.process_time)
-        assert again(ranked, "budget=12s", out=out) == 0
+        assert again(ranked, "budget=12s", "export=torchscript", out=out) == 0
     finally:
         os.umask(before)
     found = json.loads((out / "ranking.json").read_text())
@@ -270,11 +273,18 @@ def test_a_search_brings_the_page_and_the_file_up_to_date(ranked, capsys, monkey
     page = html.unescape((out / "ranking.html").read_text())
     assert f"fine-tuned: accuracy {trained['test_accuracy']:.1f} %" in page
     assert trained["use"] in page
-    assert base64.b64encode((out / "confusion.png").read_bytes()).decode() in page
+    for name in ("confusion.png", "reliability.png"):
+        assert base64.b64encode((out / name).read_bytes()).decode() in page
+    assert trained["calibration"] is None, "33 training images are too few to keep some aside"
+    assert "Its probabilities are not calibrated." in page
+    assert f"{out}/model.torchscript.pt: checked on 10 images" in said
     *command, image = shlex.split(trained["use"])
     assert (command[:3], image) == (["python", "-m", "benchmark.predict"], "photo.jpg")
     assert predict.main([*command[3:], str(ranked.images / "dark/3.png")]) == 0
     assert "dark/3.png" in capsys.readouterr().out.replace("\n", "")
+    card = (out / "model_card.md").read_text()
+    assert f"# {trained['model']}, fine-tuned on lamps" in card
+    assert f"Accuracy {trained['test_accuracy']:.1f} % (95 % interval" in card
     modes = {p.name: p.stat().st_mode & 0o777 for p in out.rglob("*") if p.is_file()}
     assert set(modes.values()) == {0o640}, modes
 

@@ -549,6 +549,9 @@ def test_a_real_search_ends_in_time_with_a_model_that_has_learned(folder: Path, 
     labels = pack.labels[pack.indices("test")]
     assert 100 * (outputs.argmax(axis=1) == labels).mean() == pytest.approx(result.test_accuracy)
     assert about.test["oracle"] == result.test_accuracy
+    assert about.calibration == result.calibration
+    assert about.calibration["images"] == 30, "a tenth of 300"
+    assert result.reliability_picture.read_bytes()[:4] == b"\x89PNG"
     rows = list(csv.reader(result.confusion_matrix.open()))
     assert sum(int(rows[k + 1][k + 1]) for k in range(10)) == round(result.test_accuracy * 60 / 100)
 
@@ -623,7 +626,7 @@ def test_a_final_training_whose_time_is_over_is_tested_as_it_is(folder: Path, tm
     inline([job, replace(job, kind="compete", result=tmp_path / "rung1-00.json")], lambda: None)
     facts = json.loads(job.result.read_text())
     assert (facts["status"], facts["late"], facts["resumed_at"]) == ("done", True, pytest.approx(0.6))
-    assert (facts["steps"], facts["epochs"]) == (90, 90 * 16 / 300)
+    assert (facts["steps"], facts["epochs"]) == (90, 90 * 16 / 270), "a tenth is kept aside"
     assert all(bool((value == learned[name]).all()) for name, value in load_file(job.keep).items())
     assert not (tmp_path / "rung1-00.json").exists(), "a trial has no such right"
 

@@ -29,12 +29,15 @@ SMALL = {"args": {"channels": [8, 8, 16, 16], "output_stride": 16}, "input_size"
 NAMES = ["cat", "dog, small", "[red]"]
 
 
-def save(folder: Path, model: ModelSpec, names: list[str] = NAMES, multilabel: bool = False) -> tuple[Path, object]:
+def save(
+    folder: Path, model: ModelSpec, names: list[str] = NAMES, multilabel: bool = False, calibration: dict | None = None
+) -> tuple[Path, object]:
     """A checkpoint of a model that has learned nothing, and the module in it."""
     module = architecture.build(model, len(names)).eval()
     with torch.no_grad():
         architecture.head_parameters(module)[0].normal_(0, 1)  # the images must differ
-    about = checkpoint.Checkpoint(model, names, multilabel, 24, {"oracle": 76.54, "images": 9}, {"rate": 0.05})
+    test, history = {"oracle": 76.54, "images": 9}, {"rate": 0.05}
+    about = checkpoint.Checkpoint(model, names, multilabel, 24, test, history, calibration)
     file = folder / "model.safetensors"
     checkpoint.save(module, about, {"name": "pets", "licence": "CC0", "origin": "here"}, file)
     return file, module
@@ -126,6 +129,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
         "pack_size": ("null", "pack_size is 'None'"),
         "test": ("{}", "test is '{}'"),
         "multilabel": ("[", "without it"),
+        "calibration": ('{"temperature": -1, "threshold": null}', "temperature is '-1'"),
     }
     for key, (value, said) in spoilt.items():
         save_file(state, tmp_path / "spoilt.safetensors", metadata=metadata | {key: value})
@@ -229,6 +233,36 @@ def test_classes_and_probabilities_of_a_folder(images: Path, tmp_path: Path, cap
     printed = capsys.readouterr().out
     assert "76.5 %" in printed
     assert all(name in printed for name in {r[1] for r in rows[1:]}), "also where a name looks like markup"
+
+
+CALIBRATED = {"temperature": 2.5, "images": 40, "error_before": 9.0, "error_after": 2.0}
+
+
+def test_a_calibrated_checkpoint_says_its_probabilities_and_none_of_these(images: Path, tmp_path: Path, capsys) -> None:
+    """Against one without a calibration, as older ones are: its logarithms, divided, are the same up to a constant."""
+    model = spec(**SMALL)
+
+    def predicted(calibration: dict | None) -> tuple[list[list[str]], np.ndarray, str]:
+        torch.manual_seed(0)
+        file, _ = save(tmp_path, model, calibration=calibration)
+        assert checkpoint.read(file).calibration == calibration
+        assert predict.main([f"model={file}", str(images), f"out={tmp_path}/p.csv"]) == 0
+        rows = list(csv.reader((tmp_path / "p.csv").open()))[1:]
+        return rows, np.array([[float(v) for v in row[3:]] for row in rows]), capsys.readouterr().out
+
+    old, before, printed = predicted(None)
+    assert prediction.NONE not in printed
+    expected = before ** (1 / CALIBRATED["temperature"])
+    expected /= expected.sum(axis=1, keepdims=True)
+    _, after, printed = predicted(CALIBRATED | {"threshold": None})
+    np.testing.assert_allclose(after, expected, atol=2e-3)  # from six decimals
+    assert prediction.NONE not in printed
+    threshold = float(np.median(after.max(axis=1))) + 1e-4  # four of seven images are below
+    new, _, printed = predicted(CALIBRATED | {"threshold": threshold})
+    assert f"is below {threshold:.3f}, as for 5 % of the rightly named of 40 images" in printed
+    named = [row[1] for row in new]
+    assert named.count(prediction.NONE) == 4
+    assert all(a in (b[1], prediction.NONE) for a, b in zip(named, old, strict=True))
 
 
 def test_one_image_whose_name_looks_like_a_setting(images: Path, tmp_path: Path, capsys) -> None:
