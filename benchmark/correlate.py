@@ -23,6 +23,10 @@ import sys
 from pathlib import Path
 
 from benchmark import called
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
+from benchmark.files import together
 from benchmark.stats.correlations import correlate, evaluation_modes, write
 from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 
@@ -31,10 +35,6 @@ def main(argv: list[str] | None = None) -> int:
     """`python -m benchmark.correlate scores=<csv> oracle=<csv> out=<dir>`."""
     from pydantic import Field, field_validator
 
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
-    from benchmark.files import together
     from benchmark.reporting import folder, page, report
     from benchmark.reporting.focal import refuse_unknown
 

@@ -24,20 +24,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmark import called
+from benchmark import called, provenance
+from benchmark.config import cli
 from benchmark.config.compose import methods_named
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
+from benchmark.reporting import folder as reporting_folder
+from benchmark.reporting.focal import refuse_unknown
 from benchmark.scoring.own_features import read, read_truth, tables
 
 
 def main(argv: list[str] | None = None) -> int:
     from pydantic import Field, field_validator
-
-    from benchmark import provenance
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
-    from benchmark.reporting import folder as reporting_folder
-    from benchmark.reporting.focal import refuse_unknown
 
     class Settings(Spec):
         features: Path = Field(description=".npz, .safetensors, or a folder of them; keys: see benchmark/evaluate.py")

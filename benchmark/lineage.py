@@ -12,20 +12,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 from benchmark.files import put
+from benchmark.reporting import folder
 from benchmark.reporting.lineage import left_out, markdown
 from benchmark.tables import columns
+from benchmark.tables.gather import without_vacuous
 
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m benchmark.lineage path=<folder of a report>`."""
     from pydantic import Field
-
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
-    from benchmark.reporting import folder
-    from benchmark.tables.gather import without_vacuous
 
     class Settings(Spec):
         path: Path = Field(description="folder of a report that benchmark.run wrote, for instance results/public")

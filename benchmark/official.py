@@ -13,20 +13,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark import provenance
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 from benchmark.literature.released_probes import convert, methods_of_the_paper, score
+from benchmark.reporting import folder as reporting_folder
+from benchmark.tables import columns as tables_columns
 
 
 def main(argv: list[str] | None = None) -> int:
     from types import SimpleNamespace
 
     from pydantic import Field
-
-    from benchmark import provenance
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
-    from benchmark.reporting import folder as reporting_folder
-    from benchmark.tables import columns as tables_columns
 
     class Settings(Spec):
         probes: Path = Field(description="folder with the released probe pickles, at any depth")

@@ -11,16 +11,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 from benchmark.literature.paper_folder import write
 from benchmark.literature.paper_tables import load
 
 
 def main(argv: list[str] | None = None) -> int:
     from pydantic import Field
-
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
 
     class Settings(Spec):
         path: Path = Field(Path("outputs/paper_mini"), description="folder of the run on the controlled bank")

@@ -11,16 +11,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 from benchmark.literature.published_folder import write
 from benchmark.literature.sources import SOURCES, fetch
 
 
 def main(argv: list[str] | None = None) -> int:
     from pydantic import Field
-
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
 
     class Settings(Spec):
         path: Path = Field(description="folder that holds the published tables, under the names of `SOURCES`")

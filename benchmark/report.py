@@ -10,16 +10,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmark.config import cli
+from benchmark.config.spec import Spec
+from benchmark.errors import ConfigError
 from benchmark.reporting.folder import read, write
 
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m benchmark.report path=<folder>`: make a run's tables and pictures again from its records."""
     from pydantic import Field, field_validator
-
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
 
     class Latex(Spec):
         columns: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchmark import called, files
+from benchmark import called, files, provenance
 from benchmark.cells.cost import describe
 from benchmark.cells.plan import Cell, Plan, merge
 from benchmark.cells.planner import plan
@@ -22,6 +22,7 @@ from benchmark.execution.compute import run as execute
 from benchmark.execution.local import resolve_devices, worker_count
 from benchmark.execution.progress import Display
 from benchmark.models import absent
+from benchmark.models.architecture import unknown_architecture
 from benchmark.scoring.draws import draw_seeds, scoring_seed
 from benchmark.tables.failures import failures
 from benchmark.wording import duration
@@ -106,7 +107,6 @@ def _refuse_unknown_architectures(missing: Sequence[Cell]) -> None:
     }
     if not models:
         return
-    from benchmark.models.architecture import unknown_architecture
 
     problems = [
         f"arch of model '{model.name}' must be an architecture of timm or torchvision. {why}"
@@ -159,7 +159,6 @@ def _report(
     focus: Focus | None,
     quiet: bool,
 ) -> int:
-    from benchmark import provenance
     from benchmark.reporting import folder
 
     first = experiments[0]

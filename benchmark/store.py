@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from benchmark.cells.store import STAGES, Store, clean
+from benchmark.config import cli
 from benchmark.errors import ConfigError, did_you_mean
 from benchmark.places import shipped
 
@@ -67,7 +68,6 @@ def report(settings: Settings) -> int:
 
 
 def main() -> int:
-    from benchmark.config import cli
 
     return cli.settings(report, Settings, "python -m benchmark.store [cache=<folder>] [prune=[probe,score]]")
 

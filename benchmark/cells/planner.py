@@ -17,6 +17,7 @@ from benchmark.config.functions import DataSpec, MethodSpec
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
 from benchmark.errors import ConfigError
+from benchmark.models.weights import WeightsUnavailable, weight_files
 
 PACE = 5.6
 """Multiply-adds in 10⁹ of forward passes that one core trains in a second, for models whose bank counts them: the 41
@@ -280,7 +281,6 @@ def weigh(stage: str, trained: float, model: ModelSpec) -> float:
 def _weight_files(model: ModelSpec, offline: bool = False) -> list[Path]:
     if model.weights == "random":
         return []
-    from benchmark.models.weights import WeightsUnavailable, weight_files
 
     try:
         return weight_files(model, offline)

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from benchmark import provenance
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import Store
+from benchmark.scoring import draws as scoring_draws
+from benchmark.scoring.call import Lost
 from benchmark.scoring.draws import draw_seeds, scoring_seed
+from benchmark.scoring.score import score_probe
 
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
@@ -74,7 +77,6 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     """One forward pass over the union of the draws; each draw is kept as positions in that union."""
     import numpy as np
 
-    from benchmark.scoring import draws as scoring_draws
     from benchmark.training import features as probing
 
     model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
@@ -105,8 +107,6 @@ def probe(cell: Cell, store: Store, device: str) -> None:
 
 def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[str, str]:
     """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
-    from benchmark.scoring.call import Lost
-    from benchmark.scoring.score import score_probe
 
     lost = {}
     for reference in dict.fromkeys(c.work["reference"] for c in cells):

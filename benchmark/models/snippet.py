@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.config.model import ModelSpec
+from benchmark.models.loading import WEIGHTS
+from benchmark.models.weights import weight_files
 
 
 def lines(spec: ModelSpec, n_classes: int, weights: Path | None = None, source_classes: int | None = None) -> list[str]:
@@ -13,8 +15,6 @@ def lines(spec: ModelSpec, n_classes: int, weights: Path | None = None, source_c
     weights         folder of the weights that the harness trained, None for weights from elsewhere
     source_classes  of the head that the stored weights have, None where they have none
     """
-    from benchmark.models.loading import WEIGHTS
-    from benchmark.models.weights import weight_files
 
     kind, _, what = spec.weights.partition(":")
     classes = source_classes or n_classes

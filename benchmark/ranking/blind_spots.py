@@ -11,6 +11,7 @@ import numpy as np
 from benchmark.cells.plan import Transfer
 from benchmark.cells.store import Store
 from benchmark.config.model import ModelSpec
+from benchmark.data import packs
 from benchmark.data.user.findings import constant_accuracy
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ FEW = 100  # training images below which a ranking rests on very little
 
 def about(store: Store, pack: str, transfers: Mapping[str, Transfer]) -> dict[str, Any]:
     """Facts about the data that the page and the notes share."""
-    from benchmark.data import packs
 
     data = packs.load(store.folder("pack", pack))
     counts = [int(((data.labels == k) if data.labels.ndim == 1 else data.labels[:, k] == 1)[data.split < 2].sum())

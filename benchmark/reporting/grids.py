@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.errors import did_you_mean
 from benchmark.reporting.layout import Grid, between, number, spread
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ def summary_grid(report: Report, times: bool = False, chosen: Sequence[str] = ()
     """
     known = {c.key: c for c in columns_of(report, times or bool(chosen))}
     if lacking := [key for key in chosen if key not in known]:
-        from benchmark.errors import did_you_mean
-
         raise ValueError(
             f"latex.columns must name columns of this report. Got {lacking[0]!r}. "
             f"{did_you_mean(lacking[0], list(known))}"

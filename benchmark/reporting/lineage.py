@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmark.reporting import layout
 from benchmark.stats import correlations, measures, resampling
+from benchmark.stats.yardsticks import with_yardsticks
 
 LINEAGE = "Lineage"
 WHOLE, OF_LINEAGE, OF_FAMILY = "none", "lineage", "largest family"
@@ -40,7 +41,6 @@ def left_out(
     would have. Scores that are combined over the bank (such as rank fusions) are those of the whole bank.
     Raises ValueError where no model has a lineage, and where too few models are left for a correlation.
     """
-    from benchmark.stats.yardsticks import with_yardsticks
 
     for name, table in (("scores", scores), ("truth", truth)):
         if "Model" not in table:

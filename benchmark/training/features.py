@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import provenance
+from benchmark.models import architecture, loading
+from benchmark.models.architecture import features_and_logits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,7 +41,6 @@ def extract(
     """
     import torch
 
-    from benchmark.models import architecture, loading
     from benchmark.training.loop import twice_for_memory
     from benchmark.training.views import to_device
 
@@ -94,7 +95,6 @@ def forward(module: nn.Module, spec: ModelSpec, batches: Iterable[Tensor]) -> tu
     """
     import torch
 
-    from benchmark.models.architecture import features_and_logits
     from benchmark.training.views import middle_of, normaliser
 
     place = next(module.parameters()).device

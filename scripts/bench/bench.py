@@ -40,6 +40,7 @@ import textbook  # noqa: E402
 from scipy import special  # noqa: E402
 
 import methods  # noqa: E402
+from benchmark.provenance import commit, hardware, versions  # noqa: E402
 from methods.shared.capabilities import estimators  # noqa: E402
 
 ELEVEN = {name: (name.removesuffix("_f32"), {"n_dims": 32} if name.endswith("_f32") else {}) for name in textbook.FORMS}
@@ -408,7 +409,6 @@ def main(argv: list[str]) -> int:
 
 def merge(path: Path, section: str, argv: list[str]) -> None:
     """Put a section, with how it was made, into the page in place of the one with its title."""
-    from benchmark.provenance import commit, hardware, versions
 
     packages = ", ".join(f"{k} {v}" for k, v in versions().items() if k in ("python", "numpy", "scipy", "scikit-learn"))
     made = (

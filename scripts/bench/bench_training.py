@@ -52,6 +52,7 @@ from benchmark.training import ground_truth, loop  # noqa: E402
 from benchmark.config.compose import compose  # noqa: E402
 from benchmark.config.model import ModelSpec  # noqa: E402
 from benchmark.config.validation import experiment  # noqa: E402
+from benchmark.provenance import commit, device_name, hardware, versions  # noqa: E402
 
 LIMIT = 0.9
 SHAPES = {32: (32, 32), 64: (96, 128)}
@@ -281,7 +282,6 @@ def beside(rows: list[dict[str, Any]], path: Path, order: list[ModelSpec]) -> li
 
 def made_by(device: torch.device) -> str:
     """The command, the machine, the versions and the commit, in a sentence."""
-    from benchmark.provenance import commit, device_name, hardware, versions
 
     kept = ("python", "torch", "timm", "torchvision", "pillow")
     packages = ", ".join(f"{k} {v}" for k, v in versions().items() if k in kept)

@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmark import files  # noqa: E402
+from benchmark.config import cli  # noqa: E402
+from benchmark.config.spec import Spec  # noqa: E402
+from benchmark.errors import ConfigError  # noqa: E402
 from benchmark.literature import banks as literature_banks  # noqa: E402
 from benchmark.literature import published_tables, sources  # noqa: E402
 from benchmark.literature.banks import with_scores  # noqa: E402
@@ -351,10 +354,6 @@ def _grid(block: str, part: pd.DataFrame) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     from pydantic import Field
-
-    from benchmark.config import cli
-    from benchmark.config.spec import Spec
-    from benchmark.errors import ConfigError
 
     class Settings(Spec):
         known: Path = Field(ROOT / "results", description="folder with the ground truth's folders")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.reporting.pictures.colours import palette
+from benchmark.reporting.pictures.png import MARKS, digest_of, save, shows
 
 
 def line_picture(path: Path, table: pd.DataFrame, title: str, label: str) -> None:
-    from benchmark.reporting.pictures.png import digest_of, save, shows
 
     data = [
         [name, *part[["x", "ours", "paper"]].to_numpy(float).round(6).tolist()]
@@ -44,7 +44,6 @@ def line_picture(path: Path, table: pd.DataFrame, title: str, label: str) -> Non
 
 
 def times_picture(path: Path, points: pd.DataFrame) -> None:
-    from benchmark.reporting.pictures.png import MARKS, digest_of, save, shows
 
     numbers = points.drop(columns="series").to_numpy(float).round(6).tolist()
     digest = digest_of([3, points["series"].tolist(), numbers])

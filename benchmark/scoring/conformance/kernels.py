@@ -17,8 +17,10 @@ from typing import SupportsFloat, TypedDict
 
 import numpy as np
 
+from benchmark.config.functions import resolve
 from benchmark.scoring.conformance.probes import ordinary, repeated, twins
 from benchmark.scoring.conformance.subject import Arrays, Finding, Outcome, Subject, compared
+from methods.shared.capabilities import estimators
 
 KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "SkylakeX")
 REPORTED = {"Katmai": "Prescott"}
@@ -107,9 +109,6 @@ def _outcome(value: float, status: str, reason: str, complaint: str) -> Outcome:
 def _child() -> None:
     """Reads names and parameters from standard input; prints the kernels in use and the scores as one line."""
     from threadpoolctl import threadpool_limits
-
-    from benchmark.config.functions import resolve
-    from methods.shared.capabilities import estimators
 
     given = json.load(sys.stdin)
     values: Values = {}
