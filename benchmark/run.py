@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark import called, files, provenance
@@ -131,20 +131,11 @@ def _complete(
         try:
             return failed, gather(made, store, failed, columns)
         except Damaged as first_found:
-            for error in (first_found, *_damaged(made, store)):
-                print(f"damaged: {made.cells[error.key].label}: {error}", file=sys.stderr)
-
-
-def _damaged(made: Plan, store: Store) -> Iterator[Damaged]:
-    """All damaged cells that the tables read, so that they are made again in one go."""
-    for transfer in made.transfers:
-        wanted = [("truth", key) for key in transfer.truth] + [("score", key) for key in transfer.scores.values()]
-        for stage, key in wanted:
-            try:
-                if store.has(stage, key):
-                    store.read(stage, key)
-            except Damaged as error:
-                yield error
+            truth = (("truth", key) for t in made.transfers for key in t.truth)
+            scores = (("score", key) for t in made.transfers for key in t.scores.values())
+            others = made.damaged(store, (*truth, *scores))  # so that all of them are made in one go
+            for line in (made.told(first_found), *others):
+                print(line, file=sys.stderr)
 
 
 def _in_question(focus: Focus, columns: Sequence[Mapping[str, str]]) -> list[str]:

@@ -19,10 +19,10 @@ def verb_for(n: int, one: str, many: str) -> str:
 SHOWN = 10  # offending files or rows that an error message names
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[object], most: int = SHOWN, between: str = ", ") -> str:
     """The first of them, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return between.join(map(str, names[:most])) + more
 
 
 def duration(seconds: float) -> str:

@@ -31,7 +31,7 @@ from benchmark.data.examples import SPLITS, Examples, Picture
 from benchmark.data.images import UnreadableImageError, scaled
 from benchmark.data.packs import check, tolerant
 from benchmark.errors import ConfigError
-from benchmark.wording import SHOWN
+from benchmark.wording import some
 
 ROWS = 500  # in a row group: that many encoded images are in memory
 
@@ -92,7 +92,7 @@ def write(name: str, examples: Examples, size: int, quality: int | None, out: Pa
             for rows in batches(name, examples, labels, split, size, quality, unreadable):
                 writer.write_table(pa.Table.from_pylist(rows, columns))
         if unreadable:
-            shown = "; ".join(map(str, unreadable[:SHOWN]))
+            shown = some(unreadable, between="; ")
             raise UnreadableImageError(
                 f"{name}: every image must be readable. Got {len(unreadable)} that are not: {shown}. "
                 "Repair or remove them."

@@ -15,6 +15,7 @@ from benchmark.cells.planner import FORWARD, passes, weigh
 from benchmark.cells.store import Damaged, Store
 from benchmark.config.model import ModelSpec
 from benchmark.models.absent import together
+from benchmark.wording import some
 
 SUSTAINED = 60.0
 """TFLOP/s of one GPU where nothing was measured: NVIDIA's 2,470 training images/s of ResNet-50 at 224 pixels on one
@@ -194,4 +195,4 @@ def _general(reason: str) -> str:
 
 
 def _names(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return some(names, SHOWN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from benchmark.cells.keys import key_of
-from benchmark.cells.store import Store
+from benchmark.cells.store import Damaged, Store
 from benchmark.config.experiment import ProbeSpec
 from benchmark.config.functions import DataSpec, MethodSpec
 from benchmark.config.model import ModelSpec
@@ -102,6 +102,21 @@ class Plan:
         key = key_of(identity)
         self.cells.setdefault(key, Cell(stage, key, identity, needs, work, label, weight))
         return key
+
+    def told(self, error: Damaged) -> str:
+        """The line about a damaged cell."""
+        return f"damaged: {self.cells[error.key].label}: {error}"
+
+    def damaged(self, store: Store, wanted: Iterable[tuple[str, str]]) -> list[str]:
+        """A line about each of these cells, by stage and key, that is damaged; each is set aside, to be made again."""
+        found = []
+        for stage, key in dict.fromkeys(wanted):
+            try:
+                if store.has(stage, key):
+                    store.read(stage, key)
+            except Damaged as error:
+                found.append(self.told(error))
+        return found
 
     def missing(self, store: Store, also: Iterable[str] = ()) -> list[Cell]:
         """The cells that must be computed: those wanted (truth, scores and `also`) and absent, and what these need."""

@@ -20,7 +20,7 @@ from PIL import Image
 from benchmark.data.examples import SPLITS, TEST, TRAIN, Examples, Lazy, Picture
 from benchmark.data.images import UnreadableImageError, resize, scaled
 from benchmark.files import ordinary
-from benchmark.wording import SHOWN
+from benchmark.wording import some
 
 LEAST = 2  # images that a class keeps, where it has them, when near-duplicates are left out
 
@@ -132,11 +132,9 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
             sizes.append(pixels.shape[:2])
             image = None  # not held while the next one is decoded
     if unreadable:
-        shown = "; ".join(str(error) for error in unreadable[:SHOWN])
-        more = f" and {len(unreadable) - SHOWN} more" if len(unreadable) > SHOWN else ""
+        shown = some(unreadable, between="; ")
         raise UnreadableImageError(
-            f"{name}: every image must be readable. Got {len(unreadable)} that are not: {shown}{more}. "
-            "Repair or remove them."
+            f"{name}: every image must be readable. Got {len(unreadable)} that are not: {shown}. Repair or remove them."
         )
     notes: list[dict[str, object]] = []
     levels: dict[str, tuple[float, float]] = {}

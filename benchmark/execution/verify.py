@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,8 @@ def verify(experiment: Experiment, made: Plan, store: Store) -> bool:
             cells[wanted] = replace(made.cells[wanted], label=f"again: {made.cells[wanted].label}")
         for stage, need in made.cells[key].needs:
             if stage in ("pack", "weights") and not again.has(stage, need):
+                for line in made.damaged(store, [(stage, need)]):
+                    print(line, file=sys.stderr)
                 _compute_if_absent(made, store, experiment, need)
                 shutil.copytree(store.folder(stage, need), again.cache / stage / need)
     with Display(len(cells)) as display:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.config.model import PATHS, ModelSpec
+from benchmark.wording import some
 
 SHOWN = 3
 """Origins and reasons that are told in full; of more, their number."""
@@ -41,7 +42,6 @@ def together(reasons: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> dict[
 
 def _of_folder(folder: Path, models: list[ModelSpec], of: int, remedies: set[str]) -> str:
     files = [Path(m.weights.partition(":")[2]).name + (f" (from {m.origin})" if m.origin else "") for m in models]
-    more = f" and {len(models) - SHOWN} more" if len(models) > SHOWN else ""
     remedy = "Put them there"
     if any(m.origin_sha256 for m in models):
         remedy += ", converted as docs/public.md says, whose table has the origin of each"
@@ -51,5 +51,5 @@ def _of_folder(folder: Path, models: list[ModelSpec], of: int, remedies: set[str
         remedy = remedies.pop().rstrip(".")
     return (
         f"weights of {len(models)} of {of} models must be available. Got no files in {folder} for "
-        f"{', '.join(files[:SHOWN])}{more}. {remedy}. Set paths.weights=<folder> where they lie elsewhere."
+        f"{some(files, SHOWN)}. {remedy}. Set paths.weights=<folder> where they lie elsewhere."
     )

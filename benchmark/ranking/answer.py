@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.plan import Cell, Plan, Transfer
 from benchmark.cells.planner import plan
-from benchmark.cells.store import Damaged, Store
+from benchmark.cells.store import Store
 from benchmark.config import compose
 from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec
@@ -30,7 +30,7 @@ from benchmark.execution.schedule import Outcome, Progress
 from benchmark.ranking import blind_spots, candidates, fetching
 from benchmark.ranking.candidates import Limits
 from benchmark.ranking.request import Settings
-from benchmark.wording import SHOWN, some
+from benchmark.wording import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,10 +186,11 @@ def compute(
             for one in found:
                 say(one.sentence, display)
             failed |= execute(rest, made.cells, store, spec.executor, _Shifted(display, len(ours)))
-        if not (damaged := list(_damaged(made, store))):
+        read = (cell for t in made.transfers for cell in (("probe", t.probe), *scored(t)))
+        if not (damaged := made.damaged(store, read)):
             break
-        for error in damaged:
-            say(f"damaged: {made.cells[error.key].label}: {error}")
+        for line in damaged:
+            say(line)
     for transfer in made.transfers:
         for key in (transfer.probe, *transfer.scores.values()):
             if key in failed:
@@ -206,15 +207,6 @@ class _Shifted:
     def __call__(self, cell: Cell, outcome: Outcome, progress: Progress) -> None:
         moved = replace(progress, done=progress.done + self.before, total=progress.total + self.before)
         self.display(cell, outcome, moved)
-
-
-def _damaged(made: Plan, store: Store) -> Iterable[Damaged]:
-    for stage, key in {(s, k) for t in made.transfers for s, k in (("probe", t.probe), *scored(t))}:
-        try:
-            if store.has(stage, key):
-                store.read(stage, key)
-        except Damaged as error:
-            yield error
 
 
 def scored(transfer: Transfer) -> list[tuple[str, str]]:
@@ -253,8 +245,7 @@ class _Messages:
 
     def left_out(self, left_out: Mapping[str, str], spec: Experiment) -> None:
         for models, why in candidates.by_reason(left_out, spec.bank):
-            named = ", ".join(models[:SHOWN]) + (f" and {len(models) - SHOWN} more" if len(models) > SHOWN else "")
-            self(f"left out: {named}: {why}")
+            self(f"left out: {some(models)}: {why}")
 
 
 def tabulated(made: Plan, store: Store, left_out: dict[str, str], limits: Limits) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from benchmark.cells.store import Store
 from benchmark.config.model import ModelSpec
 from benchmark.data import packs
 from benchmark.data.user.findings import constant_accuracy
+from benchmark.wording import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,13 +49,13 @@ def blind_spots(
     masked = [m for m in table["model"] if masked_images(transfers[m].model)]
     if masked:
         notes.append(
-            f"{_some(masked)} learned by filling in masked parts: such models look worse frozen, as they are compared "
-            "here, than they become by fine-tuning. Give one a trial before you leave it out."
+            f"{some(masked, 4)} learned by filling in masked parts: such models look worse frozen, as they are "
+            "compared here, than they become by fine-tuning. Give one a trial before you leave it out."
         )
     n = facts["probe_images"]
     wide = table[table["feature_dim"] >= n]["model"].tolist()
     if wide:
-        who = "All candidates" if len(wide) == len(table) else _some(wide)
+        who = "All candidates" if len(wide) == len(table) else some(wide, 4)
         notes.append(
             f"{who} {'has' if len(wide) == 1 < len(table) else 'have'} at least as many features as a probe set has "
             f"images ({n}): scores that are fitted to the features say little there. More images would help."
@@ -106,7 +107,3 @@ def unlike_anything(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         f"the same class in {best:.0f} % of the cases, {chance:.0f} % being chance. The order is little more than what "
         "the models did elsewhere."
     )
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

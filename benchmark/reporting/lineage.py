@@ -16,6 +16,7 @@ import pandas as pd
 from benchmark.reporting import layout
 from benchmark.stats import correlations, measures, resampling
 from benchmark.stats.yardsticks import with_yardsticks
+from benchmark.wording import some
 
 LINEAGE = "Lineage"
 WHOLE, OF_LINEAGE, OF_FAMILY = "none", "lineage", "largest family"
@@ -116,9 +117,8 @@ def verdict(table: pd.DataFrame, against: str = "static_list") -> list[str]:
     return said
 
 
-def _some(names: list[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) + more) or "no method"
+def _some(names: list[str]) -> str:
+    return some(names, 4) or "no method"
 
 
 def grid(table: pd.DataFrame, measure: str = "pearson") -> pd.DataFrame:

@@ -21,6 +21,7 @@ from benchmark.tables.columns import (
     refuse_malformed,
     refuse_missing,
 )
+from benchmark.wording import some
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,8 @@ def layers_of_rows(scores: pd.DataFrame, oracle: pd.DataFrame, notes: list[str])
     layers = layers.fillna(scores["Architecture"].map(PAPER_LAYERS)).astype(float)
     if layers.isna().any():
         lacking = scores.loc[layers.isna(), "Architecture"].drop_duplicates().tolist()
-        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         notes.append(
-            f"No capacity rows: layers are not known for {', '.join(map(str, lacking[:5]))}{more}. "
-            "Add a Layers column to either table."
+            f"No capacity rows: layers are not known for {some(lacking, 5)}. Add a Layers column to either table."
         )
         return None
     notes.append(f"Capacity: layers from {origin}.")

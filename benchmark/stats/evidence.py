@@ -24,6 +24,7 @@ from benchmark.stats.alignment import Aligned
 from benchmark.stats.pairs import FEWEST, LEVEL, REFERENCE, TESTED
 from benchmark.stats.robustness import leave_out, sub_pools, winners
 from benchmark.tables.columns import as_csv, at_random
+from benchmark.wording import some
 
 VERSION = 6  # raised by hand when the same tables give other files
 SELECTION = ("regret1", "regret3", "relative1", "relative3", "near_best")
@@ -221,8 +222,7 @@ def _robust(aligned: Aligned, left: pd.DataFrame, stable: dict, pools: np.ndarra
 
 def _named(methods: Sequence[str], mean: dict[str, float], shown: int = 6) -> str:
     ordered = sorted(methods, key=lambda n: (-mean[n], n))
-    more = f" and {len(ordered) - shown} more" if len(ordered) > shown else ""
-    return ", ".join(ordered[:shown]) + more
+    return some(ordered, shown)
 
 
 def _digest(aligned: Aligned, yardsticks: Sequence[str], number: int, focal: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark.stats import measures, resampling, significance
 from benchmark.stats.alignment import Aligned
 from benchmark.tables.columns import at_random
+from benchmark.wording import some
 
 LEVEL = 0.05
 TESTED = ("pearson", "kendall")
@@ -76,11 +77,6 @@ def focal_sentences(aligned: Aligned, found: pd.DataFrame, focal: Sequence[str])
         sentences.append(
             f"{name} (Pearson; paired bootstrap over {m} models, {t} target{'s' * (t != 1)}, {r} "
             f"draw{'s' * (r != 1)}; Holm over {len(pairs)} pairs at {100 * LEVEL:.0f} %): better than "
-            f"{_listed(better) or 'none'}; worse than {_listed(worse) or 'none'}; the rest cannot be told from it."
+            f"{some(better, 8) or 'none'}; worse than {some(worse, 8) or 'none'}; the rest cannot be told from it."
         )
     return sentences
-
-
-def _listed(methods: Sequence[str], shown: int = 8) -> str:
-    more = f" and {len(methods) - shown} more" if len(methods) > shown else ""
-    return ", ".join(methods[:shown]) + more

@@ -20,7 +20,7 @@ from benchmark.data.user.findings import (
     shift,
 )
 from benchmark.data.user.shortcuts import shortcuts
-from benchmark.wording import SHOWN, plural, some, verb_for
+from benchmark.wording import plural, some, verb_for
 
 ALIKE = 0.08
 """Two images are near-duplicates where their thumbnails differ by less than this share of their own contrast (root mean
@@ -102,16 +102,14 @@ def _leave_unreadable(seen: Seen, split: np.ndarray, findings: list[Finding]) ->
     if not seen.unreadable:
         return
     names = [seen.names[i] for i in seen.unreadable]
-    why = "; ".join(f"{seen.names[i]} ({reason})" for i, reason in list(seen.unreadable.items())[:SHOWN])
-    n, rest = len(names), len(names) - SHOWN
-    more = f" and {rest} more" if rest > 0 else ""
+    why, n = some([f"{seen.names[i]} ({reason})" for i, reason in seen.unreadable.items()], between="; "), len(names)
     if n > UNREADABLE_SHARE * len(split):
         raise DataError(
-            f"images must be readable. Got {n} of {len(split)} that are not: {why}{more}. "
+            f"images must be readable. Got {n} of {len(split)} that are not: {why}. "
             "Repair or remove them; a few would have been left out."
         )
     split[list(seen.unreadable)] = LEFT_OUT
-    findings.append(Finding("unreadable", f"{images_counted(n)} cannot be read: {why}{more}.", "Left out.", names))
+    findings.append(Finding("unreadable", f"{images_counted(n)} cannot be read: {why}.", "Left out.", names))
 
 
 def _without_scenes(

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.data.images import SUFFIXES, is_tool
-from benchmark.wording import plural
+from benchmark.wording import plural, some
 
 LINES = 3  # of a tree that a message shows
 FEW = 10  # one image in so many
@@ -70,6 +70,5 @@ def shown(root: Folder) -> str:
 def _contents(folder: Folder) -> str:
     if not folder.folders:
         return plural(folder.images, "image")
-    names = ", ".join(f"{name}/" for name in folder.names()[:NAMED])
-    more = f" and {len(folder.folders) - NAMED} more" if len(folder.folders) > NAMED else ""
-    return f"{plural(folder.total, 'image')} in {names}{more}" + (f", {folder.images} beside" if folder.images else "")
+    names = some([f"{name}/" for name in folder.names()], NAMED)
+    return f"{plural(folder.total, 'image')} in {names}" + (f", {folder.images} beside" if folder.images else "")
