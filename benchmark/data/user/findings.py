@@ -106,7 +106,7 @@ def shift(labels: np.ndarray, split: np.ndarray, class_names: list[str]) -> list
         return []
     k = int(abs(train - test).argmax())
     name = class_names[held[k]]
-    what = f"Class '{name}' is {100 * train[k]:.0f} % of the training images, {100 * test[k]:.0f} % of the test"
+    what = f"class '{name}' is {100 * train[k]:.0f} % of the training images, {100 * test[k]:.0f} % of the test"
     done = "The split is kept; accuracies are those on the test part's shares."
     return [Finding("shift", f"The parts of the split differ in their classes: {what} images.", done)]
 

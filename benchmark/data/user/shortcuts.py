@@ -32,7 +32,7 @@ def facts_of(data: bytes | Path | np.ndarray) -> FileFacts:
 
 
 def _facts(image: Image.Image) -> FileFacts:
-    exif = image.getexif()
+    exif = Image.Image.getexif(image)  # that of a PNG would decode the whole image to look behind it
     width, height = image.size[::-1] if exif.get(ORIENTATION, 1) >= 5 else image.size
     camera = " ".join(str(exif[tag]).strip(" \0") for tag in (MAKER, CAMERA) if exif.get(tag))
     return FileFacts(width, height, MODES.get(image.mode, "plain pixels"), _compression(image), camera)
