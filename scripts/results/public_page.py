@@ -85,7 +85,8 @@ def against_the_list(table: pd.DataFrame) -> str:
     )
     for measure, name in (("pearson", "Mean PC"), ("kendall", "τ_b")):
         rows = tests[(tests["measure"] == measure) & tests["supported"].astype(bool)]
-        better, worse = [], []
+        better: list[str] = []
+        worse: list[str] = []
         for row in rows.itertuples():
             method = row.first if row.second == "static_list" else row.second
             ahead = (row.difference > 0) == (row.first == method)
