@@ -12,7 +12,7 @@ from benchmark.data.user.locate import Images, moved
 from benchmark.data.user.reading import Reading
 from benchmark.data.user.rows import Listing, classes_and_labels, rows_used
 from benchmark.data.user.split_column import split_column, split_of
-from benchmark.data.user.text import Text, read_text
+from benchmark.data.user.text import Text, read_rows
 from benchmark.errors import did_you_mean
 from benchmark.wording import some
 
@@ -26,7 +26,7 @@ def from_table(path: Path, reading: Reading) -> Listing:
 
     Several labels of an image stand in one cell (a|b, or a,b … where the cells speak for it).
     """
-    text, below = read_text(path), Images(path.parent)
+    text, below = read_rows(path), Images(path.parent)
     column = split_column(text.columns, reading, path.name)
     image, label, remarks = _columns(path, text, reading, below, column)
     if label != text.columns[-1] and (more := [i for i, cells in enumerate(text.beyond) if cells]):

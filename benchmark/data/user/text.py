@@ -29,7 +29,7 @@ class Text:
     remarks: list[str] = field(default_factory=list)
 
 
-def read_text(path: Path) -> Text:
+def read_rows(path: Path) -> Text:
     """The rows of a CSV or TSV file. DataError for what is no text, or has no row."""
     text, remarks = _decoded(path)
     head = text.partition("\n")[0]
