@@ -64,7 +64,7 @@ def called(module: str, function: str) -> None:
     command = sys.modules[module]
     command.__class__ = Command
     home, _, name = function.rpartition(".")
-    command.function = (home, name)  # type: ignore[attr-defined]
+    vars(command)["function"] = (home, name)
 
 
 def __getattr__(name: str) -> Any:

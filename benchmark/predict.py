@@ -22,6 +22,7 @@ from benchmark.data.images import UnreadableImageError, decode
 from benchmark.data.user.look import ENOUGH
 from benchmark.errors import ConfigError
 from benchmark.files import writable
+from benchmark.search import checkpoint, export
 from benchmark.search.checkpoint import Checkpoint
 from benchmark.search.prediction import batches, find, probabilities_of, show, view, write
 
@@ -63,7 +64,6 @@ def _quoted(word: str) -> str:
 
 def run(chosen: Settings, images: Sequence[str]) -> int:
     """Predict, print, and return the exit code: 2 where an image could not be read."""
-    from benchmark.search import checkpoint
 
     if chosen.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
@@ -106,7 +106,6 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
 
 def exported(chosen: Settings, about: Checkpoint, images: Sequence[str]) -> int:
     """Write the model in other forms, checked on the first of the images where some are given."""
-    from benchmark.search import export
 
     wanted = export.kinds(chosen.export)
     decoded = [decode(f.read_bytes(), str(f), ENOUGH) for f in find(images)[: export.CHECKED]] if images else []

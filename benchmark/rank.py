@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import called, files
 from benchmark.config import cli
+from benchmark.config.validation import validate
 from benchmark.errors import ConfigError
 from benchmark.ranking.answer import Answer, answered
 from benchmark.ranking.request import Settings
@@ -60,7 +61,6 @@ def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (),
     >>> list(table.columns[:5])
     ['rank', 'model', 'predicted_accuracy', 'low', 'high']
     """
-    from benchmark.config.validation import validate
 
     asked = validate(Settings, {"data": data, **settings})
     if "out" in settings:

@@ -20,6 +20,8 @@ from benchmark.config.validation import explain
 from benchmark.errors import ConfigError
 from benchmark.files import put_tensors
 from benchmark.filetypes import something_else
+from benchmark.models import architecture, layouts
+from benchmark.models.snippet import lines
 from benchmark.search.calibration import Calibration
 from benchmark.wording import said
 
@@ -92,7 +94,6 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
 
 def code(spec: ModelSpec, n_classes: int, file: str = "model.safetensors") -> str:
     """Python that loads the file, with timm alone where timm has the architecture."""
-    from benchmark.models.snippet import lines
 
     made = lines(spec.model_copy(update={"weights": "random", "init": None}), n_classes)
     return "\n".join(["from safetensors.torch import load_file", *made, f"model.load_state_dict(load_file({file!r}))"])
@@ -174,8 +175,6 @@ def _complete(facts: Mapping[str, Any]) -> None:
 def load(file: Path, trust: str | None = None) -> tuple[nn.Module, Checkpoint]:
     """The trained model in evaluation mode on the CPU, and what the file says about it; see `read`."""
     from safetensors.torch import load_file
-
-    from benchmark.models import architecture, layouts
 
     about = read(file, trust)
     try:

@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark import provenance
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
+from benchmark.data import packs
 from benchmark.files import no_room, ordinary, put_record, put_tensors, record
+from benchmark.models import architecture, layouts, loading
 from benchmark.provenance import seed_of
+from benchmark.search import calibration, checkpoint
 from benchmark.search.arithmetic import CHECKS, held_out, hopeless
+from benchmark.training.judging import parts
 
 if TYPE_CHECKING:
     from benchmark.data.packs import Pack
@@ -125,13 +130,11 @@ def parts_of(labels: np.ndarray, validation: float, groups: np.ndarray | None = 
 
     groups  (n,) near-duplicates share a number: see benchmark.training.judging.parts
     """
-    from benchmark.training.judging import parts
 
     return parts(labels, lambda n: held_out(n, validation), groups)
 
 
 def _trainee(job: Job, n_classes: int, device: Any) -> Any:
-    from benchmark.models import architecture, loading
     from benchmark.training import views
 
     module, _ = loading.load(job.model, job.weights)
@@ -160,7 +163,6 @@ def _clock(device: Any) -> float:
 
 def measure(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     """Seconds to start, of a step, and of an image of the evaluation, one thread each."""
-    from benchmark.data import packs
     from benchmark.training import ground_truth, loop
 
     start, pack = time.monotonic(), packs.load(job.pack)
@@ -188,7 +190,6 @@ def measure(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 
 def compete(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     """A whole fine-tuning with its validation curve; given up where it is hopeless or time is up."""
-    from benchmark.data import packs
     from benchmark.training import ground_truth, judging, loop
 
     start, pack = time.monotonic(), packs.load(job.pack)
@@ -256,9 +257,6 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     import torch
     from safetensors.numpy import save_file as save_arrays
 
-    from benchmark import provenance
-    from benchmark.data import packs
-    from benchmark.search import calibration, checkpoint
     from benchmark.training import ground_truth, judging, loop
 
     pack = packs.load(job.pack)
@@ -345,7 +343,6 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
 def _aside(pack: Pack, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
     """Images to train on, and those on which probabilities are calibrated: none of these where they would be few."""
     from benchmark.search.calibration import aside
-    from benchmark.training.judging import parts
 
     train = pack.indices("train")
     groups = pack.groups_of(train)
@@ -357,7 +354,6 @@ def _aside(pack: Pack, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def _kept(snapshot: Path) -> dict[str, Any]:
     """The weights that a killed training kept and how far it was; nothing where there are none that can be read."""
-    from benchmark.models import layouts
 
     if not snapshot.exists():
         return {}
