@@ -87,7 +87,7 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
         pixels = []
         for file in part:
             try:
-                decoded = decode(file.read_bytes(), str(file), ENOUGH)
+                decoded = decode(file.read_bytes(), str(file), ENOUGH, about.levels)
                 pixels.append(view(decoded, about.spec, about.pack_size))
                 read.append(file)
             except (UnreadableImageError, OSError) as error:
@@ -108,7 +108,9 @@ def exported(chosen: Settings, about: Checkpoint, images: Sequence[str]) -> int:
     """Write the model in other forms, checked on the first of the images where some are given."""
 
     wanted = export.kinds(chosen.export)
-    decoded = [decode(f.read_bytes(), str(f), ENOUGH) for f in find(images)[: export.CHECKED]] if images else []
+    decoded = (
+        [decode(f.read_bytes(), str(f), ENOUGH, about.levels) for f in find(images)[: export.CHECKED]] if images else []
+    )
     pixels = np.stack([view(one, about.spec, about.pack_size) for one in decoded]) if decoded else None
     for made in export.of_checkpoint(chosen.model, wanted, pixels, chosen.trust):
         print(made.sentence)

@@ -47,6 +47,7 @@ class Checkpoint:
     """What a file holds beside the weights. `pack_size` is the short side to which images are scaled down first.
 
     calibration  the fields of a `benchmark.search.calibration.Calibration`; None where there is none
+    levels       the range that became 0 to 255 in training images of more than 8 bits, see benchmark.data.depth
     """
 
     spec: ModelSpec
@@ -56,6 +57,7 @@ class Checkpoint:
     test: dict[str, Any]
     provenance: dict[str, Any]
     calibration: dict[str, Any] | None = None
+    levels: dict[str, list[float]] | None = None
 
 
 def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Path) -> None:
@@ -87,6 +89,8 @@ def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Pa
     }
     if about.calibration:
         metadata |= {"calibration": about.calibration, "probabilities": PROBABILITIES}
+    if about.levels:
+        metadata["levels"] = about.levels
     text = {k: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in metadata.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     put_tensors(file, state, text)
@@ -136,7 +140,8 @@ def read(file: Path, trust: str | None = None) -> Checkpoint:
             _refuse_untrusted(file, spec, trust)
         _complete(facts)
         held = ("class_names", "multilabel", "pack_size", "test", "provenance")
-        return Checkpoint(spec, **{k: facts[k] for k in held}, calibration=facts.get("calibration"))
+        later = {"calibration": facts.get("calibration"), "levels": facts.get("levels")}
+        return Checkpoint(spec, **{k: facts[k] for k in held}, **later)
     except ValidationError as error:
         said = " ".join(explain(error)).rstrip(".")
         raise ConfigError(f"model must have whole metadata. Got '{file}' where {said}. Make it again.") from None
@@ -168,6 +173,11 @@ def _complete(facts: Mapping[str, Any]) -> None:
     }
     if facts.get("calibration") is not None:
         Calibration.of(facts["calibration"])
+    if facts.get("levels") is not None:
+        right["levels"] = isinstance(facts["levels"], dict) and all(
+            isinstance(v, list) and [type(x) in (int, float) for x in v] == [True, True]
+            for v in facts["levels"].values()
+        )
     if wrong := [name for name, so in right.items() if not so]:
         raise ValueError(f"{wrong[0]} is {str(facts[wrong[0]])[:60]!r}")
 

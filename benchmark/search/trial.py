@@ -320,6 +320,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
         | where,
         calibrated,
+        pack.meta.get("levels"),
     )
     origin = {"name": pack.meta["name"], "licence": pack.meta["licence"], "origin": pack.meta["origin"]}
     checkpoint.save(module, about, origin, job.checkpoint)

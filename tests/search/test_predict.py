@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,18 @@ def images(tmp_path: Path) -> Path:
         Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)).save(place / f"{k}.png")
     Image.fromarray(rng.integers(0, 256, (30, 30), dtype=np.uint8)).save(folder / "grey=1.jpg")
     return folder
+
+
+def test_deep_images_are_scaled_as_those_that_the_model_learned_from(tmp_path):
+    from benchmark.data.images import decode
+
+    file, module = save(tmp_path, spec())
+    about = replace(checkpoint.read(file), levels={"whole": [0, 4080]})
+    checkpoint.save(module, about, {}, file)
+    assert checkpoint.read(file).levels == {"whole": [0, 4080]}
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.full((20, 20), 2040, np.uint16)).save(deep)
+    assert set(np.asarray(decode(deep, "", None, about.levels)).reshape(-1)) == {128}  # 127.5, to the even number
 
 
 # --- the file ---------------------------------------------------------------------------------------------------
