@@ -125,7 +125,7 @@ STEPS = (
                 "report.html=true",
             ),
             ("-m", "benchmark.lineage", "path=results/public"),
-            ("scripts/results/public_page.py",),
+            ("scripts/results/public_page.py", "data={data}", "weights={weights}"),
         ),
         may_fail=True,  # squeezenet1_0 diverges on pets3 at every rate
     ),

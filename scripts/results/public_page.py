@@ -1,6 +1,9 @@
 """What results/public says, computed from its tables, into the marked part of results/public.md.
 
-    python scripts/results/public_page.py [check=true]   # check: exit code 1 where the page is not up to date
+    python scripts/results/public_page.py data=<packs> weights=<networks> [check=true]
+
+With `check` the exit code is 1 where the page is not up to date. The packs and the networks are asked for since what is
+done is counted by the keys of the experiment's plan, which hold their checksums.
 
 Counts of finished fine-tunings, what the static list reaches and who beats it, targets, what sources learned, whether
 other banks agree, and what Singh et al. (How NOT to benchmark your SITE metric, ICLR 2026) ask of a bank.
@@ -19,11 +22,14 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from pydantic import Field  # noqa: E402
 
 from benchmark.cells.planner import plan  # noqa: E402
 from benchmark.cells.store import Store  # noqa: E402
+from benchmark.config import cli  # noqa: E402
 from benchmark.config.compose import compose  # noqa: E402
 from benchmark.config.experiment import Experiment  # noqa: E402
+from benchmark.config.spec import Spec  # noqa: E402
 from benchmark.config.validation import experiment  # noqa: E402
 from benchmark.literature.paper_tables import column_of, published  # noqa: E402
 from benchmark.stats import measures  # noqa: E402
@@ -36,8 +42,14 @@ SHOWN = ("lda_loo", "ridge", "hscore_f32", "parc_f32", "logistic", "knn", "logme
 KEYS = ["Model", "Target Dataset"]
 
 
-def page() -> str:
-    spec = experiment(compose(["experiment=public"]))
+class Settings(Spec):
+    data: Path = Field(description="folder of the packs of real images (docs/data.md)")
+    weights: Path = Field(description="folder of the networks of the public bank (docs/public.md)")
+    check: bool = Field(False, description="whether nothing is written, and the page is compared")
+
+
+def page(data: Path, weights: Path) -> str:
+    spec = experiment(compose(["experiment=public", f"paths.data={data}", f"paths.weights={weights}"]))
     truth = pd.read_parquet(PUBLIC / "truth.parquet")
     scores = pd.read_parquet(PUBLIC / "scores.parquet")
     table = pd.read_csv(PUBLIC / "table.csv").set_index("method")
@@ -246,15 +258,15 @@ def listed(names: Iterable[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + more if names else "none"
 
 
-def main(arguments: list[str]) -> int:
+def main(settings: Settings) -> int:
     before = PAGE.read_text(encoding="utf-8")
-    computed = page()
+    computed = page(settings.data.resolve(), settings.weights.resolve())
     text = MARK.sub(lambda m: f"{m[1]}\n{computed}{m[2]}", before)
-    if "check=true" in arguments:
+    if settings.check:
         return int(text != before)
     PAGE.write_text(text, encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(cli.settings(main, Settings, (__doc__ or "").strip()))
