@@ -57,7 +57,7 @@ class Checkpoint:
     test: dict[str, Any]
     provenance: dict[str, Any]
     calibration: dict[str, Any] | None = None
-    levels: dict[str, list[float]] | None = None
+    levels: Mapping[str, tuple[float, float]] | None = None
 
 
 def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Path) -> None:
@@ -139,9 +139,9 @@ def read(file: Path, trust: str | None = None) -> Checkpoint:
         if "." in spec.arch and not spec.arch.startswith(KNOWN):
             _refuse_untrusted(file, spec, trust)
         _complete(facts)
-        held = ("class_names", "multilabel", "pack_size", "test", "provenance")
-        later = {"calibration": facts.get("calibration"), "levels": facts.get("levels")}
-        return Checkpoint(spec, **{k: facts[k] for k in held}, **later)
+        held: dict[str, Any] = {k: facts[k] for k in ("class_names", "multilabel", "pack_size", "test", "provenance")}
+        later: dict[str, Any] = {k: facts.get(k) for k in ("calibration", "levels")}
+        return Checkpoint(spec, **held, **later)
     except ValidationError as error:
         said = " ".join(explain(error)).rstrip(".")
         raise ConfigError(f"model must have whole metadata. Got '{file}' where {said}. Make it again.") from None
