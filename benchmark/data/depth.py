@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
-Levels = Mapping[str, tuple[float, float]]
+Levels = Mapping[str, Sequence[float]]
 """{whole or float: the lowest and the highest number of a data set}; a kind that is left out is read as it always was:
 whole numbers by their upper 8 of 16 bits, floating point as numbers from 0 to 255."""
 Range = tuple[str, float, float]
@@ -52,7 +52,7 @@ def eight_bits(image: Image.Image | np.ndarray, levels: Levels | None) -> Image.
     return Image.fromarray(out).convert("RGB")
 
 
-def _scaled(values: np.ndarray, limits: tuple[float, float] | None, kind: str) -> np.ndarray:
+def _scaled(values: np.ndarray, limits: Sequence[float] | None, kind: str) -> np.ndarray:
     if limits is None:
         return np.clip(values >> 8, 0, 255) if kind == "whole" else np.clip(np.nan_to_num(values), 0, 255)
     low, high = limits

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -41,7 +41,7 @@ class Meta(TypedDict, total=False):
     image_sha256: str
     array_sha256: str
     notes: list[dict[str, object]]
-    levels: dict[str, list[float]]
+    levels: Mapping[str, Sequence[float]]
     fingerprint: str
 
 

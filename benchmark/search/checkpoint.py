@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ class Checkpoint:
     test: dict[str, Any]
     provenance: dict[str, Any]
     calibration: dict[str, Any] | None = None
-    levels: Mapping[str, tuple[float, float]] | None = None
+    levels: Mapping[str, Sequence[float]] | None = None
 
 
 def save(module: nn.Module, about: Checkpoint, data: Mapping[str, Any], file: Path) -> None:
