@@ -44,9 +44,10 @@ def facts(spec: ModelSpec) -> Facts:
         images = torch.zeros(1, spec.in_chans, spec.input_size, spec.input_size)
         with FlopCounterMode(display=False) as counter:
             features, _ = features_and_logits(module, images)
+        parameters = body_parameters(module)  # the gates, which count here, are taken out in place below
         output = _without_gates(module)(images)
     return {
-        "parameters": body_parameters(module),
+        "parameters": parameters,
         "feature_dim": features.shape[1],
         "gmacs": round(counter.get_total_flops() / 2e9, 3),
         "layers": longest_path(output),
