@@ -19,6 +19,13 @@ def test_pages_show_the_committed_tables(page):
     assert readme.filled(text) == text
 
 
+def test_a_part_of_a_table_has_its_columns_and_rows():
+    text = "| method | a | b |\n| --- | --: | --: |\n| x | 1 | 2 |\n| y | 3 | 4 |\n| z | 5 | 6 |"
+    assert readme.part(text, ["method", "b"], ["z", "x"]) == "| method | b |\n| --- | --: |\n| x | 2 |\n| z | 6 |"
+    with pytest.raises(ValueError, match="Got no c, w"):
+        readme.part(text, ["method", "c"], ["w"])
+
+
 def test_figures_in_the_text_are_the_tables():
     """What the prose quotes stands in the committed notes in the same digits."""
     text, notes = (ROOT / "README.md").read_text(), (ROOT / "results" / "diverse" / "table.md").read_text()
