@@ -31,9 +31,15 @@ def lines(spec: ModelSpec, n_classes: int, weights: Path | None = None, source_c
         file = str(_near(Path(weights or "") / WEIGHTS))
         return [*made, f"timm.models.load_checkpoint(model, {file!r})", *again]
     if kind == "package":  # the same tensors in the same order, under another library's names
-        state = f"state = torch.load({str(_near(weight_files(spec)[0]))!r}, map_location='cpu', weights_only=True)"
-        fill = "model.load_state_dict(dict(zip(model.state_dict(), state.values())))"
-        return [*made, state, fill, *again]
+        (file,) = weight_files(spec)
+        return [
+            *made,
+            "from importlib.metadata import files",
+            f"(file,) = [f for f in files({what!r}) if f.name == {file.name!r}]",
+            "state = torch.load(file.locate(), map_location='cpu', weights_only=True)",
+            "model.load_state_dict(dict(zip(model.state_dict(), state.values())))",
+            *again,
+        ]
     return _with_this_project(spec, n_classes)
 
 

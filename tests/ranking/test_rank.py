@@ -656,7 +656,9 @@ def test_the_lines_load_what_the_ranking_probed(name, monkeypatch):
     module, _ = loading.load(work["model"], folder)
     classes = int(module.num_classes)
     place: dict = {}
-    exec("\n".join(snippet.lines(work["model"], 7, folder, classes)), place)
+    lines = "\n".join(snippet.lines(work["model"], 7, folder, classes))
+    assert "'/" not in lines, "no path of the machine that made them"
+    exec(lines, place)
     images = torch.randn(2, 3, work["model"].input_size, work["model"].input_size)
     with torch.inference_mode():
         expected, _ = architecture.features_and_logits(module.eval(), images)
