@@ -26,12 +26,18 @@ def test_a_planted_temperature_is_found(t: float) -> None:
     assert calibration.temperature(outputs, labels) == pytest.approx(t, rel=0.04)
 
 
+def test_on_few_images_no_temperature_is_taken_that_chance_explains() -> None:
+    """The same as below on a tenth of the images: the gain is within two of its standard errors."""
+    labels, outputs = np.array([0] * 80 + [1] * 20), np.tile([1.0, -1.0], (100, 1))
+    assert calibration.temperature(outputs, labels) == 1.0
+
+
 def test_of_two_outputs_the_temperature_has_a_closed_form() -> None:
     """Outputs ±1 of which 80 % are right: sigmoid(2 / T) = 0.8, so T = 2 / ln 4. Labels alone: sigmoid(1 / T)."""
-    labels = np.array([0] * 80 + [1] * 20)
-    outputs = np.tile([1.0, -1.0], (100, 1))
+    labels = np.array([0] * 800 + [1] * 200)
+    outputs = np.tile([1.0, -1.0], (1000, 1))
     assert calibration.temperature(outputs, labels) == pytest.approx(2 / np.log(4), rel=1e-3)
-    assert calibration.temperature(np.ones((100, 1)), 1 - labels[:, None]) == pytest.approx(1 / np.log(4), rel=1e-3)
+    assert calibration.temperature(np.ones((1000, 1)), 1 - labels[:, None]) == pytest.approx(1 / np.log(4), rel=1e-3)
 
 
 def test_a_model_that_is_always_right_is_as_sure_as_may_be() -> None:
