@@ -28,8 +28,8 @@ def lines(spec: ModelSpec, n_classes: int, weights: Path | None = None, source_c
     if kind == "random":
         return [*made, *again]
     if kind == "pretrain":
-        file = str(_near(Path(weights or "") / WEIGHTS))
-        return [*made, f"timm.models.load_checkpoint(model, {file!r})", *again]
+        trained = str(_near(Path(weights or "") / WEIGHTS))
+        return [*made, f"timm.models.load_checkpoint(model, {trained!r})", *again]
     if kind == "package":  # the same tensors in the same order, under another library's names
         (file,) = weight_files(spec)
         return [
