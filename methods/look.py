@@ -93,9 +93,9 @@ def look(
     share      of the recipe's own steps, which `images.recipe["steps"]` says, in place of `steps`
     returns    a score with the remark how many steps of how many images there were
     In the network's own precision, in one thread: equal inputs, an equal seed too, give equal bits on one machine,
-    whatever the number of threads. Cost: 2 s of one core for small models at 32 pixels, 10 s for EfficientNet-Lite at
-    64. `degenerate` where the loss is not finite, and where the network says the same of every image. Raises ValueError
-    for labels of another length, more classes than outputs, and parameters out of range.
+    whatever the number of threads. Cost: that of `steps` updates; results/look.md has what was measured. `degenerate`
+    where the loss is not finite, and where the network says the same of every image. Raises ValueError for labels of
+    another length, more classes than outputs, and parameters out of range.
     Source: Ru et al., NeurIPS 2021 (training speed estimation, of architectures that are trained from scratch).
     """
     choice("loss", loss, ("training", "held_out"))
