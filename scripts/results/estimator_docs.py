@@ -1,4 +1,4 @@
-"""docs/estimators.md from the estimators' docstrings and declared capabilities.
+"""docs/estimators.md from the estimators' docstrings and declared capabilities, and from docs/methods_found.yaml.
 
 python scripts/results/estimator_docs.py            # writes the page
 python scripts/results/estimator_docs.py --check    # exit code 1 where the page is not up to date
@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
@@ -21,6 +23,7 @@ from methods.shared.capabilities import EVERY, Capabilities, Estimator, estimato
 
 PAGE = ROOT / "docs" / "estimators.md"
 MEASURED = ROOT / "docs" / "kernels.csv"
+FOUND = ROOT / "docs" / "methods_found.yaml"
 HEAD = """# Estimators
 
 Made by `python scripts/results/estimator_docs.py` from the docstrings in `methods/`; change those, not this page.
@@ -39,16 +42,21 @@ Cost is time after what the estimators share: one Gram product and one decomposi
 is in [results/bench/estimators.md](../results/bench/estimators.md) and
 [results/bench/conformance.md](../results/bench/conformance.md).
 
-Left out: KITE (Guo 2024), whose kernel and random reference network are not defined closely enough, and EMMS (Meng et
-al. 2023), which needs text embeddings of the class names.
+[In or out](#in-or-out) lists every method of the literature that was looked at, with the reason where it is not here.
 
 """
+FOUND_HEAD = """## In or out
+
+From `docs/methods_found.yaml`: every method of the literature that was looked at.
+
+| method | paper | here |
+|---|---|---|"""
 
 
 def page() -> str:
     """The whole page."""
     found = sorted(estimators().items())
-    return "\n".join([HEAD, *table(found), "", *(section(name, f) for name, f in found)])
+    return "\n".join([HEAD, *table(found), "", *(section(name, f) for name, f in found), *in_or_out()])
 
 
 def table(found: list[tuple[str, Estimator]]) -> list[str]:
@@ -88,6 +96,23 @@ def between_kernels() -> dict[str, str]:
 def kernels_tried() -> str:
     with MEASURED.open(encoding="utf-8", newline="") as file:
         return ", ".join(next(csv.DictReader(file))["kernels"].split())
+
+
+def methods_found() -> list[dict[str, Any]]:
+    """Methods of the literature: name, paper, and `in` (estimators here) or `out` (why not)."""
+    return yaml.safe_load(FOUND.read_text(encoding="utf-8"))
+
+
+def in_or_out() -> list[str]:
+    """The section on what is here and what is not, by name."""
+    lines = []
+    for entry in sorted(methods_found(), key=lambda entry: str(entry["name"]).lower()):
+        here = ", ".join(f"[{name}](#{name})" for name in entry.get("in", []))
+        said = "; ".join(filter(None, (here, f"out: {entry['out']}" if "out" in entry else "", entry.get("note", ""))))
+        lines.append(
+            "| " + " | ".join(str(c).replace("|", "\\|") for c in (entry["name"], entry["paper"], said)) + " |"
+        )
+    return [FOUND_HEAD, *lines, ""]
 
 
 def section(name: str, function: Estimator) -> str:

@@ -36,3 +36,13 @@ def test_every_estimator_has_its_section_and_cost(name):
         assert re.search("[Hh]igher (is said to )?predict", text)
         assert "Cost" in text
         assert "Deterministic" in text or not function.capabilities.deterministic
+
+
+def test_every_method_found_is_in_or_out_and_every_estimator_is_of_one():
+    """A method that is out says why, one that is in names estimators that exist, and each estimator has its paper."""
+    found = script("estimator_docs").methods_found()
+    assert [
+        e["name"] for e in found if not {"in", "out"} & set(e) or set(e) - {"name", "paper", "in", "out", "note"}
+    ] == []
+    assert len({e["name"] for e in found}) == len(found)
+    assert {name for e in found for name in e.get("in", [])} == set(estimators())
