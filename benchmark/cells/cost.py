@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from benchmark.cells.effort import FORWARD, passes, weigh
 from benchmark.cells.plan import IMAGES, SECONDS, Cell, Plan
-from benchmark.cells.planner import FORWARD, passes, weigh
 from benchmark.cells.store import Damaged, Store
 from benchmark.config.model import ModelSpec
 from benchmark.models.absent import together
@@ -96,7 +96,7 @@ class Estimator:
 
     def _passes(self, work: Work, cell: Cell) -> tuple[int, int]:
         """Images that a cell trains on, each as often as it is seen, and images that it only looks at."""
-        if cell.stage == "score":
+        if cell.stage == "score" or "pooled" in cell.work:
             return 0, 0
         key = cell.key if cell.stage == "pack" else cell.work["pack"]
         data, size = self.made.cells[key].work["data"], self.sizes[key]

@@ -27,6 +27,7 @@ class Inputs(TypedDict, total=False):
     """What a cell is computed from: specifications, and the keys of other cells. Its stage decides which there are.
 
     weights, pack, tune, scored, reference  keys; `scored` is the probe that a score is about
+    pooled                                  keys of the choices of rate whose mean decides
     facts                                   what a method is told of the model
     trainee                                 what a method that trains is made from: as of a fine-tuning
     """
@@ -41,6 +42,7 @@ class Inputs(TypedDict, total=False):
     weights: str | None
     pack: str
     tune: str
+    pooled: tuple[str, ...]
     scored: str
     reference: str | None
     trainee: Inputs

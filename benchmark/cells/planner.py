@@ -10,24 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.cells.effort import FORWARD, LOOK, cost_of, weigh
 from benchmark.cells.keys import code_of, fingerprints, network_code
-from benchmark.cells.plan import IMAGES, SECONDS, Inputs, Plan, Transfer
+from benchmark.cells.plan import SECONDS, Inputs, Plan, Transfer
 from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec, MethodSpec
 from benchmark.config.model import ModelSpec
-from benchmark.config.recipe import RecipeSpec
 from benchmark.errors import ConfigError
 from benchmark.models.weights import WeightsUnavailable, weight_files
-
-PACE = 5.6
-"""Multiply-adds in 10⁹ of forward passes that one core trains in a second, for models whose bank counts them: the 41
-of bank=public at 96 pixels, one thread each on two busy cores; from 2 (MCUNet) to 11 (CIFAR ResNets)."""
-
-FORWARD = 1 / 3
-"""The cost of looking at an image, in that of training on it: a backward pass costs two forward ones."""
-
-LOOK = 40 * 32
-"""Images that a short look at a fine-tuning trains on (`methods.look`); a guess for other methods that train."""
 
 ABSENT = "absent"
 """Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
@@ -128,18 +118,17 @@ class _Builder:
         identity: Mapping[str, object],
         with_truth: bool,
     ) -> Transfer:
-        experiment, needs = self.experiment, (("pack", pack),) + ((("weights", weights),) if weights else ())
+        experiment, needs = self.experiment, _needs(pack, weights)
         name, recipe = f"{model.name} → {target.name}", experiment.recipe
         work: Inputs = {"model": model, "weights": weights, "pack": pack, "recipe": recipe}
-        known = target.images[0] if target.images else None
-        cost = {s: weigh(s, passes(s, recipe, model, target, known)[0], model) for s in IMAGES}
         transfer: dict[str, object] = {**identity, "pack": pack, "recipe": recipe.identity()}
         tune, truth, of_truth = "", list[str](), dict[str, object]()
         if with_truth and recipe.rate_for == "architecture":
-            tune, of_truth = self._shared_rate(made, model, target, pack, cost["tune"]), transfer
+            tune, of_truth = self._shared_rate(made, model, target, pack), transfer
+        elif with_truth and (pooled := self._pooled_rate(made, model, target, weights, identity)):
+            tune, of_truth = pooled, transfer
         elif with_truth:
-            label = f"choose rate {name}"
-            tune = made.add("tune", transfer, needs=needs, work=work, label=label, weight=cost["tune"])
+            tune = self._own_rate(made, model, target, pack, weights, identity)
         if with_truth:
             for seed in range(recipe.seeds_on.get(target.name, recipe.seeds)):
                 truth.append(
@@ -149,7 +138,7 @@ class _Builder:
                         needs=(*needs, ("tune", tune)),
                         work={**work, "tune": tune, "seed": seed},
                         label=f"fine-tune {name} #{seed}",
-                        weight=cost["truth"],
+                        weight=cost_of("truth", recipe, model, target),
                     )
                 )
         probe = self._probe(made, model, weights, identity, pack, target)
@@ -166,7 +155,47 @@ class _Builder:
         }
         return Transfer(model, target, tuple(truth), tune, probe, scores, of_reference, prepared)
 
-    def _shared_rate(self, made: Plan, model: ModelSpec, target: DataSpec, pack: str, cost: float) -> str:
+    def _own_rate(
+        self,
+        made: Plan,
+        model: ModelSpec,
+        target: DataSpec,
+        pack: str,
+        weights: str | None,
+        identity: Mapping[str, object],
+    ) -> str:
+        recipe = self.experiment.recipe
+        return made.add(
+            "tune",
+            {**identity, "pack": pack, "recipe": recipe.identity()},
+            needs=_needs(pack, weights),
+            work={"model": model, "weights": weights, "pack": pack, "recipe": recipe},
+            label=f"choose rate {model.name} → {target.name}",
+            weight=cost_of("tune", recipe, model, target),
+        )
+
+    def _pooled_rate(
+        self, made: Plan, model: ModelSpec, target: DataSpec, weights: str | None, identity: Mapping[str, object]
+    ) -> str | None:
+        """The tune cell of what the model does best with on `recipe.rate_on`; None where the target chooses its own.
+
+        A target on which the model was trained says nothing of another; the target that asks is never among them.
+        """
+        recipe, data = self.experiment.recipe, self.experiment.source | self.experiment.target
+        chosen_on = [data[n] for n in recipe.rate_on if data[n].task != self.experiment.task_of(model)]
+        if not chosen_on or target.name in recipe.rate_on:
+            return None
+        keys = tuple(self._own_rate(made, model, d, self.pack(made, d), weights, identity) for d in chosen_on)
+        return made.add(
+            "tune",
+            {"pooled": sorted(keys)},
+            needs=tuple(("tune", key) for key in keys),
+            work={"model": model, "recipe": recipe, "pooled": keys},
+            label=f"choose rate {model.name} by its mean on recipe.rate_on",
+            weight=0.0,
+        )
+
+    def _shared_rate(self, made: Plan, model: ModelSpec, target: DataSpec, pack: str) -> str:
         """The tune cell of the bank's first model of this architecture that was not trained on the target itself."""
         for first in self.experiment.bank.values():
             if first.architecture != model.architecture or self.experiment.task_of(first) == target.task:
@@ -176,14 +205,7 @@ class _Builder:
             except Unavailable:
                 continue
             break
-        return made.add(
-            "tune",
-            {**identity, "pack": pack, "recipe": self.experiment.recipe.identity()},
-            needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
-            work={"model": first, "weights": weights, "pack": pack, "recipe": self.experiment.recipe},
-            label=f"choose rate {first.name} → {target.name}",
-            weight=cost,
-        )
+        return self._own_rate(made, first, target, pack, weights, identity)
 
     def _probe(
         self,
@@ -197,7 +219,7 @@ class _Builder:
         return made.add(
             "probe",
             {**identity, "pack": pack, "probe": self.experiment.probe.identity()},
-            needs=(("pack", pack),) + ((("weights", weights),) if weights else ()),
+            needs=_needs(pack, weights),
             work={"model": model, "weights": weights, "pack": pack, "probe": self.experiment.probe},
             label=f"probe {model.name} → {target.name}",
             weight=weigh("probe", self.experiment.probe.size * FORWARD, model)
@@ -253,29 +275,8 @@ class _Builder:
         )
 
 
-def passes(stage: str, recipe: RecipeSpec, model: ModelSpec, data: DataSpec, images: int | None) -> tuple[int, int]:
-    """Images that fine-tuning trains on, each as often as it is seen, and those held out that it looks at in between.
-
-    stage   "tune": every trial, on what is not held out, nothing where there is no choice; "truth": the last training
-    images  in the training split, on which rules and the largest batch depend; None where not known
-    """
-    if images is not None:
-        images = min(images, recipe.train_cap or images)
-        recipe = recipe.on(images, data.size)
-    if stage == "truth":
-        return recipe.steps * min(recipe.batch, images or recipe.batch), 0
-    trials, held = recipe.trials(model.family), max(1, round(recipe.validation * images)) if images else 0
-    if len(trials) == 1:
-        return 0, 0
-    batch = min(recipe.batch, images - held) if images else recipe.batch
-    return sum(trial.steps for _, trial in trials) * batch, held * len(trials)
-
-
-def weigh(stage: str, trained: float, model: ModelSpec) -> float:
-    """The cost of a fine-tuning that trains on so many images, in that of a usual cell of its stage."""
-    if model.gmacs:
-        return trained * model.gmacs / PACE / SECONDS[stage]
-    return trained / IMAGES[stage] * (model.input_size / 32) ** 1.5
+def _needs(pack: str, weights: str | None) -> tuple[tuple[str, str], ...]:
+    return (("pack", pack),) + ((("weights", weights),) if weights else ())
 
 
 def _weight_files(model: ModelSpec, offline: bool = False) -> list[Path]:

@@ -165,12 +165,12 @@ class Experiment(Spec):
                     f"bank.{model.name}.weights must name a data set of this configuration. "
                     f"Got '{model.source_data}'. {did_you_mean(model.source_data, data)}"
                 )
-        for name in self.recipe.seeds_on:
-            if name not in data:
-                problems.append(
-                    f"recipe.seeds_on must name data sets of this configuration. Got '{name}'. "
-                    f"{did_you_mean(name, data)}"
-                )
+        for setting, named in (("seeds_on", self.recipe.seeds_on), ("rate_on", self.recipe.rate_on)):
+            problems += [
+                f"recipe.{setting} must name data sets of this configuration. Got '{name}'. {did_you_mean(name, data)}"
+                for name in named
+                if name not in data
+            ]
         for name in self.exclude_models:
             if name not in self.bank:
                 problems.append(

@@ -123,6 +123,9 @@ class RecipeSpec(Spec):
     """Another number of seeds for some targets, by name."""
     rate_for: Literal["model", "architecture"] = "model"
     """Whose rate is chosen on a target: each model's own or, as in the paper, one for all of an architecture."""
+    rate_on: tuple[str, ...] = ()
+    """Targets on which a model's rate is chosen; elsewhere it takes the one with the best mean over these. Empty: each
+    target chooses its own."""
     steps_tried: tuple[Count, ...] = ()
     """Numbers of steps, each tried with every rate (VTAB's second axis); empty: `steps`."""
     milestones: tuple[Share, ...] = ()
@@ -139,8 +142,17 @@ class RecipeSpec(Spec):
             raise ValueError("steps_tried must be empty where by_data sets steps. Got both. Keep one of them.")
         return self
 
+    @model_validator(mode="after")
+    def _one_source_of_rates(self) -> RecipeSpec:
+        if self.rate_on and self.rate_for != "model":
+            raise ValueError(
+                f"rate_on must be empty where rate_for is {self.rate_for}. Got {', '.join(self.rate_on)}. "
+                "Keep one of them."
+            )
+        return self
+
     def identity(self, *leave_out: str) -> dict[str, object]:
-        return super().identity(*leave_out, "name", "seeds", "seeds_on", "rate_for")
+        return super().identity(*leave_out, "name", "seeds", "seeds_on", "rate_for", "rate_on")
 
     def on(self, images: int, pixels: int) -> RecipeSpec:
         """The recipe for a data set of so many training images, stored with so many pixels on the short side."""

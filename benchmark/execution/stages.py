@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from benchmark import provenance
 from benchmark.cells.plan import Cell
@@ -22,6 +22,7 @@ from benchmark.scoring.score import score_probe
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
     from benchmark.data.packs import Pack
+    from benchmark.training.ground_truth import Tuned
     from benchmark.training.trainee import Trainee
 
 
@@ -59,6 +60,10 @@ def weights(cell: Cell, store: Store, device: str) -> None:
 def tune(cell: Cell, store: Store, device: str) -> None:
     from benchmark.training import ground_truth
 
+    if "pooled" in cell.work:
+        made = ground_truth.pool([cast("Tuned", store.read("tune", key).values) for key in cell.work["pooled"]], device)
+        store.write("tune", cell.key, cell.identity, *made)
+        return
     values, record = ground_truth.tune(*_trainee(cell, store), cell.work["recipe"], device)
     store.write("tune", cell.key, cell.identity, values, record)
 

@@ -95,7 +95,7 @@ class Committed:
             target={target: self.target[target]},
             source={name: data for name, data in known.items() if name != target},
             method={plain.name: plain},
-            recipe=self.recipe.model_copy(update={"seeds_on": {}}),
+            recipe=self.recipe.model_copy(update={"seeds_on": {}, "rate_on": ()}),
             probe=self.probe,
         )
 

@@ -6,6 +6,7 @@ count; on CUDA it is close, not equal."""
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
@@ -145,6 +146,26 @@ def tune(
     if recipe.is_grid:
         values["weight_decay"], values["steps"] = values["weight_decays"][chosen], values["steps_tried"][chosen]
     return values, record(courses, retried, evaluation, device)
+
+
+def pool(choices: Sequence[Tuned], device: str = "cpu") -> tuple[Tuned, dict[str, object]]:
+    """Choose by the mean of what the same trials reached on several targets, each as `tune` gives it.
+
+    A trial that failed on a target counts as 0 % there; of equal means the smaller rate wins. Raises TrainingFailed
+    where the targets did not try the same.
+    """
+    first = choices[0]
+    tried = [(c["rates"], c.get("weight_decays"), c.get("steps_tried")) for c in choices]
+    if any(t != tried[0] for t in tried):
+        raise TrainingFailed(f"what was tried must be the same on every target of recipe.rate_on. Got {tried}")
+    means = [float(np.mean(one)) for one in zip(*([v or 0.0 for v in c["validation"]] for c in choices), strict=True)]
+    best = means.index(max(means))
+    values: Tuned = {**first, "rate": first["rates"][best], "validation": [*means], "curves": [[] for _ in means]}
+    values["failed"] = {rate: why for c in choices for rate, why in c["failed"].items()}
+    values["n_train"], values["n_validation"] = (sum(c[n] for c in choices) for n in ("n_train", "n_validation"))
+    if "weight_decays" in first and "steps_tried" in first:
+        values["weight_decay"], values["steps"] = first["weight_decays"][best], first["steps_tried"][best]
+    return values, record([], False, 0.0, device)
 
 
 def train(

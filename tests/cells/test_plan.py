@@ -460,3 +460,35 @@ def test_a_target_may_have_seeds_of_its_own():
     assert new == {f"fine-tune {model} → tiny #1" for model in ("trained", "random", "vit")}
     with pytest.raises(ConfigError, match=r"recipe.seeds_on must name data sets .* Got 'tinny'. Did you mean 'tiny'\?"):
         tiny({"recipe.seeds_on": {"tinny": 2}})
+
+
+def test_a_rate_is_carried_from_the_targets_on_which_it_is_chosen():
+    source = json.loads(composed())["source"]
+    changes = {"target.tiny_source": source["tiny_source"], "recipe.rate_on": ["tiny"]}
+    own, carried = plan(tiny({"target.tiny_source": source["tiny_source"]})), plan(tiny(changes))
+    here = {(t.model.name, t.target.name): t for t in carried.transfers}
+    before = {(t.model.name, t.target.name): t for t in own.transfers}
+    kept, moved = ("random", "tiny"), ("random", "tiny_source")
+    assert here[kept].tune == before[kept].tune
+    assert here[kept].truth == before[kept].truth
+    pooled = carried.cells[here[moved].tune]
+    assert pooled.needs == (("tune", here[kept].tune),)
+    assert here[moved].truth != before[moved].truth
+    assert before[moved].tune not in carried.cells
+    assert pooled.seconds == 0
+
+
+def test_no_rate_is_carried_from_a_target_on_which_the_model_was_trained():
+    source = json.loads(composed())["source"]
+    changes = {"target.tiny_source": source["tiny_source"], "recipe.rate_on": ["tiny_source"]}
+    made = plan(tiny(changes))
+    by_model = {t.model.name: made.cells[t.tune].label for t in made.transfers if t.target.name == "tiny"}
+    assert by_model["trained"] == "choose rate trained → tiny"
+    assert by_model["random"] == "choose rate random by its mean on recipe.rate_on"
+
+
+def test_where_a_rate_comes_from_is_refused_when_it_is_not_here_or_said_twice():
+    with pytest.raises(ConfigError, match=r"recipe.rate_on must name data sets .* Got 'tinny'. Did you mean 'tiny'\?"):
+        tiny({"recipe.rate_on": ["tinny"]})
+    with pytest.raises(ConfigError, match=r"rate_on must be empty where rate_for is architecture. Got tiny"):
+        tiny({"recipe.rate_on": ["tiny"], "recipe.rate_for": "architecture"})

@@ -22,7 +22,7 @@ from benchmark.execution import schedule as execution_schedule
 from benchmark.execution.compute import drive
 from benchmark.execution.local import attempt, resolve_devices, worker_count
 from benchmark.execution.schedule import Outcome, Progress, Schedule
-from tests.cells.test_plan import tiny
+from tests.cells.test_plan import composed, tiny
 
 
 def cell(name: str, *needs: Cell, stage: str = "pack", weight: float = 1.0, **work) -> Cell:
@@ -321,3 +321,15 @@ def test_a_worker_that_died_idle_is_replaced(tmp_path):
         assert worker.idle
     made = json.loads((tmp_path / "pack" / packs[0].key / "values.json").read_text())
     assert made == store.read("pack", packs[0].key).values
+
+
+def test_a_rate_that_is_carried_is_chosen_from_the_stored_choices_without_training(tmp_path):
+    source = json.loads(composed())["source"]["tiny_source"]
+    made = plan(tiny({"target.tiny_source": source, "recipe.rate_on": ["tiny"]}))
+    moved = next(t for t in made.transfers if (t.model.name, t.target.name) == ("random", "tiny_source"))
+    pooled, store = made.cells[moved.tune], Store(tmp_path)
+    (stage, own) = pooled.needs[0]
+    tried = {"rates": [0.1, 0.2], "validation": [10.0, 90.0], "failed": {}, "n_train": 4, "n_validation": 1}
+    store.write(stage, own, made.cells[own].identity, {**tried, "rate": 0.2, "measure": "accuracy", "curves": []}, {})
+    assert attempt((pooled,), store, "cpu").status == "done"
+    assert store.read("tune", pooled.key).values["rate"] == 0.2

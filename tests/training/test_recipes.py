@@ -19,6 +19,7 @@ from benchmark.errors import ConfigError
 from benchmark.models import architecture
 from benchmark.training import ground_truth, loop, views
 from benchmark.training.features import extract
+from benchmark.training.loop import TrainingFailed
 from tests.tiny import spec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -159,3 +160,36 @@ def test_a_model_of_224_pixels_trains_on_its_frame_of_256(arch: str, args: dict[
     values, arrays, record = ground_truth.train(one, None, pack, recipe, 0.01, "cell")
     assert (values["n_train"], values["steps"], arrays["predictions"].shape) == (2, 1, (2,))
     assert record["batch"] == 2
+
+
+def choice(**changes: object) -> ground_truth.Tuned:
+    made: ground_truth.Tuned = {
+        "rate": 0.1, "measure": "accuracy", "rates": [0.1, 0.2, 0.4], "validation": [50.0, 60.0, 40.0], "failed": {},
+        "curves": [[1.0], [1.0], [1.0]], "n_train": 8, "n_validation": 2,
+    }  # fmt: skip
+    return {**made, **changes}  # type: ignore[typeddict-item]
+
+
+def test_a_pooled_rate_has_the_best_mean_and_a_trial_that_failed_counts_as_nothing() -> None:
+    other = choice(validation=[50.0, None, 55.0], failed={"0.2": "the loss is not finite"}, n_train=4)
+    values, _ = ground_truth.pool([choice(), other])
+    assert values["validation"] == [50.0, 30.0, 47.5]
+    assert values["rate"] == 0.1
+    assert values["failed"] == {"0.2": "the loss is not finite"}
+    assert (values["n_train"], values["n_validation"]) == (12, 4)
+
+
+def test_of_pooled_rates_with_equal_means_the_smaller_wins() -> None:
+    values, _ = ground_truth.pool([choice(validation=[10.0, 30.0, 20.0]), choice(validation=[0.0, 10.0, 20.0])])
+    assert values["rate"] == 0.2
+
+
+def test_a_pooled_grid_takes_the_steps_of_its_best_trial() -> None:
+    grid = {"weight_decays": [0.0, 0.0, 0.1], "steps_tried": [5, 10, 10], "weight_decay": 0.0, "steps": 5}
+    values, _ = ground_truth.pool([choice(**grid, validation=[1.0, 2.0, 3.0])] * 2)
+    assert (values["rate"], values["weight_decay"], values["steps"]) == (0.4, 0.1, 10)
+
+
+def test_rates_are_not_pooled_over_targets_that_tried_others() -> None:
+    with pytest.raises(TrainingFailed, match="the same on every target"):
+        ground_truth.pool([choice(), choice(rates=[0.1, 0.2, 0.3])])
