@@ -17,19 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmark.ranking import variance_components
+from benchmark.ranking import learning
 from benchmark.ranking.prediction import FromStaticList, Learned
 from benchmark.ranking.reasons import Stakes, favourite, reasons
 from benchmark.ranking.transfers import (
     EFFECTS,
     METHODS,
-    PROBES,
     Columns,
     Design,
     angle,
@@ -44,11 +42,6 @@ LEVEL = 0.8  # of the interval
 CLEAR = 2.0  # standard errors
 ENOUGH = 6  # targets of one group of data, to learn from them alone
 _STRANGE = "stranger: "  # before a name, nobody has seen it
-EXPECTED = np.array([0.05, 0.02, 0.2, 0.2, 0.2])  # variances beforehand: a score, a fact, model, architecture, source
-NOISE = 0.4  # of a standardised accuracy within its target
-SPREAD, SPREAD_WEIGHT = 0.2, 2.0  # a target's spread of accuracies (angle), and how many models that guess is worth
-PLACED = {"level": np.array([1.0, 0.2, 0.2]), "spread": np.array([1.0, 0.1, 0.1])}  # a constant, probes, the group
-PLACED_NOISE = {"level": 0.1, "spread": 0.1}
 
 
 @dataclass(frozen=True)
@@ -163,16 +156,8 @@ class Recommender:
         if not lower:
             return np.zeros(len(design.X)), np.full(len(design.X), 100.0)
         weight = np.concatenate(weights) / (len(weights) + 1)
-        low = -_quantile(-np.concatenate(lower), weight, LEVEL)
-        return percent(low), percent(_quantile(np.concatenate(upper), weight, LEVEL))
-
-
-def _quantile(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
-    """Per column of values (k, m): the least that weights (k,) of `level` do not exceed; infinite beyond their sum."""
-    order = np.argsort(values, 0, kind="stable")
-    reached = np.cumsum(weights[order], 0) >= level - 1e-12
-    first = np.take_along_axis(np.take_along_axis(values, order, 0), reached.argmax(0)[None], 0)[0]
-    return np.where(reached.any(0), first, np.inf)
+        low = -learning.quantile(-np.concatenate(lower), weight, LEVEL)
+        return percent(low), percent(learning.quantile(np.concatenate(upper), weight, LEVEL))
 
 
 @threadpool_limits.wrap(limits=1)  # the matrices are small: threads would wait for each other
@@ -194,62 +179,21 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "rea
     cells = []
     for (_, target), rows in known.groupby(["table", "target"], sort=True):
         places = elsewhere(standings(known, rows["model"]), rows["model"], target)
-        cells.append(_Cell(target, columns.design(rows), angle(rows["oracle"]), places))
-    total = [_total([cell.sums[i] for cell in cells]) for i in range(3)]
-    learned, without = _learn(columns, total), {}
+        cells.append(learning.Cell(target, columns.design(rows), angle(rows["oracle"]), places))
+    whole = [learning.total([cell.sums[i] for cell in cells]) for i in range(3)]
+    learned, without = learning.learned(columns, whole), {}
     targets = sorted({cell.target for cell in cells})
     for target in targets if len(targets) > 1 else []:
         own = [cell.sums for cell in cells if cell.target == target]
-        without[target] = _learn(columns, [total[i] - _total([s[i] for s in own]) for i in range(3)])
-    listed = _worth(cells)
+        without[target] = learning.learned(columns, [whole[i] - learning.total([s[i] for s in own]) for i in range(3)])
+    listed = learning.worth(cells)
     gain, regret = _compared(columns, cells, without, listed)
     made = Recommender(columns, learned, known, without, {}, (0.0, 0.0), listed, gain, regret)
     return _with_misses(made, cells) if without else made
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """A known target of one table: its models, their accuracies as angles, and their places on the list without it."""
-
-    target: str
-    design: Design
-    angles: np.ndarray
-    places: np.ndarray
-
-    @cached_property
-    def spread(self) -> float:
-        """Deviation of the accuracies; of few models, mixed with the one expected beforehand."""
-        n = len(self.angles)
-        return float(np.sqrt((n * self.angles.var() + SPREAD_WEIGHT * SPREAD**2) / (n + SPREAD_WEIGHT)))
-
-    @cached_property
-    def standardised(self) -> np.ndarray:
-        return (self.angles - self.angles.mean()) / self.spread
-
-    @cached_property
-    def sums(self) -> tuple[variance_components.Sums, variance_components.Sums, variance_components.Sums]:
-        """Its part in what the three fits need: rank, level, spread."""
-        place = self.design.place
-        return (
-            variance_components.Sums.of(self.design.X, self.standardised, means=1),
-            variance_components.Sums.of(place["level"][None], self.angles.mean()[None]),
-            variance_components.Sums.of(place["spread"][None], np.log([self.spread])),
-        )
-
-
-def _worth(cells: Sequence[_Cell]) -> tuple[float, float]:
-    """Slope of standardised accuracies on places on the list, and the variance left; guesses where there is no list."""
-    pairs = [np.stack([cell.places, cell.standardised]) for cell in cells]
-    place, reached = np.concatenate(pairs, 1)
-    known = np.isfinite(place)
-    if not place[known].any():
-        return 1.0, NOISE
-    slope = float(place[known] @ reached[known] / (place[known] @ place[known]))
-    return slope, float(((reached[known] - slope * place[known]) ** 2).mean())
-
-
 def _compared(
-    columns: Columns, cells: Sequence[_Cell], without: Mapping[str, Learned], listed: tuple[float, float]
+    columns: Columns, cells: Sequence[learning.Cell], without: Mapping[str, Learned], listed: tuple[float, float]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """`gain` and `regret` of a recommender: means over targets, each of the mean over its tables."""
     found: dict[str, list[np.ndarray]] = {}
@@ -266,7 +210,7 @@ def _compared(
     return (float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))), (float(regret[0]), float(regret[1]))
 
 
-def _with_misses(made: Recommender, cells: Sequence[_Cell]) -> Recommender:
+def _with_misses(made: Recommender, cells: Sequence[learning.Cell]) -> Recommender:
     """The recommender with `away` and `shape`, from each target's cells under the fit without it."""
     away: dict[str, list[np.ndarray]] = {}
     misses = []
@@ -277,7 +221,7 @@ def _with_misses(made: Recommender, cells: Sequence[_Cell]) -> Recommender:
         squared = (cell.standardised - joint.mean) ** 2
         misses.append(np.stack([joint.mean, squared, joint.covariance.diagonal(), joint.noise]))
     joined = {target: np.concatenate(parts) for target, parts in away.items()}
-    return replace(made, away=joined, shape=_shape(np.concatenate(misses, 1)))
+    return replace(made, away=joined, shape=learning.shape(np.concatenate(misses, 1)))
 
 
 def leave_one_out(
@@ -309,45 +253,3 @@ def leave_one_out(
     first = ["table", "group", "target", "oracle"]
     whole = pd.concat(made, ignore_index=True)
     return whole[[*first, *(c for c in whole if c not in first)]]
-
-
-def _shape(misses: np.ndarray) -> tuple[float, float]:
-    """(a, b) of `Joint.sharpened`, from left-out targets: (4, n) mean, error², variance beside noise, noise.
-
-    Gaussian likelihood with standard normal priors on both.
-    """
-    from scipy import optimize
-
-    mean, squared, beside, noise = misses
-
-    def objective(at: np.ndarray) -> tuple[float, np.ndarray]:
-        own = noise * np.exp(at[0] + at[1] * mean)
-        variance = beside + own
-        slope = own / variance * (1 - squared / variance)
-        value = float((np.log(variance) + squared / variance).sum() + at @ at)
-        return value, np.array([slope.sum(), (slope * mean).sum()]) + 2 * at
-
-    found = optimize.minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-3, 3)] * 2)
-    return float(found.x[0]), float(found.x[1])
-
-
-def _total(sums: Sequence[variance_components.Sums]) -> variance_components.Sums:
-    total = sums[0]
-    for other in sums[1:]:
-        total = total + other
-    return total
-
-
-def _learn(columns: Columns, sums: Sequence[variance_components.Sums]) -> Learned:
-    whole, part = sums[0], ~columns.parts["list"]
-    rank = variance_components.fit(whole, columns.blocks, EXPECTED, NOISE)
-    own = variance_components.Sums(whole.gram[np.ix_(part, part)], whole.moment[part], whole.energy, whole.rows)
-    alone = variance_components.fit(own, columns.blocks[part], EXPECTED[:2], NOISE)
-    mean, covariance = np.zeros(len(part)), np.zeros((len(part), len(part)))
-    mean[part], covariance[np.ix_(part, part)] = alone.mean, alone.covariance
-    fresh = variance_components.Posterior(mean, covariance, alone.variances, alone.noise)
-    blocks = np.repeat([0, 1, 2], [1, len(PROBES), len(columns.groups)])
-    level, spread = (
-        variance_components.fit(s, blocks, PLACED[n], PLACED_NOISE[n]) for n, s in zip(PLACED, sums[1:], strict=True)
-    )
-    return Learned(rank, fresh, level, spread)

@@ -32,6 +32,7 @@ from benchmark.errors import ConfigError
 from benchmark.models import snippet
 from benchmark.models.facts import memory_of
 from benchmark.ranking import answer, blind_spots, candidates, recommend, request, terminal, trained
+from benchmark.ranking import table as candidate_table
 from benchmark.ranking import transfers as ranking_transfers
 from benchmark.ranking.accuracy_speed import on_front, plot
 from benchmark.ranking.candidates import Limits
@@ -512,7 +513,7 @@ def test_the_stakes_are_the_recommender_s_and_small_ones_are_said(ranked, monkey
         monkeypatch.setattr(
             recommend.Recommender, "predict", lambda self, cell, r=regret: alone(self, cell).assign(expected_regret=r)
         )
-        table, said = answer.predicted(new)
+        table, said = candidate_table.predicted(new)
         assert said == [str(recommender.stakes(new)), *small, recommender.case]
         assert f"{table['model'].iloc[0]} is the best of these with a probability of" in said[0]
 
@@ -566,9 +567,9 @@ def test_no_accuracy_is_predicted_below_a_constant_answer():
     table = pd.DataFrame(
         {"model": ["a", "b"], "predicted_accuracy": [70.0, 50.0], "low": [40.0, 30.0], "high": [90.0, 55.0]}
     )
-    found = answer.not_below(table, 60.0)
+    found = candidate_table.not_below(table, 60.0)
     assert found[["predicted_accuracy", "low", "high"]].to_numpy().tolist() == [[70, 60, 90], [60, 60, 60]]
-    assert answer.not_below(table, None) is table  # several labels an image
+    assert candidate_table.not_below(table, None) is table  # several labels an image
 
 
 def test_the_pareto_front_is_what_no_other_beats():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.ranking import prediction, reasons, recommend, transfers
+from benchmark.ranking import learning, prediction, reasons, recommend, transfers
 from benchmark.ranking.transfers import METHODS, angle, percent
 from benchmark.stats import measures, resampling
 
@@ -205,11 +205,11 @@ def test_a_group_of_data_is_learned_from_alone_where_it_is_large_enough(diverse)
 def test_quantile_is_the_conformal_one():
     values = np.array([[5.0], [1.0], [9.0], [3.0]])
     weights = np.full(4, 1 / 5)
-    assert recommend._quantile(values, weights, 0.8)[0] == 9.0  # ⌈0.8 · 5⌉ = 4th smallest of four
-    assert recommend._quantile(values, weights, 0.6)[0] == 5.0
-    assert recommend._quantile(values, weights, 0.81)[0] == np.inf
+    assert learning.quantile(values, weights, 0.8)[0] == 9.0  # ⌈0.8 · 5⌉ = 4th smallest of four
+    assert learning.quantile(values, weights, 0.6)[0] == 5.0
+    assert learning.quantile(values, weights, 0.81)[0] == np.inf
     uneven = np.array([0.1, 0.1, 0.4, 0.2])  # two models of one target count as one
-    assert recommend._quantile(values, uneven, 0.4)[0] == 5.0
+    assert learning.quantile(values, uneven, 0.4)[0] == 5.0
 
 
 def test_intervals_hold_for_most_targets_and_are_not_everything():
@@ -242,7 +242,7 @@ def test_noise_takes_the_shape_that_left_out_targets_show():
     mean = rng.standard_normal(20_000)
     noise = np.full(20_000, 0.5)
     squared = noise * np.exp(0.3 - 0.6 * mean) * rng.standard_normal(20_000) ** 2
-    a, b = recommend._shape(np.stack([mean, squared, 0 * mean, noise]))
+    a, b = learning.shape(np.stack([mean, squared, 0 * mean, noise]))
     assert (a, b) == (pytest.approx(0.3, abs=0.03), pytest.approx(-0.6, abs=0.03))
 
 
