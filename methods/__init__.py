@@ -23,6 +23,7 @@ from methods.nce import nce
 from methods.ncti import ncti
 from methods.nleep import nleep
 from methods.pactran import pactran_dirichlet, pactran_gauss
+from methods.pactran_gamma import pactran_gamma
 from methods.parc import parc
 from methods.ped import ped
 from methods.ridge import ridge
@@ -68,6 +69,7 @@ __all__ = [
     "ncti",
     "nleep",
     "pactran_dirichlet",
+    "pactran_gamma",
     "pactran_gauss",
     "parameters",
     "parc",

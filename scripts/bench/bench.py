@@ -45,7 +45,7 @@ from methods.shared.capabilities import estimators  # noqa: E402
 
 ELEVEN = {name: (name.removesuffix("_f32"), {"n_dims": 32} if name.endswith("_f32") else {}) for name in textbook.FORMS}
 NINE = ("parc", "parc_f32", "knn", "hscore", "logme", "leep", "nce", "rsa", "dds")
-ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "tmi", "logistic", "silhouette")
+ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "pactran_gamma", "tmi", "logistic", "silhouette")
 FUSIONS = ("rank_fusion", "z_fusion")  # a mean of others, which are counted already
 PAIRS = ("parc", "knn", "rsa", "dds", "silhouette", "tmi", *FUSIONS)  # quadratic in n; the rest linear beyond d
 TOGETHER, OF_NINE, OF_ALL, GIB = 20.0, 20.0, 60.0, 4.0
