@@ -5,12 +5,14 @@ Every function is here under its own name, so `methods.parc` is the function and
 
 from methods.baselines import heuristic, layers, parameters, random, source_accuracy
 from methods.cka import cka
+from methods.concept_variance import concept_variance
 from methods.dds import dds
 from methods.effective_rank import effective_rank, stable_rank
 from methods.etran import energy, etran, least_squares
 from methods.fusion import rank_fusion, z_fusion
 from methods.gbc import gbc
 from methods.hscore import hscore, shrunk_hscore
+from methods.interclass import interclass
 from methods.knn import knn
 from methods.lda import lda
 from methods.leep import leep
@@ -25,6 +27,7 @@ from methods.nleep import nleep
 from methods.pactran import pactran_dirichlet, pactran_gauss
 from methods.pactran_gamma import pactran_gamma
 from methods.parc import parc
+from methods.parc_cka import parc_cka
 from methods.ped import ped
 from methods.ridge import ridge
 from methods.rsa import rsa
@@ -46,6 +49,7 @@ __all__ = [
     "as_features",
     "capabilities",
     "cka",
+    "concept_variance",
     "dds",
     "effective_rank",
     "energy",
@@ -55,6 +59,7 @@ __all__ = [
     "gbc",
     "heuristic",
     "hscore",
+    "interclass",
     "knn",
     "layers",
     "lda",
@@ -73,6 +78,7 @@ __all__ = [
     "pactran_gauss",
     "parameters",
     "parc",
+    "parc_cka",
     "ped",
     "random",
     "rank_fusion",
