@@ -20,6 +20,7 @@ from methods.lfc import lfc
 from methods.logistic import logistic
 from methods.logme import logme
 from methods.look import look
+from methods.lp import lp
 from methods.ncc import ncc
 from methods.nce import nce
 from methods.ncti import ncti
@@ -69,6 +70,7 @@ __all__ = [
     "logistic",
     "logme",
     "look",
+    "lp",
     "ncc",
     "nce",
     "ncti",
