@@ -40,7 +40,7 @@ Which pretrained model should be fine-tuned on your images? A table on the termi
 `out`. The path is a folder (<class>/*, or train/ and test/ of them), a .parquet file, a folder that the package
 datasets saved, or a .csv of image,label (several labels as a|b). What is not listed here goes to the configuration:
 
-  bank=practical                  the candidates (the default); paths.cache=<folder>, executor.workers=2, probe.draws=2 …
+  bank=practical                  the candidates (the default); paths.cache=<folder>, executor.workers=2 …
   licence=permissive parameters=25M speed=200
   budget=30m                      go on to fine-tune the best within half an hour
   budget=30m export=onnx          and write it for other programs

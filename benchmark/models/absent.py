@@ -41,7 +41,7 @@ def together(reasons: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> dict[
 
 
 def in_few_words(reasons: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> dict[str, str]:
-    """{model: why} of the models that `together` joins, for a list beside their names: converted files without origins."""
+    """{model: why} of the models that `together` joins, to stand beside their names: without the origins of files."""
     said = together(reasons, bank)
     for name in said:
         if bank[name].origin_sha256:

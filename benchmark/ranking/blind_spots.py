@@ -82,7 +82,8 @@ def blind_spots(
     if more:
         who = "all candidates look" if more == len(table) else f"{more} of {len(table)} candidates look"
         notes.append(
-            f"What is predicted was learned from fine-tuning with images of at most {KNOWN_PIXELS} pixels; {who} at more. "
+            f"What is predicted was learned from fine-tuning with images of at most {KNOWN_PIXELS} pixels; {who} at "
+            "more. "
             "The level is taken from the probes; that the order is the same is assumed."
         )
     if facts["multilabel"]:

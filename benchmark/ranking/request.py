@@ -13,7 +13,6 @@ from benchmark.config.reading import SplitSpec
 from benchmark.config.spec import Spec
 from benchmark.data.user.settle import ALIKE
 
-
 BANK = "practical"
 """The candidates where none are named."""
 
