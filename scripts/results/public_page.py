@@ -145,8 +145,8 @@ def recommended() -> str:
             "## Which of bank=practical is recommended?",
             "",
             "`benchmark.rank` learns from this table where a candidate is known from it alone. Each target left out of "
-            f"all tables in turn, the first place loses {with_it:.1f} points on average, and {without_it:.1f} without this "
-            f"table; {len(means)} targets say little.",
+            f"all tables in turn, the first place loses {with_it:.1f} points on average, and {without_it:.1f} without "
+            f"this table; {len(means)} targets say little.",
             "",
             markdown_table(head, rows),
             "",
