@@ -5,7 +5,7 @@ predicted accuracies with intervals (benchmark.ranking.recommend). Packs, probes
 store, so the same images are answered from it the next time. Nothing leaves the machine.
 
     from benchmark.rank import rank
-    table = rank("path/to/images", bank="diverse")      # a pandas DataFrame, best first
+    table = rank("path/to/images")      # a pandas DataFrame, best first
 
 These lines do as a script, without `if __name__ == "__main__"`, in a notebook and at the prompt: the worker processes
 do not run the script again.
@@ -23,7 +23,7 @@ from benchmark.config import cli
 from benchmark.config.validation import validate
 from benchmark.errors import ConfigError
 from benchmark.ranking.answer import Answer, answered
-from benchmark.ranking.request import Settings
+from benchmark.ranking.request import BANK, Settings
 from benchmark.wording import duration, seconds_of
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ Which pretrained model should be fine-tuned on your images? A table on the termi
 `out`. The path is a folder (<class>/*, or train/ and test/ of them), a .parquet file, a folder that the package
 datasets saved, or a .csv of image,label (several labels as a|b). What is not listed here goes to the configuration:
 
-  bank=diverse                    the candidates (offline); paths.cache=<folder>, executor.workers=2, probe.draws=2 …
+  bank=practical                  the candidates (the default); paths.cache=<folder>, executor.workers=2 …
   licence=permissive parameters=25M speed=200
   budget=30m                      go on to fine-tune the best within half an hour
   budget=30m export=onnx          and write it for other programs
 """
 
 
-def rank(data: str | Path, bank: str = "diverse", overrides: Iterable[str] = (), **settings: Any) -> pd.DataFrame:
+def rank(data: str | Path, bank: str = BANK, overrides: Iterable[str] = (), **settings: Any) -> pd.DataFrame:
     """The candidates of a bank for the user's images, best first, as a DataFrame (see `Answer.table`).
 
     data       a folder, a Parquet file, a saved data set or a CSV, see benchmark.data.user.listing.listing

@@ -40,6 +40,17 @@ def together(reasons: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> dict[
     return {name: said[folder] for folder, names in several.items() for name in names}
 
 
+def in_few_words(reasons: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> dict[str, str]:
+    """{model: why} of the models that `together` joins, to stand beside their names: without the origins of files."""
+    said = together(reasons, bank)
+    for name in said:
+        if bank[name].origin_sha256:
+            folder = Path(bank[name].weights.partition(":")[2]).parent
+            where = "docs/public.md has the origin of each, and how it was converted"
+            said[name] = f"no file in {folder}. {where}; paths.weights=<folder> where they lie elsewhere."
+    return said
+
+
 def _of_folder(folder: Path, models: list[ModelSpec], of: int, remedies: set[str]) -> str:
     files = [Path(m.weights.partition(":")[2]).name + (f" (from {m.origin})" if m.origin else "") for m in models]
     remedy = "Put them there"

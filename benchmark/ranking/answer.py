@@ -27,7 +27,7 @@ from benchmark.execution.progress import Display
 from benchmark.ranking import blind_spots, candidates, computing, fetching
 from benchmark.ranking import table as candidate_table
 from benchmark.ranking.candidates import Limits
-from benchmark.ranking.request import Settings
+from benchmark.ranking.request import Settings, with_bank
 from benchmark.wording import some
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
         if (key := re.split(r"[.=@]", override.lstrip("+~"))[0]) in OWN:
             raise ConfigError(f"{key} must be left out of a ranking, which sets it itself. Got '{override}'.")
     methods = ",".join((*ranking_transfers.METHODS, *ranking_transfers.FACTS))
-    composed = compose.compose([f"method=[{methods}]", *overrides])
+    composed = compose.compose([f"method=[{methods}]", *with_bank(overrides)])
     sources = dict(composed.get("target") or {}) | dict(composed.get("source") or {})  # what models were trained on
     name = re.sub(r"\W+", "_", asked.data.expanduser().resolve().stem).strip("_") or "images"
     name += "_" * (name in sources)

@@ -18,6 +18,7 @@ from benchmark.wording import some
 if TYPE_CHECKING:
     import pandas as pd
 
+KNOWN_PIXELS = 64  # a side at most, of the images of every known fine-tuning (results/rank, small, public)
 FEW = 100  # training images below which a ranking rests on very little
 
 
@@ -76,6 +77,14 @@ def blind_spots(
         notes.append(
             f"{who} at more than twice the pixels that the images have (median short side "
             f"{facts['short_side']:.0f}): they see them enlarged."
+        )
+    more = int((table["input_size"] > KNOWN_PIXELS).sum())
+    if more:
+        who = "all candidates look" if more == len(table) else f"{more} of {len(table)} candidates look"
+        notes.append(
+            f"What is predicted was learned from fine-tuning with images of at most {KNOWN_PIXELS} pixels; {who} at "
+            "more. "
+            "The level is taken from the probes; that the order is the same is assumed."
         )
     if facts["multilabel"]:
         notes.append("Several labels an image: what is predicted is mean average precision, known from few data sets.")

@@ -16,6 +16,7 @@ from benchmark.config.experiment import Experiment
 from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.files import put
+from benchmark.models import absent
 from benchmark.models.facts import measured_sizes, memory_of
 from benchmark.models.licences import PERMISSIVE
 
@@ -50,6 +51,7 @@ def within(spec: Experiment, limits: Limits, store: Store) -> tuple[dict[str, Mo
 
 def by_reason(left_out: Mapping[str, str], bank: Mapping[str, ModelSpec]) -> list[tuple[list[str], str]]:
     """The models that are left out, those with a reason of one kind together: (models, the first one's reason)."""
+    left_out = {**left_out, **absent.in_few_words(left_out, bank)}
     groups: dict[str, list[str]] = {}
     for name, why in left_out.items():
         model, kind = bank[name], why

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -11,6 +12,15 @@ from pydantic import Field
 from benchmark.config.reading import SplitSpec
 from benchmark.config.spec import Spec
 from benchmark.data.user.settle import ALIKE
+
+BANK = "practical"
+"""The candidates where none are named."""
+
+
+def with_bank(overrides: Sequence[str]) -> list[str]:
+    """Overrides of the configuration that name a bank: their own, else `BANK`."""
+    named = any(re.match(r"\+{0,2}bank=", override) for override in overrides)
+    return [*overrides] if named else [f"bank={BANK}", *overrides]
 
 
 class Settings(Spec):

@@ -62,7 +62,7 @@ def predicted(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     from benchmark.ranking import recommend
     from benchmark.ranking import transfers as ranking_transfers
 
-    recommender = recommend.fit(ranking_transfers.known())
+    recommender = recommend.fit(ranking_transfers.known(candidates=table["model"]))
     found = recommender.predict(table)
     whole = found.merge(table, on="model", validate="one_to_one")
     whole.insert(0, "rank", range(1, len(whole) + 1))

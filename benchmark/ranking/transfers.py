@@ -6,7 +6,7 @@ FACTS, a column of scores for each estimator, group (of data) and table (which b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,8 @@ EFFECTS = ("model", "architecture", "source")
 RESULTS = shipped("results")
 TABLES = {"diverse": ("diverse_all", "embedded"), "rank": ("rank", "real"), "small": ("small", "real")}
 """Table -> folder of results/ and group of data: made by programs (embedded) or photographed (real)."""
+GROWING = {"public": ("public", "real")}
+"""Likewise, of banks whose ground truth is not complete: taken where a candidate is known from them alone."""
 
 BOUND = 1.5  # of a standardised score
 USUAL_WEIGHT = 4.0  # how many models the usual spread of a score is worth where few candidates are compared
@@ -43,23 +45,30 @@ def percent(a: np.ndarray) -> np.ndarray:
     return 100.0 * np.sin(np.clip(a, 0.0, np.pi) / 2.0) ** 2
 
 
-def known(folder: Path = RESULTS) -> pd.DataFrame:
+def known(folder: Path = RESULTS, candidates: Iterable[str] = ()) -> pd.DataFrame:
     """The committed ground truth and scores of `folder` (results/), as `recommend.fit` takes them.
 
+    candidates  names of models: a table of GROWING is taken, too, where it holds one that no table of TABLES does
     Tables that are not there are passed over; raises ValueError where none is. Scores are means over probe draws,
     accuracies over seeds; self-transfers are left out. A score that says nothing (status.parquet) counts as missing.
     """
-    found = []
-    for table, (name, group) in TABLES.items():
-        truth, scores = (folder / name / f"{kind}.parquet" for kind in ("truth", "scores"))
-        if truth.is_file() and scores.is_file():
-            status = folder / name / "status.parquet"
-            sound = without_vacuous(columns.read(scores), pd.read_parquet(status) if status.is_file() else None)
-            found.append(table_of(columns.read(truth), sound, table, group))
+    found = list(_held(folder, TABLES))
+    if new := set(candidates).difference(*(table["model"] for table in found)):
+        found += [table for table in _held(folder, GROWING) if new & set(table["model"])]
     if not found:
         folders = ", ".join(name for name, _ in TABLES.values())
         raise ValueError(f"{folder} must hold truth.parquet and scores.parquet in one of {folders}. Got none.")
     return pd.concat(found, ignore_index=True)
+
+
+def _held(folder: Path, tables: Mapping[str, tuple[str, str]]) -> Iterator[pd.DataFrame]:
+    """Those of some tables that a folder of results has."""
+    for table, (name, group) in tables.items():
+        truth, scores = (folder / name / f"{kind}.parquet" for kind in ("truth", "scores"))
+        if truth.is_file() and scores.is_file():
+            status = folder / name / "status.parquet"
+            sound = without_vacuous(columns.read(scores), pd.read_parquet(status) if status.is_file() else None)
+            yield table_of(columns.read(truth), sound, table, group)
 
 
 def table_of(truth: pd.DataFrame, scores: pd.DataFrame, table: str = "", group: str = "real") -> pd.DataFrame:

@@ -32,6 +32,7 @@ def extract(
     """One forward pass over images of a pack: what enters the last classifier, and the source head's output.
 
     weights  folder of the trained weights, or None (see benchmark.models.loading.load)
+    batch    images of a forward pass; fewer of large ones on a processor (see benchmark.training.views.at_once)
     indices  (n,) images of the pack, for instance the union of all draws
     returns  ({"features": (n, d) float32, "logits": (n, z) float32 where the model has a source head}, record: speed,
              `parameters` without the last classifier, and where it ran)
@@ -42,9 +43,10 @@ def extract(
     import torch
 
     from benchmark.training.loop import twice_for_memory
-    from benchmark.training.views import to_device
+    from benchmark.training.views import at_once, to_device
 
     place = torch.device(device)
+    batch = at_once(batch, spec.input_size, place)
     frame = spec.frame(pack.meta.get("size", spec.input_size))
     # the processor's time of this thread where it does all of the work: other programs do not make a model slower
     alone = place.type == "cpu" and torch.get_num_threads() == 1
@@ -59,8 +61,8 @@ def extract(
             batches = torch.from_numpy(images).to(place).split(batch)
         else:
             start = clock()
-            at_once = max(1, batch // parts)
-            cuts = (indices[first : first + at_once] for first in range(0, len(indices), at_once))
+            few = max(1, batch // parts)
+            cuts = (indices[first : first + few] for first in range(0, len(indices), few))
             batches = (torch.from_numpy(pack.stack(cut, frame)) for cut in cuts)
         features, logits = forward(module, spec, batches)
         arrays = {"features": features} | ({"logits": logits} if has_head else {})

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from benchmark import provenance
 from benchmark.models import architecture
-from benchmark.training.views import look, normaliser, orders, quarter_turns, views
+from benchmark.training.views import at_once, look, normaliser, orders, quarter_turns, views
 
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
@@ -263,7 +263,7 @@ def predict(
     module.eval()
     found = []
     with torch.inference_mode(), autocast(recipe, device), _reproducible(0, device):
-        for piece in pixels.split(max(1, EVALUATION_BATCH // parts)):
+        for piece in pixels.split(at_once(max(1, EVALUATION_BATCH // parts), spec.input_size, device)):
             found.append(module(normalise(piece.to(device, non_blocking=True).permute(0, 3, 1, 2))).float())
     outputs = torch.cat(found).cpu().numpy()
     if not np.isfinite(outputs).all():

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ASPECT = 4 / 3
 """Widest aspect ratio of a crop, and its inverse the narrowest: those of Inception training."""
+SMALL = 64  # pixels a side
+PIXELS_AT_ONCE = 64 * SMALL**2
 
 
 def to_device(module: nn.Module, spec: ModelSpec, device: torch.device) -> nn.Module:
@@ -122,6 +124,14 @@ def grid(maps: Tensor, size: int) -> Tensor:
     across = maps[:, :, 0, None] * centres + maps[:, :, 2, None]
     down = maps[:, :, 1, None] * centres
     return (across[:, :, None, :] + down[:, :, :, None]).permute(0, 2, 3, 1)
+
+
+def at_once(most: int, size: int, device: torch.device) -> int:
+    """How many images a forward pass takes: `most`, but on a processor fewer of those larger than 64 pixels.
+
+    What a layer puts out then stays in the caches: at 224 pixels five images at once pass twice as fast as 64.
+    """
+    return most if device.type != "cpu" or size <= SMALL else max(1, min(most, PIXELS_AT_ONCE // size**2))
 
 
 def middle_of(pixels: Tensor, size: int) -> Tensor:

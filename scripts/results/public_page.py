@@ -32,6 +32,7 @@ from benchmark.config.experiment import Experiment  # noqa: E402
 from benchmark.config.spec import Spec  # noqa: E402
 from benchmark.config.validation import experiment  # noqa: E402
 from benchmark.literature.paper_tables import column_of, published  # noqa: E402
+from benchmark.ranking import recommend, transfers  # noqa: E402
 from benchmark.stats import measures  # noqa: E402
 
 RESULTS = ROOT / "results"
@@ -57,6 +58,7 @@ def page(data: Path, weights: Path) -> str:
         done(spec, truth),
         against_the_list(table),
         targets(table, truth),
+        recommended(),
         objectives(spec, truth, scores),
         elsewhere(table),
         checklist(spec, truth, scores),
@@ -124,6 +126,38 @@ def targets(table: pd.DataFrame, truth: pd.DataFrame) -> str:
         rows.append((target, spread, first["Model"], f"{best} ({own[best]:.1f})", f"{own['static_list']:.1f}"))
     head = ["target", "accuracies", "best model", "best method that scores all (PC)", "static list"]
     return "\n".join(["## Target by target", "", markdown_table(head, rows), ""])
+
+
+def recommended() -> str:
+    """What the first place of bank=practical loses, with and without this table among what is known."""
+    names = list(experiment(compose(["bank=practical", "target=digits", "method=knn"])).bank)
+    without, both = transfers.known(RESULTS), transfers.known(RESULTS, names)
+    own = both[both["table"].isin(transfers.GROWING) & both["model"].isin(names)]
+    rows, means = [], []
+    for target, cell in own.groupby("target", sort=True):
+        found = [first(known[known["target"] != target], cell) for known in (both, without)]
+        rows.append((target, len(cell), *(text for model, lost in found for text in (model, f"{lost:.1f}"))))
+        means.append([lost for _, lost in found])
+    with_it, without_it = np.mean(means, axis=0)
+    head = ["target", "models", "first, with this table", "points lost", "first, without", "points lost"]
+    return "\n".join(
+        [
+            "## Which of bank=practical is recommended?",
+            "",
+            "`benchmark.rank` learns from this table where a candidate is known from it alone. Each target left out of "
+            f"all tables in turn, the first place loses {with_it:.1f} points on average, and {without_it:.1f} without "
+            f"this table; {len(means)} targets say little.",
+            "",
+            markdown_table(head, rows),
+            "",
+        ]
+    )
+
+
+def first(known: pd.DataFrame, cell: pd.DataFrame) -> tuple[str, float]:
+    """The first place among one target's models, and the points that it loses against the best of them."""
+    model = recommend.fit(known).predict(cell.drop(columns="oracle"))["model"].iloc[0]
+    return model, float(cell["oracle"].max() - cell.set_index("model")["oracle"][model])
 
 
 def objectives(spec: Experiment, truth: pd.DataFrame, scores: pd.DataFrame) -> str:

