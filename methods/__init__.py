@@ -8,6 +8,7 @@ from methods.cka import cka
 from methods.concept_variance import concept_variance
 from methods.dds import dds
 from methods.effective_rank import effective_rank, stable_rank
+from methods.emms import emms
 from methods.etran import energy, etran, least_squares
 from methods.fusion import rank_fusion, z_fusion
 from methods.gbc import gbc
@@ -53,6 +54,7 @@ __all__ = [
     "concept_variance",
     "dds",
     "effective_rank",
+    "emms",
     "energy",
     "estimator",
     "estimators",
