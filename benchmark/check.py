@@ -9,12 +9,13 @@ estimator's own declaration, or by `expected=[<check>, …]`.
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from pathlib import Path
 
 from pydantic import Field
 
 from benchmark.config.cli import settings
-from benchmark.config.functions import ARRAYS
+from benchmark.config.functions import ARRAYS, BANK
 from benchmark.config.spec import Spec
 from benchmark.config.validation import check_parameters
 from benchmark.errors import ConfigError, did_you_mean
@@ -68,10 +69,10 @@ def run(chosen: Settings) -> int:
                 verdicts[name] = examine(function, name, chosen.parameters)
             except ValueError as error:
                 raise ConfigError(str(error)) from None
-    if chosen.kernels:
+    paths = {name: name for name, f in functions.items() if BANK.isdisjoint(signature(f).parameters)}
+    if chosen.kernels and paths:
         from benchmark.scoring.conformance.kernels import findings
 
-        paths = {name: name for name in functions}
         found, skipped = findings(paths, chosen.parameters, functions)
         for line in skipped:
             console.print(f"kernel not tried: {without_markup(line)}")

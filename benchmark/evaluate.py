@@ -16,7 +16,8 @@ folder is the model: `pets/resnet50.npz` holds the keys that follow `pets/resnet
     <target>/reference_features   (n, d') of a model trained on the target, for rsa and dds; optional
 
 `truth` is a CSV or Parquet table with Model, Target Dataset (or target), Oracle (accuracy after fine-tuning, percent);
-optional: Architecture, Source Dataset, Seed, Layers, Parameters, Source Size, Source Accuracy, Target Size.
+optional: Architecture, Source Dataset, Seed, Layers, Parameters, Source Size, Source Accuracy, Target Size, Target
+Family (a method that learns from known transfers is told of no target of the same one).
 """
 
 from __future__ import annotations

@@ -17,8 +17,10 @@ from benchmark.cells.planner import plan
 from benchmark.cells.store import Damaged, Store
 from benchmark.config import cli
 from benchmark.config.experiment import Experiment
+from benchmark.config.functions import MethodSpec
 from benchmark.errors import ConfigError
 from benchmark.execution.compute import run as execute
+from benchmark.execution.known import truths
 from benchmark.execution.local import resolve_devices, worker_count
 from benchmark.execution.progress import Display
 from benchmark.models import absent
@@ -76,6 +78,10 @@ def run(experiments: Sequence[Experiment], quiet: bool = False) -> int:
     bank = {name: model for e in experiments for name, model in e.bank.items()}
     for reason in absent.sentences(made.unavailable, bank):
         print(f"unavailable: {reason}", file=sys.stderr)
+    if any(method.learns for e in experiments for method in e.method.values()):
+        known = truths(made, store, first)
+        plans = [plan(e, truths=known) for e in experiments]
+        made = merge(plans)
     columns = _columns(experiments)
     by_transfer = [names for names, one in zip(columns, plans, strict=True) for _ in one.transfers]
     failed, tables = _complete(made, store, first, by_transfer)
@@ -185,11 +191,22 @@ def _agree(experiments: Sequence[Experiment]) -> None:
                 f"{name} must be the same in all points of a sweep. Got several. Run them one by one: a sweep ends in "
                 f"one table with one ground truth; it may vary {', '.join(SWEPT)}."
             )
+    for name, group in ((m.name, g) for e in experiments for m in e.method.values() for g in _must_agree(m)):
+        if any(list(getattr(e, group)) != list(getattr(first, group)) for e in experiments):
+            raise ConfigError(
+                f"{group} must be the same in all points of a sweep with method.{name}, whose scores depend on all of "
+                "it. Got several. Run them one by one."
+            )
     for group in ("bank", "target", "source"):
         known: dict[str, object] = {}
         for name, entry in (item for e in experiments for item in getattr(e, group).items()):
             if known.setdefault(name, entry) != entry:
                 raise ConfigError(f"{group}.{name} must mean one thing in all points of a sweep. Got several.")
+
+
+def _must_agree(method: MethodSpec) -> tuple[str, ...]:
+    """The groups of a configuration, all of whose entries decide each of a method's scores."""
+    return ("bank", "target") if method.learns else ("bank",) if method.over_bank else ()
 
 
 def _columns(experiments: Sequence[Experiment]) -> list[dict[str, str]]:

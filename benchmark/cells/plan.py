@@ -9,7 +9,7 @@ from typing import TypedDict
 from benchmark.cells.keys import key_of
 from benchmark.cells.store import Damaged, Store
 from benchmark.config.experiment import ProbeSpec
-from benchmark.config.functions import DataSpec, MethodSpec
+from benchmark.config.functions import DataSpec, Known, MethodSpec
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
 
@@ -30,6 +30,10 @@ class Inputs(TypedDict, total=False):
     pooled                                  keys of the choices of rate whose mean decides
     facts                                   what a method is told of the model
     trainee                                 what a method that trains is made from: as of a fine-tuning
+    known                                   what a method is told of other targets
+    bank, place, call                       of a score over the whole bank: every model's probe and facts; whose score
+                                            of these; and what is the same for all scores of one call. `scored` is then
+                                            one name for all of the bank's probes
     """
 
     data: DataSpec
@@ -46,6 +50,10 @@ class Inputs(TypedDict, total=False):
     scored: str
     reference: str | None
     trainee: Inputs
+    known: Known | None
+    bank: tuple[tuple[str, Mapping[str, object]], ...]
+    place: int
+    call: str
 
 
 @dataclass(frozen=True)

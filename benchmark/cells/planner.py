@@ -7,14 +7,15 @@ weights, a file, a folder of images, a stranger's estimator) enters by the finge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cells.effort import FORWARD, LOOK, cost_of, weigh
-from benchmark.cells.keys import code_of, fingerprints, network_code
+from benchmark.cells.keys import fingerprints, network_code
 from benchmark.cells.plan import SECONDS, Inputs, Plan, Transfer
+from benchmark.cells.scores import Draft, Trainee, beyond_one_transfer, score_of
+from benchmark.cells.whole_bank import Truths
 from benchmark.config.experiment import Experiment
-from benchmark.config.functions import DataSpec, MethodSpec
+from benchmark.config.functions import DataSpec
 from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.models.weights import WeightsUnavailable, weight_files
@@ -23,9 +24,11 @@ ABSENT = "absent"
 """Stands, with its name, for the fingerprint of what is not here in the keys of an estimate."""
 
 
-def plan(experiment: Experiment, with_truth: bool = True, estimate: bool = False) -> Plan:
+def plan(experiment: Experiment, with_truth: bool = True, estimate: bool = False, truths: Truths | None = None) -> Plan:
     """The plan of one experiment.
 
+    truths    what is known of the transfers, for methods that learn from it; None: the cells of these methods are
+              planned, so that they can be counted, but are not to be computed
     estimate  count what is not here as well, with a note in `absent`, and ask no network: for a dry run, not to be
               computed
     """
@@ -41,6 +44,7 @@ def plan(experiment: Experiment, with_truth: bool = True, estimate: bool = False
                 made.unavailable[model.name] = str(error)
                 continue
             made.transfers.append(builder.transfer(made, model, target, pack, weights, fingerprint, with_truth))
+    beyond_one_transfer(made, experiment, builder.drafts, truths)
     return made
 
 
@@ -48,21 +52,12 @@ class Unavailable(Exception):
     """Weights that cannot be had here; the message says which model, why, and what to put where."""
 
 
-@dataclass(frozen=True)
-class _Trainee:
-    """What a method that trains is made from: the cells that it needs, its work, its identity; seconds on a draw."""
-
-    needs: tuple[tuple[str, str], ...]
-    work: Inputs
-    identity: Mapping[str, object]
-    seconds: float
-
-
 class _Builder:
     """What the cells of one experiment share."""
 
     def __init__(self, experiment: Experiment, estimate: bool = False):
         self.experiment, self.estimate = experiment, estimate
+        self.drafts: list[Draft] = []
 
     def pack(self, made: Plan, data: DataSpec) -> str:
         parameters = data.parameters | ({"download": False} if self.estimate and "download" in data.parameters else {})
@@ -148,10 +143,13 @@ class _Builder:
             trained_here = experiment.reference.model_copy(update={"weights": f"pretrain:{target.name}"})
             of_reference, its_identity = self.weights(made, trained_here)
             reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
-        trainee = _Trainee(needs, work, transfer, weigh("truth", LOOK, model) * SECONDS["truth"])
+        trainee = Trainee(needs, work, transfer, weigh("truth", LOOK, model) * SECONDS["truth"])
+        draft = Draft(probe, reference, trainee)
+        self.drafts.append(draft)
         scores = {
-            method.name: self._score(made, method, model, target, probe, reference, trainee)
+            method.name: score_of(made, experiment.probe.draws, method, model, target, draft)
             for method in experiment.method.values()
+            if not (method.over_bank or method.learns)
         }
         return Transfer(model, target, tuple(truth), tune, probe, scores, of_reference, prepared)
 
@@ -225,53 +223,6 @@ class _Builder:
             weight=weigh("probe", self.experiment.probe.size * FORWARD, model)
             if model.gmacs
             else (model.input_size / 32) ** 1.5,
-        )
-
-    def _score(
-        self,
-        made: Plan,
-        method: MethodSpec,
-        model: ModelSpec,
-        target: DataSpec,
-        probe: str,
-        reference: str | None,
-        trainee: _Trainee,
-    ) -> str:
-        needs: tuple[tuple[str, str], ...] = (("probe", probe),)
-        identity: dict[str, object] = {
-            "function": method.function_path,
-            "parameters": method.parameters,
-            "code": code_of(method.function, method.function_path),
-            "probe": probe,
-        }
-        compared = reference if "reference_features" in method.needs else None
-        if compared is not None:
-            needs += (("probe", compared),)
-            identity["reference"] = compared
-        metadata: dict[str, object] = {}
-        if "model" in method.needs:
-            metadata = {
-                "name": model.name,
-                "arch": model.arch,
-                "layers": model.layers,
-                "source": model.source_name,
-                "target": target.name,
-                "source_size": model.source_size,
-                "source_accuracy": model.source_accuracy,
-            }
-            identity["model"] = metadata
-        work: Inputs = {"method": method, "scored": probe, "reference": compared, "facts": metadata}
-        if method.trains:
-            needs += trainee.needs
-            identity["trainee"] = trainee.identity
-            work["trainee"] = trainee.work
-        return made.add(
-            "score",
-            identity,
-            needs=needs,
-            work=work,
-            label=f"{method.name} {model.name} → {target.name}",
-            weight=trainee.seconds * self.experiment.probe.draws / SECONDS["score"] if method.trains else 1.0,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Protocol, SupportsFloat, runtime_checkable
 
@@ -18,11 +18,21 @@ from benchmark.wording import one_line
 ARRAYS = (
     *("features", "labels", "source_probs", "source_logits", "reference_features"),
     *("model", "seed", "n_classes", "network", "images"),
+    *("bank_features", "bank_labels", "models", "known"),
 )
 """What the runner supplies to a method, by parameter name; every other parameter belongs to the configuration."""
 
 TRAINEE = frozenset({"network", "images"})
 """What is read from weights and packs, for the methods that ask for it alone: see `benchmark.training.trainee`."""
+
+BANK = frozenset({"bank_features", "bank_labels", "models"})
+"""What a method that sees the whole bank is given, once a target and draw: see `benchmark.scoring.whole_bank`."""
+
+ANY = frozenset({"seed", "n_classes", "known"})
+"""What belongs to no model, so that a method of one model and one of the whole bank may ask for it alike."""
+
+Known = Mapping[str, Mapping[str, float]]
+"""Target -> model -> accuracy after fine-tuning in percent, mean over seeds: what a method may learn from."""
 
 
 @runtime_checkable
@@ -46,6 +56,9 @@ class DataSpec(Spec):
     """Name of the classification task: models trained on the same one are no candidates."""
     size: Count
     """Short side in pixels at which images are kept."""
+    family: str | None = None
+    """What else it is akin to: a method that learns from known transfers is told of no target of this family, nor of
+    the same task. No part of a key."""
     images: tuple[Count, Count] | None = None
     """Images to train on and to test on, where known beforehand: for the estimate of a run's cost alone."""
     parameters: dict[str, object] = {}
@@ -55,7 +68,12 @@ class DataSpec(Spec):
         # the bytes at the path enter the key instead, and it does not matter who fetched them
         own = {k: v for k, v in self.parameters.items() if k not in ("path", "download")}
         facts = {"adapter": first_name(self.adapter), "parameters": plain_data(own), "version": self.function.version}
-        return super().identity(*leave_out, "name", "task", "images", "adapter", "parameters") | facts
+        return super().identity(*leave_out, "name", "task", "family", "images", "adapter", "parameters") | facts
+
+    def akin(self, other: DataSpec) -> bool:
+        """Whether another data set is this one, of its task or of its family."""
+        same_family = self.family is not None and self.family == other.family
+        return self.name == other.name or self.task == other.task or same_family
 
     @property
     def function(self) -> Adapter:
@@ -88,6 +106,16 @@ class MethodSpec(Spec):
     def trains(self) -> bool:
         """Whether the function takes the network or the images themselves."""
         return not TRAINEE.isdisjoint(self.needs)
+
+    @property
+    def over_bank(self) -> bool:
+        """Whether the function sees all models at once, and returns one score a model."""
+        return not BANK.isdisjoint(self.needs)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the function takes what is known of other targets."""
+        return "known" in self.needs
 
     def takes(self, array: str) -> bool:
         """Whether the function takes an array; False also for one that cannot be imported, which is said elsewhere."""

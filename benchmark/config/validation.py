@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from benchmark.config.experiment import Experiment
-from benchmark.config.functions import ARRAYS, adapter, resolve
+from benchmark.config.functions import ANY, ARRAYS, BANK, adapter, resolve
 from benchmark.config.spec import all_finite
 from benchmark.errors import ConfigError, did_you_mean
 
-DATA, METHOD = ("name", "_target_", "task", "size", "images"), ("name", "_target_", "timeout")
+DATA, METHOD = ("name", "_target_", "task", "family", "size", "images"), ("name", "_target_", "timeout")
 """The keys of an entry that are the harness's; all others are its function's parameters."""
 S = TypeVar("S", bound=BaseModel)
 Entry = Mapping[str, Any]
@@ -40,6 +40,7 @@ def check_parameters(
     for name, parameter in own.items():
         if parameter.default is parameter.empty and name not in given and name not in set(supplied):
             problems.append(f"{where}.{name} must be given: {function.__name__} needs it.")
+    problems += _mixed([n for n in own if n in set(supplied) and n not in given], where)
     try:
         hints = get_type_hints(function)
     except (NameError, TypeError):  # annotations that only a type checker can read
@@ -54,6 +55,17 @@ def check_parameters(
     except Exception:  # an annotation that pydantic has no schema for: the function itself will judge
         pass
     return problems
+
+
+def _mixed(needs: Sequence[str], where: str) -> list[str]:
+    """A complaint about a method that takes what is one model's beside what is the whole bank's."""
+    bank, one = ([n for n in needs if (n in BANK) == whole and n not in ANY] for whole in (True, False))
+    if not bank or not one:
+        return []
+    return [
+        f"{where} must take what is one model's or what is the whole bank's. Got {', '.join(one)} and "
+        f"{', '.join(bank)}. A method of the whole bank takes {', '.join(sorted(BANK | ANY))}."
+    ]
 
 
 _MUST = {  # where pydantic's words are about Python

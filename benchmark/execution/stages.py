@@ -15,6 +15,7 @@ from benchmark import provenance
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import Store
 from benchmark.scoring import draws as scoring_draws
+from benchmark.scoring import whole_bank
 from benchmark.scoring.call import Lost
 from benchmark.scoring.draws import draw_seeds, scoring_seed
 from benchmark.scoring.score import score_probe
@@ -112,7 +113,8 @@ def probe(cell: Cell, store: Store, device: str) -> None:
 
 def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[str, str]:
     """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
-
+    if "bank" in cells[0].work:
+        return _over_bank(cells, store)
     lost = {}
     for reference in dict.fromkeys(c.work["reference"] for c in cells):
         here = [c for c in cells if c.work["reference"] == reference]
@@ -123,12 +125,35 @@ def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[s
             store.read("probe", reference) if reference else None,
             scoring_seed,
             _to_train(here, store, device),
+            [c.work.get("known") for c in here],
         )
         for cell, result in zip(here, results, strict=True):
             if isinstance(result, Lost):
                 lost[cell.key] = str(result)
             else:
                 store.write("score", cell.key, cell.identity, *result)
+    return lost
+
+
+def _over_bank(cells: Sequence[Cell], store: Store) -> Mapping[str, str]:
+    """Scores over one bank on one target: each method is called once, for all its cells."""
+    bank, calls, lost = cells[0].work["bank"], dict[str, list[Cell]](), {}
+    for cell in cells:
+        calls.setdefault(cell.work["call"], []).append(cell)
+    probes = {key: store.read("probe", key) for key, _ in bank}
+    results = whole_bank.score_probes(
+        [wanted[0].work["method"] for wanted in calls.values()],
+        [[facts for _, facts in wanted[0].work["bank"]] for wanted in calls.values()],
+        [probes[key] for key, _ in bank],
+        scoring_seed,
+        [wanted[0].work["known"] for wanted in calls.values()],
+    )
+    for wanted, result in zip(calls.values(), results, strict=True):
+        for cell in wanted:
+            if isinstance(result, Lost):
+                lost[cell.key] = str(result)
+            else:
+                store.write("score", cell.key, cell.identity, *result[cell.work["place"]])
     return lost
 
 

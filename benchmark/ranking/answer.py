@@ -33,6 +33,7 @@ from benchmark.wording import some
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchmark.ranking.learning_curve import LearningCurve
     from benchmark.ranking.to_check import ToCheck
     from benchmark.ranking.trained import Trained
 
@@ -80,6 +81,17 @@ class Answer:
         probe = self.store.read("probe", self.transfers[self.table.iloc[0]["model"]].probe).arrays
         pack = packs.load(self.store.folder("pack", self.pack))
         return to_check(pack, self.names, probe["features"], probe["labels"], probe["image_ids"])
+
+    @cached_property
+    def learning_curve(self) -> LearningCurve | None:
+        """What the first model's frozen features gain from images; None where the probe did not see all there are."""
+        from benchmark.ranking.learning_curve import NEARLY_ALL, learning_curve
+
+        first = self.table.iloc[0]["model"]
+        probe = self.store.read("probe", self.transfers[first].probe).arrays
+        if len(probe["labels"]) < NEARLY_ALL * self.about["distinct"]:
+            return None
+        return learning_curve(first, probe["features"], probe["labels"])
 
 
 def answered(asked: Settings, overrides: Sequence[str]) -> Answer:

@@ -59,7 +59,7 @@ def blind_spots(
         who = "All candidates" if len(wide) == len(table) else some(wide, 4)
         notes.append(
             f"{who} {'has' if len(wide) == 1 < len(table) else 'have'} at least as many features as a probe set has "
-            f"images ({n}): scores that are fitted to the features say little there. More images would help."
+            f"images ({n}): scores that are fitted to the features say little there."
         )
     if facts["distinct"] < FEW:
         alone = "" if facts["distinct"] == facts["train"] else f", near-copies aside (there are {facts['train']})"

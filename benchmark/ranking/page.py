@@ -74,6 +74,7 @@ def page(answer: Answer) -> str:
         more_classes=pack.n_classes - len(shown),
         side=pictures.SIDE,
         confused=pictures.confused(pack, answer.names, probe["features"], probe["labels"], probe["image_ids"]),
+        curve=answer.learning_curve,
         check=answer.to_check.sentence,
         suspects=_shown(answer, pack, to_check.MISLABELLED),
         conflicts=_shown(answer, pack, to_check.CONFLICT),

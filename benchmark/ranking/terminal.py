@@ -43,6 +43,8 @@ def show(answer: Answer, rows: int = ROWS) -> None:
         console.print(f"Always answering the largest class: {answer.about['constant']:.0f} %.", highlight=False)
     for note in answer.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
+    if answer.learning_curve:
+        console.print(answer.learning_curve.sentence, highlight=False, markup=False)
     print(answer.to_check.sentence)
     if answer.asked.budget is None:
         step = next_step.of(answer)
@@ -62,7 +64,7 @@ def millions(parameters: float) -> str:
 
 def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
     """The ranking as plain data."""
-    table = answer.table
+    table, curve = answer.table, answer.learning_curve
     models = json.loads(table.to_json(orient="records", double_precision=6))
     return {
         "models": models,
@@ -72,6 +74,7 @@ def as_data(answer: Answer, asked: dict[str, Any]) -> dict[str, Any]:
         "next": None if answer.trained else asdict(next_step.of(answer)),
         "trained": asdict(answer.trained) if answer.trained else None,
         "data": {"name": answer.data.name, **answer.about, "findings": [asdict(f) for f in answer.findings]},
+        "learning_curve": asdict(curve) | {"helps": curve.helps, "sentence": curve.sentence} if curve else None,
         "to_check": [asdict(row) for row in answer.to_check.rows],
         "left_out": answer.left_out,
         "asked": asked,

@@ -29,6 +29,10 @@ INPUTS = {  # how a method's arrays are called in the paper's table
     "source_logits": "logits",
     "reference_features": "f′(x)",
     "model": "metadata",
+    "bank_features": "f(x) of all",
+    "bank_labels": "y",
+    "models": "metadata of all",
+    "known": "other targets",
 }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -52,45 +53,83 @@ class Result:
 
 def call(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
     """What one method makes of one draw; an exception becomes a status. Raises Lost where there is no memory for it."""
+    return _called(method, arrays, lambda made: (made,), 1)[0]
+
+
+def call_bank(method: MethodSpec, arrays: Mapping[str, object]) -> tuple[Result, ...]:
+    """What a method of the whole bank makes of one draw: a result a model of `arrays["models"]`, each with its share of
+    the time. Otherwise as `call`."""
+    models = arrays["models"]
+    count = len(models) if isinstance(models, Sequence) else 0
+    return _called(method, arrays, lambda made: _one_a_model(made, count), count)
+
+
+def _called(
+    method: MethodSpec,
+    arrays: Mapping[str, object],
+    split: Callable[[SupportsFloat], Sequence[SupportsFloat]],
+    count: int,
+) -> tuple[Result, ...]:
+    """`count` results of one call, which `split` takes apart."""
     from methods.metering import metered
 
     absent = [n for n in method.needs if arrays.get(n) is None]
     if absent:
-        reason = "the model has no source head" if absent[0].startswith("source_") else f"{absent[0]} is not given"
-        return Result(None, "not_applicable", reason)
+        return (Result(None, "not_applicable", _why_absent(absent[0])),) * count
     given = {n: arrays[n] for n in method.needs}
     if not shares(method.function):
         given = {n: getattr(v, "given", v) for n, v in given.items()}
     try:
         with metered() as times:
             given = {n: _made(n, v) for n, v in given.items()}
-            result = method.function(**given, **method.parameters)
-            number = float(result)
+            scores = split(method.function(**given, **method.parameters))
+            numbers = [float(score) for score in scores]
     except MemoryError as error:
         raise Lost(f"there was not enough memory for it ({one_line(error) or 'MemoryError'})") from None
     except Lost:
         raise
     except (Exception, SystemExit) as error:  # a method's crash becomes a row
-        reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, RuntimeError) and any(text in reason for text in OUT_OF_MEMORY):
-            raise Lost(f"there was not enough memory for it ({one_line(reason)})") from None
-        if "read-only" in reason:
-            reason += ". What a method is given must stay as it is: let it copy first"
-        return Result(
-            None,
-            "failed",
-            one_line(reason),
-            seconds=times.seconds,
-            alone=times.alone,
-            given=described(given | method.parameters),
-            traceback=_traceback(error),
-        )
-    status, reason = str(getattr(result, "status", "ok")), one_line(getattr(result, "reason", "") or "")
+        failed = _failed(error, described(given | method.parameters))
+        return (replace(failed, seconds=times.seconds / count, alone=times.alone / count),) * count
+    spent = times.seconds / count, times.alone / count
+    return tuple(_result(score, number, *spent) for score, number in zip(scores, numbers, strict=True))
+
+
+def _why_absent(name: str) -> str:
+    if name.startswith("source_"):
+        return "the model has no source head"
+    return "the truth of no other target is known" if name == "known" else f"{name} is not given"
+
+
+def _one_a_model(made: object, count: int) -> Sequence[SupportsFloat]:
+    """The scores that a method of the whole bank returned; raises ValueError where they are not one a model."""
+    if not isinstance(made, Iterable) or isinstance(made, str | bytes | Mapping):
+        got = f"one {type(made).__name__}"
+    elif len(scores := list(made)) == count:
+        return scores
+    else:
+        got = str(len(scores))
+    raise ValueError(f"what is returned must be one score a model, in the order of models, {count}. Got {got}.")
+
+
+def _failed(error: BaseException, given: str) -> Result:
+    """An exception as a result. Raises Lost where it is a want of memory."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, RuntimeError) and any(text in reason for text in OUT_OF_MEMORY):
+        raise Lost(f"there was not enough memory for it ({one_line(reason)})") from None
+    if "read-only" in reason:
+        reason += ". What a method is given must stay as it is: let it copy first"
+    return Result(None, "failed", one_line(reason), given=given, traceback=_traceback(error))
+
+
+def _result(score: object, number: float, seconds: float, alone: float) -> Result:
+    """A score, a number as well, as a result."""
+    status, reason = str(getattr(score, "status", "ok")), one_line(getattr(score, "reason", "") or "")
     if not np.isfinite(number):
         status, reason = "degenerate" if status == "ok" else status, reason or f"the score is {number}"
-        return Result(None, status, reason, seconds=times.seconds, alone=times.alone)
-    parts = {name: float(part) for name, part in (getattr(result, "parts", None) or {}).items() if np.isfinite(part)}
-    return Result(number, status, reason, parts, times.seconds, times.alone)
+        return Result(None, status, reason, seconds=seconds, alone=alone)
+    parts = {name: float(part) for name, part in (getattr(score, "parts", None) or {}).items() if np.isfinite(part)}
+    return Result(number, status, reason, parts, seconds, alone)
 
 
 def _made(name: str, value: object) -> object:
@@ -114,6 +153,8 @@ def _describe(value: object) -> str:
     value = getattr(value, "given", value)
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
+    if isinstance(value, tuple) and value and isinstance(value[0], np.ndarray | Mapping):
+        return f"{len(value)} of {_describe(value[0])}"
     return f"{{{', '.join(value)}}}" if isinstance(value, dict) else one_line(repr(value), 60)
 
 

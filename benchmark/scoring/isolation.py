@@ -29,12 +29,12 @@ from functools import cache, partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from benchmark.config.functions import GivenMethod, MethodSpec
-from benchmark.scoring.call import Lazy, Lost, Result, call, shares
+from benchmark.scoring.call import Lazy, Lost, Result, call, call_bank, shares
 from benchmark.surroundings import THREAD_VARIABLES
 from benchmark.wording import one_line
 
@@ -67,7 +67,19 @@ def score(method: MethodSpec, arrays: Mapping[str, object], more: Mapping[str, o
     arrays  as from `benchmark.scoring.score.drawn`, the same for all methods of a draw
     more    what else it may ask for: model, seed, n_classes
     """
-    return isolation().call(method, arrays, more) if isolated(method) else call(method, {**arrays, **more})
+    if isolated(method):
+        return isolation().call(method, arrays, more, arrays["labels"], Result)
+    return call(method, {**arrays, **more})
+
+
+def score_bank(method: MethodSpec, arrays: Mapping[str, object], more: Mapping[str, object]) -> tuple[Result, ...]:
+    """What a method of the whole bank makes of a draw, a result a model; otherwise as `score`.
+
+    arrays  as from `benchmark.scoring.whole_bank.drawn`
+    """
+    if isolated(method):
+        return isolation().call(method, arrays, more, arrays["bank_labels"], tuple)
+    return call_bank(method, {**arrays, **more})
 
 
 def isolation() -> Isolation:
@@ -90,22 +102,29 @@ class Isolation:
         self.draw: object = None
         self.held: set[str] = set()
 
-    def call(self, method: MethodSpec, arrays: Mapping[str, object], more: Mapping[str, object]) -> Result:
-        """What a method makes of a draw.
+    def call(
+        self,
+        method: MethodSpec,
+        arrays: Mapping[str, object],
+        more: Mapping[str, object],
+        draw: object,
+        kind: type[Answer],
+    ) -> Answer:
+        """What a method makes of a draw: a result, or one a model of a bank.
 
-        arrays  the draw's arrays, each of which is sent once; a draw is told from others by its labels, the very object
-        more    what else the method may ask for
+        arrays  the draw's arrays, each of which is sent once
+        more    what else the method may ask for; draw: by which it is told from others, its labels, the very object
         Raises Lost where the process died, or had to be ended after `method.timeout` seconds.
         """
         limit = method.timeout or TIMEOUT
         try:
-            self._begin(method, arrays["labels"])
+            self._begin(method, draw)
             needs = self._receive(tuple, TIMEOUT, f"its import took more than {TIMEOUT:g} s")
             new = {n: getattr(arrays[n], "given", arrays[n]) for n in needs if n in arrays and n not in self.held}
             self.pipe.send((new, more))
             self.held |= new.keys()
             advice = f"method.{method.name}.timeout sets another limit"
-            return self._receive(Result, limit, f"it took more than {limit:g} s ({advice})")
+            return self._receive(kind, limit, f"it took more than {limit:g} s ({advice})")
         except (EOFError, OSError):
             raise Lost(self._obituary()) from None
         except BaseException as error:
@@ -239,8 +258,11 @@ def _attempt(work: Callable[[], Answer]) -> Answer | Lost:
         return error if isinstance(error, Lost) else Lost(one_line(f"{type(error).__name__}: {error}"))
 
 
-def guarded(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
-    """What a method makes of read-only copies of the arrays; it has failed where it wrote to them all the same."""
+def guarded(method: MethodSpec, arrays: Mapping[str, object]) -> Result | tuple[Result, ...]:
+    """What a method makes of read-only copies of the arrays; it has failed where it wrote to them all the same.
+
+    A result; of a method of the whole bank one a model.
+    """
     from methods.shared.linalg import Features
 
     own = {name: _copy(arrays[name]) for name in method.needs if arrays.get(name) is not None}
@@ -248,17 +270,20 @@ def guarded(method: MethodSpec, arrays: Mapping[str, object]) -> Result:
     for name in ("features", "reference_features") if shares(method.function) else ():
         if isinstance(array := own.get(name), np.ndarray):
             given[name] = Features(array)
-    result = call(method, {**arrays, **given})
+    results = call_bank(method, {**arrays, **given}) if method.over_bank else (call(method, {**arrays, **given}),)
     changed = [name for name, value in own.items() if not _same(value, arrays[name])]
     if changed:
         reason = f"it wrote to {', '.join(changed)}, which must stay as given. Copy them first."
-        return dataclasses.replace(result, value=None, status="failed", reason=reason, parts={})
-    return result
+        failed: dict[str, Any] = {"value": None, "status": "failed", "reason": reason, "parts": {}}
+        results = tuple(dataclasses.replace(result, **failed) for result in results)
+    return results if method.over_bank else results[0]
 
 
 def _copy(value: object) -> object:
     if isinstance(value, Lazy):  # made for this call alone
         return value
+    if isinstance(value, tuple):
+        return tuple(map(_copy, value))
     if not isinstance(value, np.ndarray):
         return copy.deepcopy(value)
     made = value.copy()
@@ -268,6 +293,8 @@ def _copy(value: object) -> object:
 
 def _same(one: object, other: object) -> bool:
     """Whether two are equal to the last bit."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
     if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
         return one == other
     return (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 
 from benchmark.config.functions import MethodSpec
+from benchmark.scoring import known
 from benchmark.scoring.draws import draw, seed_of_draw
 from benchmark.scoring.metadata import Metadata
 from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
+from benchmark.scoring.whole_bank import Member, score_members
 from benchmark.tables import columns, reading
 from benchmark.tables.bank import Banks
 from benchmark.tables.columns import MODEL, TARGET
@@ -116,22 +118,33 @@ def tables(
 
     facts = truth.drop_duplicates(["Model", TARGET]).set_index(["Model", TARGET])
     scores, status, timings, banks = [], [], [], Banks()
+    alone, over_bank = ([m for m in methods if m.over_bank == whole] for whole in (False, True))
+    known.refuse_none(methods, truth, arrays.models)
     with threadpool_limits(1):
         for target, models in arrays.models.items():
+            more = {"n_classes": classes_of(arrays.labels[target]), "known": known.of_table(truth, target) or None}
             for run, rows in enumerate(_draws(arrays.labels[target], size, draws)):
+                bank = []
                 for model, given in models.items():
                     if (model, target) not in facts.index:
                         continue
-                    known = facts.loc[(model, target)]
-                    row = {"Run": run, "Model": model, **{c: known[c] for c in MODEL}, TARGET: target}
-                    metadata = _metadata(model, target, known, given, len(arrays.labels[target]))
+                    said = facts.loc[(model, target)]
+                    row = {"Run": run, "Model": model, **{c: said[c] for c in MODEL}, TARGET: target}
+                    metadata = _metadata(model, target, said, given, len(arrays.labels[target]))
                     held = arrays_of_draw(given, arrays.labels[target], arrays.reference.get(target), rows)
-                    more = {"n_classes": classes_of(arrays.labels[target])}
-                    extra = {c: known[c] for c in ("Layers", "Parameters") if c in facts}
+                    extra = {c: said[c] for c in ("Layers", "Parameters") if c in facts}
                     scores.append({**row, **extra, "Images": len(rows)})
-                    problems, spent = score_methods(methods, run, {**held, **more}, metadata, scores[-1], banks)
+                    problems, spent = score_methods(alone, run, {**held, **more}, metadata, scores[-1], banks)
                     status += [{**row, **p} for p in problems]
                     timings += [{**row, **t} for t in spent]
+                    if over_bank:
+                        bank.append((row, Member(given["features"][rows], metadata, scores[-1])))
+                if bank:
+                    members, labels = [member for _, member in bank], arrays.labels[target][rows]
+                    found = score_members(over_bank, run, members, labels, more, banks)
+                    for (row, _), (problems, spent) in zip(bank, found, strict=True):
+                        status += [{**row, **p} for p in problems]
+                        timings += [{**row, **t} for t in spent]
     banks.finish()
     if not scores:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.config.functions import MethodSpec
+from benchmark.config.functions import Known, MethodSpec
 from benchmark.scoring.call import Lazy, Lost, Result
 from benchmark.scoring.draws import scoring_seed
 from benchmark.scoring.isolation import score
@@ -72,16 +72,26 @@ def score_methods(
             result = score(method, held, {"model": metadata, "seed": scoring_seed(run)})
         except Lost as error:
             result = Result(None, "failed", str(error))
-        row[method.name] = np.nan if result.value is None else result.value
-        banks.add(method.function, method.name, row, result.status, result.parts)
-        taken = {"Milliseconds": 1000 * result.seconds, "Milliseconds Alone": 1000 * result.alone}
-        taken = {name: round(value, 4) for name, value in taken.items()}
-        spent.append({"Stage": "score", "Method": method.name, **taken, "Seconds": None})
-        if result.status != "ok":
-            problem = {"Status": result.status, "Reason": result.reason}
-            kept = {"Given": result.given, "Traceback": result.traceback}  # no columns of a status table
-            problems.append({"Stage": "score", "Method": method.name, **problem, **kept})
+        problem, taken = entered(method, result, row, banks)
+        problems += problem
+        spent.append(taken)
     return problems, spent
+
+
+def entered(
+    method: MethodSpec, result: Result, row: dict[str, object], banks: Banks
+) -> tuple[list[dict[str, object]], dict[str, object]]:
+    """Put a method's result into the row, its parts into the banks; returns what is not ok of it, and its times."""
+    row[method.name] = np.nan if result.value is None else result.value
+    banks.add(method.function, method.name, row, result.status, result.parts)
+    taken = {"Milliseconds": 1000 * result.seconds, "Milliseconds Alone": 1000 * result.alone}
+    taken = {name: round(value, 4) for name, value in taken.items()}
+    spent: dict[str, object] = {"Stage": "score", "Method": method.name, **taken, "Seconds": None}
+    if result.status == "ok":
+        return [], spent
+    problem = {"Status": result.status, "Reason": result.reason}
+    kept = {"Given": result.given, "Traceback": result.traceback}  # no columns of a status table
+    return [{"Stage": "score", "Method": method.name, **problem, **kept}], spent
 
 
 def score_probe(
@@ -91,10 +101,12 @@ def score_probe(
     reference: Probe | None,
     seed_of_draw: Callable[[int], int],
     trainee: Trains | None = None,
+    known: Sequence[Known | None] | None = None,
 ) -> list[tuple[Values, Values] | Lost]:
     """(values, record) per method over all draws of a probe, or why there is nothing to keep of one.
 
     trainee  for methods that take its network or images
+    known    what each method is told of other targets
 
     values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
             model's parameters and a note on the probe where it has one, so that a table needs no probe
@@ -117,16 +129,22 @@ def score_probe(
                 if i in lost:
                     continue
                 more = {
-                    "model": Metadata(_facts(probe.values) | {k: v for k, v in facts.items() if v is not None}),
+                    "model": Metadata(facts_of(probe.values) | {k: v for k, v in facts.items() if v is not None}),
                     "seed": seed_of_draw(r),
                     "n_classes": probe.values["classes"],  # of the data set: a draw may hold fewer
+                    "known": known[i] if known else None,
                 }
                 try:
                     made[i].append(score(method, arrays, more))
                 except Lost as error:
                     lost[i] = Lost(f"{error} (probe draw {r})")
+    return [lost.get(i) or cell_of(results, probe) for i, results in enumerate(made)]
+
+
+def cell_of(results: Sequence[Result], probe: Probe) -> tuple[Values, Values]:
+    """(values, record) of a method's results on the draws of a probe."""
     kept = {name: probe.values[name] for name in ("images", "parameters", "note") if name in probe.values}
-    return [lost.get(i) or (_values(results) | kept, _record(results)) for i, results in enumerate(made)]
+    return _values(results) | kept, _record(results)
 
 
 def _values(results: Sequence[Result]) -> Values:
@@ -150,7 +168,8 @@ def _record(results: Sequence[Result]) -> Values:
     return record
 
 
-def _facts(values: Mapping[str, object]) -> Values:
+def facts_of(values: Mapping[str, object]) -> Values:
+    """What a probe says of its model, by the names that `model` has."""
     known = {
         "parameters": values["parameters"],
         "feature_dim": values["feature_dim"],

@@ -17,11 +17,13 @@ from benchmark.tables import reading
 
 MODEL = ["Architecture", "Source Dataset"]
 TARGET = "Target Dataset"
+FAMILY = "Target Family"
+"""Of an accuracy table: what a target is akin to, so that no method learns from the one on the other."""
 
 ATTRIBUTES = (
     *("Run", "Seed", "Seeds", "Model", "Architecture", "Source Dataset", "Target Dataset", "Oracle"),
     *("Layers", "Parameters", "Family", "Lineage", "Licence", "Status", "Images", "Source Size", "Target Size"),
-    *("Source Accuracy", "Probe Size", "Input Size", "Feature Dim"),
+    *("Source Accuracy", "Probe Size", "Input Size", "Feature Dim", FAMILY),
 )
 NAMES = ("Model", *MODEL, TARGET)
 
