@@ -206,14 +206,15 @@ def test_what_is_damaged_or_gone_is_made_again(ranked, tmp_path):
 SCRIPT = """
 from benchmark.config.model import ModelSpec
 from benchmark.rank import rank
-from benchmark.search import processes, trial
+from benchmark.search import processes
+from benchmark.search.job import Job
 from pathlib import Path
 
 table = rank({images!r}, bank="tiny", overrides={overrides!r})
 print(len(table), "candidates")
 bad = ModelSpec(name="n", arch="nothing", weights="random", layers=1)
 file = Path({place!r}) / "speed.json"
-processes.in_processes([trial.Job("measure", bad, None, file, None, 0.1, 1, 1e99, file)], lambda: None, ["cpu"])
+processes.in_processes([Job("measure", bad, None, file, None, 0.1, 1, 1e99, file)], lambda: None, ["cpu"])
 print(file.read_text())
 """
 
