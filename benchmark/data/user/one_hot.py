@@ -51,9 +51,10 @@ def one_hot(text: Text, used: Sequence[str | None], where: str) -> OneHot | None
         return None
     seen = f"{some(names)} with 0 or 1 in every row"
     if others := [c for c in rest if c not in names]:
+        held_else = some([f"{c} with {odd[c]!r}" for c in others])
         raise DataError(
             f"{where} must have a column label, or beside image and split nothing but a column a class. Got {seen}, "
-            f"and {some([f'{c} with {odd[c]!r}' for c in others])}. Name yours with label=<column>, or take the others out."
+            f"and {held_else}. Name yours with label=<column>, or take the others out."
         )
     if parts := [c for c in names if split_column([c], Reading(), where)]:
         raise DataError(

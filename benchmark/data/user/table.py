@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.data.labels import Cell
 from benchmark.data.user.cells import ALWAYS, is_none, labels_of, unlabelled
 from benchmark.data.user.findings import DataError
 from benchmark.data.user.locate import Images, moved
@@ -48,8 +49,10 @@ def from_table(path: Path, reading: Reading) -> Listing:
     found = _found(path, below, [every[i] for i in at])
     beyond = [text.beyond[i] for i in at]
     where = f"{path.name}, column {label}"
+    raw: list[Cell]
+    told: list[str] = []
     if hot:
-        raw, told = hot.labels(at), []
+        raw = hot.labels(at)
     else:
         raw, told = labels_of([text.rows[i][label] for i in at], beyond, text.delimiter, reading.separator, where)
     class_names, labels = classes_and_labels(raw, None, path.name)
