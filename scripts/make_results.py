@@ -40,6 +40,21 @@ DATA, WEIGHTS, PUBLISHED, MORE = "paths.data={data}", "paths.weights={weights}",
 COMPLETE = "{complete}"
 """Stands for the options that leave experiment=public with the targets whose ground truth is released."""
 
+TABLES = (
+    *(
+        "provenance.json",
+        "report.json",
+        "table.csv",
+        "table.md",
+        "table.tex",
+        "intervals.csv",
+        "tests.csv",
+        "times.csv",
+    ),
+    *("correlations.csv", "scores.parquet", "truth.parquet", "seeds.parquet", "status.parquet"),
+)
+"""The files of a run that make it a bank of the leaderboard, and that `against=` reads."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -93,7 +108,7 @@ STEPS = (
                 "out=results/paper_mini",
             ),
         ),
-        keep=(("outputs/paper_mini", "paper_mini", ("provenance.json",)),),
+        keep=(("outputs/paper_mini", "paper_mini", TABLES),),
     ),
     Step("rank", ((*RUN, "experiment=rank", DATA, "paths.out=results/rank"),)),
     Step(
@@ -146,6 +161,7 @@ STEPS = (
                 "page=results/published.md",
             ),
         ),
+        keep=(("outputs/published", "published", ("methods.csv", "list.csv", "scored.csv")),),
     ),
     Step("leaderboard", (("scripts/results/leaderboard.py",),)),
     Step("pages", (("scripts/results/readme.py",),)),
