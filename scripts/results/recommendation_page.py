@@ -16,6 +16,8 @@ from benchmark.stats import measures
 KEYS = [*CELL, "model"]
 LIST, OURS = "list", "recommendation"
 FULL = "list + scores + look 15–25 %"
+LEAST = 3
+"""Looks at a target that are compared."""
 SHOWN = ("regret3", "crossed", "tau", "pearson")
 
 TEXT = """# What each part of the recommendation adds
@@ -129,13 +131,16 @@ def on_public(judgements: pd.DataFrame) -> str:
     )
 
 
-def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame | None]:
     """What looks of forty steps say of the first places, at each way to choose the rate."""
     parts, found = [], []
     for way, rows in looks.groupby("way", sort=False):
-        sound = rows[rows["status"] == "ok"]
-        k = int(sound.groupby("target")["place"].max().min())
-        same = sound[sound["place"] <= k].assign(table="public")
+        k = min(_without_gap(places) for _, places in rows.groupby("target")["place"])
+        same = rows[rows["place"] <= k].assign(table="public")
+        same["look"] = same["look"].where(same["status"] == "ok", same["look"].min() - 1)  # as bad as none
+        if k < LEAST:
+            parts.append(f"- {way}: too few looks as yet.")
+            continue
         z = weighted_sum.standardised(same, ("list", "look"))
         scores = {LIST: same["list"], "look": same["look"], "2 · list + look": 2 * z["list"] + z["look"]}
         found.append(judged(same, scores, same["best"]).assign(way=way, places=k))
@@ -146,6 +151,8 @@ def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame]:
             f"them {r.mean():+.2f} ({', '.join(f'{t} {v:+.2f}' for t, v in r.items())}). A look took {middle:.0f} s "
             f"(half of them {low:.0f} to {high:.0f}; the fastest {same['seconds'].min():.1f}), with others at work."
         )
+    if not found:
+        return "\n".join([*parts, ""]), None
     whole = pd.concat(found, ignore_index=True)
     head = ["rate", "first", "method", "regret@1", "τ_w", "PC"]
     cells = [
@@ -154,6 +161,11 @@ def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     ]
     table = layout.markdown(layout.Grid("Choice among the first places", head, [cells]))
     return "\n".join([*parts, "", table]), whole
+
+
+def _without_gap(places: pd.Series) -> int:
+    """How many of the first places are there, none missing before."""
+    return next(k for k in range(len(places) + 1) if k + 1 not in set(places))
 
 
 def _correlation(cell: pd.DataFrame) -> float:

@@ -115,6 +115,11 @@ def test_looks_that_turn_the_order_round_are_said_to_cost_points():
     assert "off unless asked for" in said
 
 
+def test_only_places_without_a_gap_are_compared():
+    rows = pd.DataFrame({"target": "t0", "place": [1, 2, 4], "way": "usual", "look": 0.0, "status": "ok"})
+    assert pages.own_looks(rows) == ("- usual: too few looks as yet.\n", None)
+
+
 def test_the_usual_rate_leaves_the_target_out():
     seeds = pd.DataFrame({"Model": "m", "Target Dataset": ["t0", "t1", "t2", "t3"], "Rate": [0.1, 0.002, 0.02, 0.005]})
     assert public_looks.usual(seeds, "t0", "m") == 0.005
