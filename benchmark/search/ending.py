@@ -74,6 +74,9 @@ class Ending:
         calibrated = facts.get("calibration")
         self.draw_reliability(arm, arrays, calibrated)
         seconds = session.used
+        if facts.get("balance"):
+            reached = facts["test"]["mean_per_class"]
+            session.note(f"{facts['balance']}; of the trained model on the test images: {reached:.1f} %")
         if facts.get("late"):
             share = f"{100 * facts['resumed_at']:.0f} %"
             session.note(

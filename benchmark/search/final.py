@@ -14,7 +14,7 @@ from benchmark import provenance
 from benchmark.data import packs
 from benchmark.files import ordinary, put_tensors
 from benchmark.models import layouts
-from benchmark.search import calibration, checkpoint
+from benchmark.search import balance, calibration, checkpoint
 from benchmark.search.job import Job
 from benchmark.search.pace import Pace
 from benchmark.search.trial import clock, fit, trainee
@@ -48,6 +48,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     trained, aside = _aside(pack, job.calibrate)
     examples, test = ground_truth.splits(job.model, pack, trained, np.concatenate([tested, aside]))
     module = trainee(job, pack.n_classes, device)
+    chosen = balance.decided(job, module, pack, trained, device)
     where, gone, before = provenance.record(str(device)), 0.0, 0  # before the time that is kept for the end
     if state := _kept(job.snapshot):
         gone, before = float(state.pop("place")), int(state.pop("steps", 0))
@@ -83,7 +84,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         stepped = time.monotonic()
         return place
 
-    course = fit(job, module, examples, device, pack, watch, parts)
+    course = fit(job, module, examples, device, pack, watch, parts, bool(chosen and chosen.use))
     if course.images == 0 and not gone:
         return {"status": "cut", "reason": "no time was left for a single step"}
     ended, steps = time.monotonic(), before + course.images // course.batch
@@ -101,6 +102,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         pack.meta["size"],
         tested_as,
         {"rate": job.rate, "steps": steps, "batch": course.batch, **job.history}
+        | ({"balanced": chosen.use} if chosen else {})
         | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
         | where,
         calibrated,
@@ -112,6 +114,7 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
         "status": "done",
         "test": tested_as,
         "calibration": calibrated,
+        "balance": chosen.sentence if chosen else None,
         "steps": steps,
         "batch": course.batch,
         "images": steps * course.batch,

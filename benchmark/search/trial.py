@@ -47,13 +47,22 @@ def trainee(job: Job, n_classes: int, device: Any) -> Any:
     return views.to_device(architecture.new_head(module, n_classes, seed), job.model, device)
 
 
-def fit(job: Job, module: Any, examples: Any, device: Any, pack: Any, watch: Callable[[int], float], parts: int) -> Any:
+def fit(
+    job: Job,
+    module: Any,
+    examples: Any,
+    device: Any,
+    pack: Any,
+    watch: Callable[[int], float],
+    parts: int,
+    balanced: bool = False,
+) -> Any:
     from benchmark.training import loop
 
     here = examples.on(device) if parts == 1 else examples
     recipe = job.recipe.model_copy(update={"steps": job.steps})
     flip, seed = bool(pack.meta.get("flip", False)), seed_of("halving", job.kind, "order")
-    return loop.fit(module, job.model, here, recipe, job.rate, seed, flip, parts=parts, watch=watch)
+    return loop.fit(module, job.model, here, recipe, job.rate, seed, flip, parts=parts, watch=watch, balanced=balanced)
 
 
 def clock(device: Any) -> float:
