@@ -93,3 +93,26 @@ def test_several_labels_and_even_classes_are_left_alone(tmp_path):
     even = SimpleNamespace(labels=np.arange(20) % 2, multilabel=False)
     assert balance.decided(job, None, several, np.arange(20), None) is None
     assert balance.decided(job, None, even, np.arange(20), None) is None
+
+
+def test_a_balanced_training_sees_a_rare_class_as_often_as_the_others(monkeypatch):
+    """Bright images of one class among dark ones of the other, 3 of 60: a step of 20 sees ten ± 2.2, not one."""
+    import torch
+
+    from benchmark.config.recipe import RecipeSpec
+    from benchmark.models import architecture, loading
+    from benchmark.training import loop
+    from tests.tiny import spec
+
+    labels = torch.zeros(60, dtype=torch.int64)
+    labels[:3] = 1
+    pixels = (labels[:, None, None, None] * 255).expand(60, 32, 32, 3).to(torch.uint8).contiguous()
+    seen: list[int] = []
+    measured = loop.loss_of
+    monkeypatch.setattr(loop, "loss_of", lambda out, y, s: seen.append(int(y.sum())) or measured(out, y, s))
+    for balanced in (False, True):
+        module = architecture.new_head(loading.load(spec(), None)[0], 2, 0)
+        recipe = RecipeSpec(steps=3, batch=20)
+        loop.fit(module, spec(), loop.Examples(pixels, labels), recipe, 0.01, 0, flip=False, balanced=balanced)
+    assert sum(seen[:3]) == 3
+    assert all(4 <= count <= 16 for count in seen[3:])
