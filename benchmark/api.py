@@ -132,7 +132,8 @@ def evaluate(
     """Estimators on features and accuracies of one's own; PyTorch is not needed.
 
     features   arrays by key, or a file or folder of them: <target>/labels (n,) int, <target>/<model>/features (n, d),
-               and, where there are, <target>/<model>/probs or /logits (n, z), <target>/reference_features (n, d')
+               and, where there are, <target>/<model>/probs or /logits (n, z), <target>/<model>/source_features (m, d)
+               and /source_labels (m,), <target>/reference_features (n, d')
     truth      Model, Target Dataset, Oracle (percent), perhaps Seed, Layers, Parameters …
     methods    names of conf/method (`all` for every one), or functions by the names that their columns get
     own        functions beside those that `methods` names; they run in this process

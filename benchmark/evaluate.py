@@ -13,6 +13,8 @@ folder is the model: `pets/resnet50.npz` holds the keys that follow `pets/resnet
     <target>/<model>/features     (n, d) penultimate activations
     <target>/<model>/probs        (n, z) probabilities of the source's classes; optional
     <target>/<model>/logits       (n, z) instead of probs; optional
+    <target>/<model>/source_features, source_labels   (m, d) and (m,) of images that the model was trained on, for
+                                 f_otce and jc_otce; optional
     <target>/reference_features   (n, d') of a model trained on the target, for rsa and dds; optional
 
 `truth` is a CSV or Parquet table with Model, Target Dataset (or target), Oracle (accuracy after fine-tuning, percent);

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
     from benchmark.ranking.trained import Trained
     from benchmark.search.export import Exported, Kind
-    from benchmark.search.rounds import Result
+    from benchmark.search.result import Result
 
 USAGE = """python -m benchmark.rank data=<path> [key=value …]
 

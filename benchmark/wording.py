@@ -38,14 +38,14 @@ def duration(seconds: float) -> str:
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def seconds_of(budget: str | float) -> float:
-    """`30m`, `1h30m`, `90s` or a number of seconds."""
+def seconds_of(budget: str | float, name: str = "budget") -> float:
+    """`30m`, `1h30m`, `90s` or a number of seconds; `name` is what the message calls it."""
     text = str(budget).strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
     if re.fullmatch(r"\d+(\.\d+)?", text):
         parts = [(text, "s")]
     if not parts or "".join(n + u for n, u in parts) not in (text, text + "s") or not any(float(n) for n, _ in parts):
-        raise ConfigError(f"budget must be a time, for instance 30m, 1h30m or 900s. Got '{budget}'.")
+        raise ConfigError(f"{name} must be a time, for instance 30m, 1h30m or 900s. Got '{budget}'.")
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 

@@ -26,6 +26,7 @@ from methods.ncc import ncc
 from methods.nce import nce
 from methods.ncti import ncti
 from methods.nleep import nleep
+from methods.otce import f_otce, jc_otce
 from methods.pactran import pactran_dirichlet, pactran_gauss
 from methods.pactran_gamma import pactran_gamma
 from methods.parc import parc
@@ -59,10 +60,12 @@ __all__ = [
     "estimator",
     "estimators",
     "etran",
+    "f_otce",
     "gbc",
     "heuristic",
     "hscore",
     "interclass",
+    "jc_otce",
     "knn",
     "layers",
     "lda",

@@ -255,3 +255,28 @@ def test_an_estimator_of_ones_own_is_named_on_the_command_line(own, tmp_path, ca
     ):
         assert evaluate.main([*argv, *wrong]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_images_of_the_source_are_given_with_their_labels(own, tmp_path, capsys):
+    """A model without them is named as lacking them; half of them, or columns of another layer, are refused."""
+    folder, arrays, _ = own
+    rng = np.random.default_rng(3)
+    features = arrays["pets/net1/features"] + rng.normal(size=(40, 12))
+    source = {"source_features": features[:30], "source_labels": np.arange(30) % 5}
+    given = arrays | {f"pets/net1/{name}": array for name, array in source.items()}
+    np.savez(tmp_path / "with.npz", **given)
+    argv = [f"truth={folder}/own.csv", "method=[f_otce,parc]", f"out={tmp_path}/out"]
+    assert evaluate.main([f"features={tmp_path}/with.npz", *argv]) == 0
+    scores = pd.read_csv(tmp_path / "out/scores.csv").set_index(["Architecture", TARGET])["f_otce"].dropna()
+    expected = methods.f_otce(arrays["pets/net1/features"], arrays["pets/labels"], **source)
+    assert scores.to_dict() == {("net1", "pets"): pytest.approx(float(expected), rel=1e-9)}
+    status = pd.read_csv(tmp_path / "out/status.csv")
+    assert set(status["Reason"]) == {"no images of the model's source are given"}
+    for change, words in (
+        ({"source_labels": None}, "source_labels must be given beside"),
+        ({"source_features": source["source_features"][:, :5]}, "as many columns as its features, 12. Got 5"),
+    ):
+        wrong = {f"pets/net1/{k}": v for k, v in (source | change).items() if v is not None}
+        np.savez(tmp_path / "wrong.npz", **(arrays | wrong))
+        assert evaluate.main([f"features={tmp_path}/wrong.npz", *argv]) == 2
+        assert words in capsys.readouterr().err

@@ -10,7 +10,21 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from benchmark.cells.plan import Plan
 from benchmark.cells.store import Store, is_layer
+
+
+def complete(made: Plan, store: Store, diverged: int = 2) -> dict[str, int]:
+    """{target: fine-tunings of each model that are all stored}, of targets where there is at least one.
+
+    diverged  so many models at most may have failed on a target, and count as done
+    """
+    seeds: dict[str, list[int]] = {}
+    for transfer in made.transfers:
+        stored = [store.has("truth", key) for key in transfer.truth]
+        seeds.setdefault(transfer.target.name, []).append(stored.index(False) if False in stored else len(stored))
+    least = {name: sorted(counts)[min(diverged, len(counts) - 1)] for name, counts in seeds.items()}
+    return {name: n for name, n in least.items() if n}
 
 
 def export(store: Store, keys: Mapping[str, list[str]], out: Path, drop: bool = False) -> int:

@@ -16,7 +16,7 @@ from benchmark.errors import ConfigError, did_you_mean
 from benchmark.wording import one_line
 
 ARRAYS = (
-    *("features", "labels", "source_probs", "source_logits", "reference_features"),
+    *("features", "labels", "source_probs", "source_logits", "source_features", "source_labels", "reference_features"),
     *("model", "seed", "n_classes", "network", "images"),
     *("bank_features", "bank_labels", "models", "known"),
 )

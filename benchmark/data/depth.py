@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -31,6 +31,19 @@ def range_of(values: np.ndarray, kind: str) -> Range:
     return kind, float(ordered[cut]), float(ordered[held.size - 1 - cut])
 
 
+def range_in(image: Image.Image, kind: str) -> Range:
+    """`range_of` for an image. Numbers of 16 bits are counted some rows at a time: no second copy of it is made."""
+    if not image.mode.startswith("I;16"):
+        return range_of(np.asarray(image), kind)
+    counts = np.zeros(2**16, np.int64)
+    for part in _rows(image):
+        counts += np.bincount(part.reshape(-1), minlength=2**16)
+    total, below = int(counts.sum()), np.cumsum(counts)
+    cut = int(total * SHARE / 100)
+    low, high = np.searchsorted(below, (cut, total - 1 - cut), side="right")
+    return kind, float(low), float(high)
+
+
 def levels_of(ranges: Iterable[Range]) -> dict[str, tuple[float, float]]:
     """The range over a data set of each kind, where it is not the one that is read as it is."""
     ranges, out = list(ranges), {}
@@ -43,13 +56,26 @@ def levels_of(ranges: Iterable[Range]) -> dict[str, tuple[float, float]]:
 
 
 def eight_bits(image: Image.Image | np.ndarray, levels: Levels | None) -> Image.Image:
-    """An RGB image of 8 bits from one of more, or from an array (h, w) or (h, w, 3) of numbers, some rows at a time."""
-    values = np.asarray(image)
-    kind = "float" if values.dtype.kind == "f" else "whole"
-    out = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), ROWS):
-        out[top : top + ROWS] = _scaled(values[top : top + ROWS], (levels or {}).get(kind), kind)
-    return Image.fromarray(out).convert("RGB")
+    """An image of 8 bits, grey or RGB, from one of more or an array (h, w) or (h, w, 3) of numbers.
+
+    Some rows at a time: beside the image, which has 2 or 4 bytes a pixel, there is what is returned.
+    """
+    shape = image.shape if isinstance(image, np.ndarray) else (image.height, image.width)
+    out, top = np.empty(shape, np.uint8), 0
+    for part in _rows(image):
+        kind = "float" if part.dtype.kind == "f" else "whole"
+        out[top : top + len(part)] = _scaled(part, (levels or {}).get(kind), kind)
+        top += len(part)
+    return Image.fromarray(out)
+
+
+def _rows(image: Image.Image | np.ndarray) -> Iterator[np.ndarray]:
+    """The numbers of an image, `ROWS` rows at a time."""
+    if isinstance(image, np.ndarray):
+        yield from (image[top : top + ROWS] for top in range(0, len(image), ROWS))
+        return
+    for top in range(0, image.height, ROWS):
+        yield np.asarray(image.crop((0, top, image.width, min(top + ROWS, image.height))))
 
 
 def _scaled(values: np.ndarray, limits: Sequence[float] | None, kind: str) -> np.ndarray:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 import warnings
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,9 @@ TOOLS = {"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "lost+found", "System
 """Folders of file servers, archivers and systems; those of other tools begin with a dot."""
 
 
+LARGE = 2_000_000  # pixels
+ONE_AT_A_TIME = threading.Lock()
+"""Held while a large image is turned into RGB: it is in memory twice then."""
 LONGEST = 120  # characters of a decoder's complaint
 
 
@@ -42,7 +47,8 @@ def decode(
 ) -> Image.Image:
     """An RGB image from a file, its bytes or an array, turned as its EXIF says. `where` names it in errors.
 
-    enough  pixels that both sides need: a JPEG is decoded at the smallest of its own scales that has them
+    enough  pixels that both sides need: a JPEG is decoded at the smallest of its own scales that has them. An image of
+            more than 8 bits is then grey, in a quarter of the memory
     levels  the range of numbers that becomes 0 to 255 where an image has more than 8 bits, see benchmark.data.depth
     """
     try:
@@ -50,17 +56,18 @@ def decode(
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and palettes; the pixels are what counts
             image = opened(data)
             if isinstance(image, np.ndarray):
-                return eight_bits(image, levels)
+                return eight_bits(image, levels).convert("RGB")
             if enough:
                 image.draft("RGB", (enough, enough))
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             if kind_of(image.mode):
-                return eight_bits(image, levels)
-            if image.has_transparency_data:
-                return on_white(image)
-            plain = image.mode == "RGB" and getattr(image, "fp", None) is None  # else of several pictures, and open
-            return image if plain else image.convert("RGB")
+                grey = eight_bits(image, levels)
+                return grey if enough else grey.convert("RGB")
+            if image.mode == "RGB" and getattr(image, "fp", None) is None:  # else of several pictures, and open
+                return on_white(image) if image.has_transparency_data else image
+            with ONE_AT_A_TIME if image.width * image.height >= LARGE else nullcontext():
+                return on_white(image) if image.has_transparency_data else image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged bytes
         raise UnreadableImageError(f"{where} ({reason_of(error)})") from error
 
@@ -99,8 +106,10 @@ def scaled(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
         if min(image.shape[:2]) <= size:
             return np.ascontiguousarray(image)
         image = Image.fromarray(image)
-    image = image if image.mode == "RGB" else image.convert("RGB")
-    return np.ascontiguousarray(resize(image, size) if min(image.size) > size else image)
+    if image.mode not in ("RGB", "L"):
+        image = image.convert("RGB")
+    small = resize(image, size) if min(image.size) > size else image
+    return np.ascontiguousarray(small.convert("RGB"))
 
 
 def is_tool(name: str) -> bool:

@@ -203,7 +203,7 @@ _RANKED = ("kendall", "weighted_kendall")
 
 
 def write(folders: Sequence[Path], out: Path, page: Path | None = None, tell: Callable[[str], None] = print) -> None:
-    """yardsticks.csv, methods.csv, list.csv, agreement.csv, reported.csv and published.md from folders' tables."""
+    """yardsticks, methods, scored, list, agreement and reported.csv, and published.md, from folders' tables."""
     tables, warnings = {}, []
     for stem in SOURCES:
         if folder := next((f for f in folders if (f / f"{stem}.csv").is_file()), None):
@@ -241,6 +241,8 @@ def _write(
             with_scores(by_name[n], tables["model_spider_scores"]) for n in ("tllib", "sfda_supervised") if n in by_name
         ]
     columns = ["source", "target", "method", "measure", "value"]
+    counted = [(bank.name, len(bank.models), len(bank.targets)) for bank in scored]
+    sizes = pd.DataFrame(counted, columns=["source", "models", "targets"])
     yardsticks = (
         pd.concat([pd.DataFrame(columns=columns), *map(measure, made)]) if made else pd.DataFrame(columns=columns)
     )
@@ -261,6 +263,7 @@ def _write(
         for name, table in (
             ("yardsticks", yardsticks),
             ("methods", methods),
+            ("scored", sizes),
             ("agreement", agreed),
             ("reported", reported),
             ("list", wins),

@@ -23,8 +23,9 @@ from benchmark.data.user import listing
 from benchmark.data.user.findings import Finding
 from benchmark.data.user.reading import reading_of
 from benchmark.errors import ConfigError
+from benchmark.execution.local import resolve_devices, worker_count
 from benchmark.execution.progress import Display
-from benchmark.ranking import blind_spots, candidates, computing, fetching
+from benchmark.ranking import blind_spots, candidates, computing, fetching, looks
 from benchmark.ranking import table as candidate_table
 from benchmark.ranking.candidates import Limits
 from benchmark.ranking.request import Settings, with_bank
@@ -127,13 +128,33 @@ def answered(asked: Settings, overrides: Sequence[str]) -> Answer:
     (pack,) = {c.key for c in made.cells.values() if c.stage == "pack" and c.work["data"] == data}
     transfers = {t.model.name: t for t in made.transfers}
     weights = {name: made.cells[t.probe].work["weights"] for name, t in transfers.items()}
-    table, stakes = candidate_table.predicted(table)
+    table, stakes = _looked_at(table, *candidate_table.predicted(table), asked, spec, store, say)
     given = found.names, asked, overrides
     answer = Answer(spec, store, data, pack, table, findings, left_out, [], stakes, transfers, weights, *given)
     answer.about = blind_spots.about(store, pack, transfers)
     answer.table = candidate_table.not_below(table, answer.about["constant"])
     answer.notes = blind_spots.blind_spots(answer.table, transfers, store, pack, answer.about)
     return answer
+
+
+def _looked_at(
+    known: pd.DataFrame,
+    table: pd.DataFrame,
+    stakes: list[str],
+    asked: Settings,
+    spec: Experiment,
+    store: Store,
+    say: _Messages,
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table and what is said of it, once more with looks at the first candidates where they are asked for."""
+    names = looks.wanted(asked.looks, table, worker_count(spec.executor, resolve_devices(spec.executor)[1]))
+    if not names:
+        if asked.looks is not None:
+            say(f"looks={asked.looks} is too little for two looks: none is made")
+        return table, stakes
+    say(f"looking at fine-tuning {some(names)}")
+    seen = computing.looked_at(spec, names, looks.usual_rates(), store, say)
+    return candidate_table.predicted(known.assign(**{looks.LOOK: known["model"].map(seen)}))
 
 
 def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, DataSpec]:
@@ -143,7 +164,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     for override in overrides:
         if (key := re.split(r"[.=@]", override.lstrip("+~"))[0]) in OWN:
             raise ConfigError(f"{key} must be left out of a ranking, which sets it itself. Got '{override}'.")
-    methods = ",".join((*ranking_transfers.METHODS, *ranking_transfers.FACTS))
+    methods = ",".join((*ranking_transfers.METHODS, *ranking_transfers.PROBES, *ranking_transfers.FACTS))
     composed = compose.compose([f"method=[{methods}]", *with_bank(overrides)])
     sources = dict(composed.get("target") or {}) | dict(composed.get("source") or {})  # what models were trained on
     name = re.sub(r"\W+", "_", asked.data.expanduser().resolve().stem).strip("_") or "images"

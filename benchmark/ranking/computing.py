@@ -1,13 +1,15 @@
-"""Computing what a ranking needs: the user's pack first, then probes and scores of the candidates."""
+"""Computing what a ranking needs: the user's pack, probes and scores of the candidates, looks where they are wanted."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from benchmark.cells.plan import Cell, Plan, Transfer
+from benchmark.cells.plan import Cell, Plan, Transfer, merge
+from benchmark.cells.planner import plan
 from benchmark.cells.store import Store
+from benchmark.config.compose import methods_named
 from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec
 from benchmark.data.user.findings import Finding
@@ -15,6 +17,7 @@ from benchmark.errors import ConfigError
 from benchmark.execution.compute import run as execute
 from benchmark.execution.progress import Display
 from benchmark.execution.schedule import Outcome, Progress
+from benchmark.ranking.looks import LOOK, RATE
 
 
 def compute(
@@ -50,6 +53,40 @@ def compute(
         for key in (transfer.probe, *transfer.scores.values()):
             if key in failed:
                 left_out.setdefault(transfer.model.name, failed[key])
+    return found
+
+
+def looked_at(
+    spec: Experiment,
+    names: Sequence[str],
+    rates: Mapping[str, float],
+    store: Store,
+    say: Callable[..., None],
+) -> dict[str, float]:
+    """{model: look} of some candidates on the experiment's one target, each at its rate; without those that fail.
+
+    One draw of the probe; cells of the store as any score.
+    """
+    plans = []
+    for rate in sorted({rates.get(name, RATE) for name in names}):
+        (method,) = methods_named(["look"], [f"method.look.rate={rate}"])
+        bank = {name: spec.bank[name] for name in names if rates.get(name, RATE) == rate}
+        one = {"bank": bank, "method": {LOOK: method}, "probe": spec.probe.model_copy(update={"draws": 1})}
+        plans.append(plan(spec.model_copy(update=one), with_truth=False))
+    made = merge(plans)
+    missing = made.missing(store)
+    with Display(len(missing)) as display:
+        failed = execute(missing, made.cells, store, spec.executor, display)
+    found = {}
+    for transfer in made.transfers:
+        if (key := transfer.scores[LOOK]) in failed:
+            say(f"no look at {transfer.model.name}: {failed[key]}")
+            continue
+        values = store.read("score", key).values
+        if values["status"][0] == "ok":
+            found[transfer.model.name] = float(values["scores"][0])
+        else:
+            say(f"the look at {transfer.model.name} says nothing: {values['reasons'][0]}")
     return found
 
 

@@ -10,6 +10,8 @@ from benchmark.ranking import variance_components
 from benchmark.ranking.transfers import Columns, Design, percent
 
 DRAWS = 4000  # of the joint prediction, for expected regrets
+SLACK = 0.1  # angle by which fine-tuning may be expected to fall behind a head: 5 points at 50 %, 2 at 95 %
+MOST = 0.9  # of the candidates
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,20 @@ class Joint:
     def sharpened(self, shape: tuple[float, float]) -> Joint:
         """With the noise of each candidate times e^(a + b·mean): of the best, less is left open than of the worst."""
         return replace(self, noise=self.noise * np.exp(shape[0] + shape[1] * self.mean))
+
+    def raised(self, heads: np.ndarray) -> Joint:
+        """At a level at which MOST candidates, and the first, are expected at no less than heads (n,) less SLACK.
+
+        heads  angles of what a linear head reaches on a candidate's frozen features
+        Who fine-tunes can leave the features as they are, so what a head reaches on them is seldom out of reach.
+        Candidates without a head (NaN) do not count.
+        """
+        short = heads - SLACK - self.angles
+        known = short[np.isfinite(short)]
+        if not len(known):
+            return self
+        first = np.nan_to_num(short[self.mean.argmax()])
+        return replace(self, level=self.level + max(0.0, float(np.quantile(known, MOST)), float(first)))
 
 
 @dataclass(frozen=True)
@@ -91,4 +107,4 @@ class Learned:
         group = 0.0 if at[-len(columns.groups) :].any() else self.level.variances[-1]
         variance = float(at @ self.level.covariance @ at) + group + self.level.noise
         spread = float(np.exp(design.place["spread"] @ self.spread.mean))
-        return Joint(float(at @ self.level.mean), variance, spread, mean, covariance, noise)
+        return Joint(float(at @ self.level.mean), variance, spread, mean, covariance, noise).raised(design.heads)

@@ -58,13 +58,13 @@ def reasons(columns: Columns, cell: pd.DataFrame, listed: np.ndarray) -> list[st
     words = []
     for i, row in enumerate(cell.itertuples(index=False)):
         if str(row.model) in columns.labels["model"]:
-            parts = [f"{_ordinal(elsewhere[i])} of {n} on other targets"]
+            parts = [f"{ordinal(elsewhere[i])} of {n} on other targets"]
         elif str(row.architecture) in columns.labels["architecture"] or str(row.source) in columns.labels["source"]:
-            parts = [f"not tried before; its like {_ordinal(elsewhere[i])} of {n} on other targets"]
+            parts = [f"not tried before; its like {ordinal(elsewhere[i])} of {n} on other targets"]
         else:
             parts = ["not tried before"]
         own = sorted((p[i], name) for name, p in scores.items() if p[i] > 0)
-        parts += [f"{name} {_ordinal(place)}" for place, name in own[:2]] or [
+        parts += [f"{name} {ordinal(place)}" for place, name in own[:2]] or [
             "no score tells them apart" if known else "no score"
         ]
         if set(re.split(r"[^a-z0-9]+", f"{row.model} {row.architecture}".lower())) & set(UNDERSTATED):
@@ -85,6 +85,7 @@ def _differ(values: np.ndarray) -> bool:
     return len(known) > 0 and (len(values) == 1 or float(np.ptp(known)) > 1e-9 * max(1.0, float(np.abs(known).max())))
 
 
-def _ordinal(place: int) -> str:
+def ordinal(place: int) -> str:
+    """1st, 2nd, 11th …"""
     ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
     return f"{place}{ending}"

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmark.ranking import learning
+from benchmark.ranking import learning, looks
 from benchmark.ranking.prediction import FromStaticList, Learned
 from benchmark.ranking.reasons import Stakes, favourite, reasons
 from benchmark.ranking.transfers import (
@@ -91,7 +91,8 @@ class Recommender:
         """The candidates of one target, best first.
 
         new      a row a candidate: model, and as far as known architecture, source, parameters, source_accuracy, the
-                 scores METHODS on the target's training images, and group (real where it lacks: see `fit`)
+                 scores METHODS on the target's training images, group (real where it lacks: see `fit`), and look at
+                 the fine-tuning of some of them (see `benchmark.ranking.looks`)
         returns  model; predicted_accuracy with low and high, an 80 % interval, in percent; expected_regret, points
                  that picking it is expected to lose against the best candidate; best, the probability that it is the
                  best; relative_sd, points by which its distance from the candidates' mean may be off; why, in words
@@ -103,9 +104,10 @@ class Recommender:
         design = self.columns.design(cell)
         standing = standings(self.known, cell["model"])
         on_list = self._listed(standing, cell)
-        joint = self.learned.joint(self.columns, design, on_list).sharpened(self.shape)
+        look = cell[looks.LOOK].to_numpy(float) if looks.LOOK in cell else None
+        joint = looks.moved(self.learned.joint(self.columns, design, on_list).sharpened(self.shape), look)
         predicted = percent(joint.angles)
-        low, high = self._interval(design, cell, standing)
+        low, high = self._interval(design, cell, standing, look)
         listed = design.X @ np.where(self.columns.parts["list"], self.learned.rank.mean, 0.0)
         if on_list is not None:
             listed = np.where(np.isfinite(on_list.mean), on_list.mean, listed)
@@ -125,6 +127,8 @@ class Recommender:
                 "why": reasons(self.columns, cell, listed),
             }
         )
+        if look is not None:
+            made["why"] += [looks.in_words(look, i) for i in range(len(made))]
         order = np.lexsort((made["model"].astype(str), -joint.mean))
         return made.iloc[order].reset_index(drop=True)
 
@@ -144,11 +148,13 @@ class Recommender:
             return None
         return FromStaticList.of(elsewhere(standing, cell["model"], without), self.listed)
 
-    def _interval(self, design: Design, cell: pd.DataFrame, standing: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    def _interval(
+        self, design: Design, cell: pd.DataFrame, standing: pd.DataFrame, look: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(low, high) in percent: see `predict`."""
         lower, upper, weights = [], [], []
         for target, without in self.without.items():
-            joint = without.joint(self.columns, design, self._listed(standing, cell, target))
+            joint = looks.moved(without.joint(self.columns, design, self._listed(standing, cell, target)), look)
             reach = self.away[target][:, None] * joint.deviations
             lower.append(joint.angles - reach)
             upper.append(joint.angles + reach)
@@ -229,20 +235,23 @@ def leave_one_out(
     methods: Sequence[str] = METHODS,
     only: Sequence[str] | None = None,
     strangers: bool = False,
+    unit: str = "target",
 ) -> pd.DataFrame:
     """Each known target in turn as the user's images: table, group, target, oracle beside `Recommender.predict`.
 
     only       these targets and no others
     strangers  the candidates' names, architectures and sources are new to the recommender, which has their scores and
                facts alone: as for models that nobody has tried
+    unit       what is left out with a target: all rows that are equal in this column, such as a kind of targets
     Nothing of the target that is left out, in whichever table, is learned from.
     """
     known, made = completed(known, methods), []
-    for (group, target), cells in known.groupby(["group", "target"], sort=True):
-        if only is not None and target not in only:
+    for (group, held), cells in known.groupby(["group", unit], sort=True):
+        wanted = cells if only is None else cells[cells["target"].isin(only)]
+        if wanted.empty:
             continue
-        recommender = fit(known[known["target"] != target], methods, group)
-        for table, cell in cells.groupby("table", sort=True):
+        recommender = fit(known[known[unit] != held], methods, group)
+        for (target, table), cell in wanted.groupby(["target", "table"], sort=True):
             new = cell.drop(columns="oracle")
             if strangers:
                 new = new.assign(**{effect: _STRANGE + new[effect].astype(str) for effect in EFFECTS})

@@ -57,6 +57,9 @@ class Settings(Spec):
     fetch: bool | None = Field(
         None, description="whether weights that are not here are downloaded; not given: a terminal is asked, else no"
     )
+    looks: str | int | None = Field(
+        None, description="look at fine-tuning so many of the first candidates, or as many as fit in a time: 5, 60s"
+    )
     budget: str | float | None = Field(None, description="time to fine-tune, for instance 30m: ranking goes on to that")
     try_others: bool = Field(True, description="with a budget: false gives all of it to the first model")
     calibrate: bool = Field(

@@ -21,7 +21,8 @@ from benchmark.tables.gather import without_vacuous
 
 METHODS = ("parc_f32", "logme", "knn", "logistic", "hscore_f32")
 """The estimators that are learned from (conf/method): robust and cheap, chosen beforehand."""
-PROBES = ("knn", "logistic")  # those in percent of right answers: they place the level of a target's accuracies
+PROBES = ("ridge",)
+"""Heads on frozen features, judged by leave-one-out in the measure of the accuracies: they place a target's level."""
 FACTS = ("parameters", "source_accuracy")
 EFFECTS = ("model", "architecture", "source")
 RESULTS = shipped("results")
@@ -124,7 +125,7 @@ def completed(table: pd.DataFrame, methods: Sequence[str] = METHODS) -> pd.DataF
     lacking = {"architecture": table["model"], "source": "unknown", "group": "real", "table": ""}
     table = table.assign(**{name: value for name, value in lacking.items() if name not in table})
     numbers = {}
-    for name in (*FACTS, *methods):
+    for name in dict.fromkeys((*FACTS, *methods, *PROBES)):
         values = pd.to_numeric(table[name], errors="coerce") if name in table else pd.Series(np.nan, table.index)
         numbers[name] = values.astype(float).replace([np.inf, -np.inf], np.nan)
     return table.assign(**numbers).reset_index(drop=True)
@@ -159,12 +160,14 @@ class Design:
     unknown  per effect (n, n), centred: which two models share a label that no known transfer has
     place    what level and spread of the accuracies are predicted from: 1, the probes, the group of data
     strange  (n,) whether neither the model nor its architecture is in a known transfer
+    heads    (n,) angles that the best head on frozen features reaches; NaN where there is none
     """
 
     X: np.ndarray
     unknown: tuple[np.ndarray, ...]
     place: Mapping[str, np.ndarray]
     strange: np.ndarray
+    heads: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,8 @@ class Columns:
     def design(self, cell: pd.DataFrame) -> Design:
         """Of one target's rows; all that fits and predictions need of them."""
         tried = [cell[e].astype(str).isin(self.labels[e]).to_numpy() for e in ("model", "architecture")]
-        return Design(self._rows(cell), self._unknown(cell), self._place(cell), ~(tried[0] | tried[1]))
+        heads = angle(cell[[*PROBES]].max(axis=1))
+        return Design(self._rows(cell), self._unknown(cell), self._place(cell), ~(tried[0] | tried[1]), heads)
 
     def _rows(self, cell: pd.DataFrame) -> np.ndarray:
         """An unknown label is a row of zeros before centring."""
@@ -257,7 +261,7 @@ def standardised(values: np.ndarray, usual: float) -> np.ndarray:
 
 
 def _probed(cell: pd.DataFrame) -> bool:
-    """Whether all probes are there. With several labels an image kNN alone is, and counts something else."""
+    """Whether all probes are there."""
     return all(probe in cell and cell[probe].notna().any() for probe in PROBES)
 
 

@@ -53,19 +53,20 @@ def learned(table: pd.DataFrame, parts: Sequence[str]) -> np.ndarray:
     return np.linalg.solve(X.T @ X + len(X) / ROWS_A_UNIT * np.eye(len(parts)), X.T @ y)
 
 
-def from_others(table: pd.DataFrame, parts: Sequence[str], name: str, target: str) -> np.ndarray:
-    """`learned` for a target of the table of that name, without that target in any table.
+def from_others(table: pd.DataFrame, parts: Sequence[str], name: str, held: object, unit: str = "target") -> np.ndarray:
+    """`learned` for a target of the table of that name, without the rows whose `unit` is `held`, in any table.
 
-    From the other targets of the same table where there are ENOUGH of them, else from those of all tables.
+    From the others of the same table where there are ENOUGH targets, else from those of all tables.
+    unit  what is left out together: the column target, or one of kinds of targets
     """
-    others = table[table["target"] != target]
+    others = table[table[unit] != held]
     own = others[others["table"] == name]
     return learned(own if own["target"].nunique() >= ENOUGH else others, parts)
 
 
-def left_out(table: pd.DataFrame, parts: Sequence[str]) -> pd.Series:
-    """The sum of each row of a standardised table, its weights learned without the row's target."""
+def left_out(table: pd.DataFrame, parts: Sequence[str], unit: str = "target") -> pd.Series:
+    """The sum of each row of a standardised table, its weights learned without all rows of the row's `unit`."""
     found = pd.Series(np.nan, table.index)
-    for (name, target), rows in table.groupby(CELL, sort=False).groups.items():
-        found[rows] = table.loc[rows, [*parts]].to_numpy() @ from_others(table, parts, name, target)
+    for (name, held), rows in table.groupby(["table", unit], sort=False).groups.items():
+        found[rows] = table.loc[rows, [*parts]].to_numpy() @ from_others(table, parts, name, held, unit)
     return found

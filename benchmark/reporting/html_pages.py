@@ -25,10 +25,12 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, and what it is sorted by; None comes last."""
+    """What a cell shows, and what it is sorted by; None comes last. link: where it leads; mark: its class."""
 
     text: str
     value: float | None = None
+    link: str = ""
+    mark: str = ""
 
     @property
     def sorted_by(self) -> str:

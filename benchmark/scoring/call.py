@@ -13,6 +13,15 @@ import numpy as np
 from benchmark.config.functions import MethodSpec
 from benchmark.wording import one_line, printable
 
+LACKING = {
+    "source_probs": "the model has no source head",
+    "source_logits": "the model has no source head",
+    "source_features": "no images of the model's source are given",
+    "source_labels": "no images of the model's source are given",
+    "known": "the truth of no other target is known",
+}
+"""Why a model's score is not applicable where an input is absent."""
+
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 """What PyTorch says where there is none."""
 
@@ -96,9 +105,7 @@ def _called(
 
 
 def _why_absent(name: str) -> str:
-    if name.startswith("source_"):
-        return "the model has no source head"
-    return "the truth of no other target is known" if name == "known" else f"{name} is not given"
+    return LACKING.get(name, f"{name} is not given")
 
 
 def _one_a_model(made: object, count: int) -> Sequence[SupportsFloat]:

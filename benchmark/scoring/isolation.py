@@ -267,7 +267,7 @@ def guarded(method: MethodSpec, arrays: Mapping[str, object]) -> Result | tuple[
 
     own = {name: _copy(arrays[name]) for name in method.needs if arrays.get(name) is not None}
     given = dict(own)
-    for name in ("features", "reference_features") if shares(method.function) else ():
+    for name in ("features", "source_features", "reference_features") if shares(method.function) else ():
         if isinstance(array := own.get(name), np.ndarray):
             given[name] = Features(array)
     results = call_bank(method, {**arrays, **given}) if method.over_bank else (call(method, {**arrays, **given}),)

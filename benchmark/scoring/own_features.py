@@ -17,14 +17,14 @@ from benchmark.config.functions import MethodSpec
 from benchmark.scoring import known
 from benchmark.scoring.draws import draw, seed_of_draw
 from benchmark.scoring.metadata import Metadata
-from benchmark.scoring.score import arrays_of_draw, classes_of, score_methods
+from benchmark.scoring.score import SOURCE, arrays_of_draw, classes_of, score_methods
 from benchmark.scoring.whole_bank import Member, score_members
 from benchmark.tables import columns, reading
 from benchmark.tables.bank import Banks
 from benchmark.tables.columns import MODEL, TARGET
 from benchmark.tables.failures import Failures
 
-FIELDS = ("features", "probs", "logits")
+FIELDS = ("features", "probs", "logits", *SOURCE)
 FACTS = {
     "Layers": "layers",
     "Parameters": "parameters",
@@ -62,6 +62,7 @@ def arranged(arrays: Mapping[str, np.ndarray], origin: str = "the arrays") -> Ar
         elif rest == "reference_features":
             found.reference[target] = array
         elif model and field in FIELDS:
+            array = _labels(array, key) if field == "source_labels" else array
             found.models.setdefault(target, {}).setdefault(model, {})[field] = array
         elif model and field == "labels":  # a file a model, each with the labels
             same = found.labels.setdefault(target, _labels(array, key))
@@ -225,7 +226,9 @@ def _check(found: Arrays, path: str) -> None:
         n = len(found.labels[target])
         for model, given in models.items():
             for field, array in given.items():
-                problems += _array_problems(array, f"{target}/{model}/{field}", n, field)
+                if field not in SOURCE:
+                    problems += _array_problems(array, f"{target}/{model}/{field}", n, field)
+            problems += _source_problems(given, f"{target}/{model}")
             if "features" not in given:
                 problems.append(f"{target}/{model}/features must be given. Got {', '.join(given)} alone.")
         if target in found.reference:
@@ -234,6 +237,21 @@ def _check(found: Arrays, path: str) -> None:
         problems.append(f"features must hold <target>/<model>/features. Got none in {path}.")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _source_problems(given: Mapping[str, np.ndarray], model: str) -> list[str]:
+    """What is wrong with the source's features and labels of a model, which come together; nothing without them."""
+    if not given.keys() & set(SOURCE):
+        return []
+    if lacking := set(SOURCE) - given.keys():
+        return [f"{model}/{lacking.pop()} must be given beside the other of {', '.join(SOURCE)}. Got none."]
+    features, labels = (given[name] for name in SOURCE)
+    problems = _array_problems(features, f"{model}/source_features", len(labels), "features")
+    width = given["features"].shape[1:] if "features" in given else features.shape[1:]
+    if not problems and features.shape[1:] != width:
+        got = f"Got {features.shape[1]} columns. Take both from the same layer."
+        problems.append(f"{model}/source_features must have as many columns as its features, {width[0]}. {got}")
+    return problems
 
 
 def _array_problems(array: np.ndarray, key: str, n: int, field: str) -> list[str]:

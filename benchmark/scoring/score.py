@@ -19,6 +19,9 @@ from benchmark.tables.bank import Banks
 if TYPE_CHECKING:
     from methods.shared.linalg import Features
 
+SOURCE = ("source_features", "source_labels")
+"""Of other images than the target's: of the data set that the model was trained on."""
+
 Values = dict[str, object]
 """What a cell keeps as JSON."""
 
@@ -47,7 +50,10 @@ def arrays_of_draw(
     """The arrays of a draw out of a data set's own, by the names that methods know."""
     from methods.shared.linalg import Features
 
-    held = drawn(labels=labels[rows], **{name: array[rows] for name, array in given.items()})
+    source = {name: given[name] for name in SOURCE if name in given}
+    held = drawn(labels=labels[rows], **{name: array[rows] for name, array in given.items() if name not in SOURCE})
+    if source:
+        held |= of_source(**source)
     if reference is not None:
         held["reference_features"] = Features(reference[rows])
     return held
@@ -199,6 +205,15 @@ def drawn(
     for array in arrays.values():
         array.flags.writeable = False
     return arrays | {"features": Features(features)}
+
+
+def of_source(source_features: np.ndarray, source_labels: np.ndarray) -> dict[str, np.ndarray | Features]:
+    """The features (m, d) and labels (m,) of images that the model was trained on, by the names that methods know."""
+    from methods.shared.linalg import Features
+
+    features, labels = source_features.view(), source_labels.view()
+    features.flags.writeable = labels.flags.writeable = False
+    return {"source_features": Features(features), "source_labels": labels}
 
 
 def classes_of(labels: ArrayLike) -> int:

@@ -18,8 +18,8 @@ from multiprocessing.context import ForkServerProcess
 from benchmark.config.experiment import ExecutorSpec
 from benchmark.execution.local import end_with_parent, resolve_devices, without_main, worker_count
 from benchmark.files import record
-from benchmark.search import trial
-from benchmark.search.trial import Job
+from benchmark.search.job import Job, write
+from benchmark.search.work import work
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 3.0
@@ -42,7 +42,7 @@ def here(jobs: Sequence[Job], tick: Callable[[], None], device: str) -> None:
     """The jobs one after another in this process, those that are not due not at all."""
     for job in jobs:
         if job.due(time.monotonic()):
-            trial.work(job, device)
+            work(job, device)
         tick()
 
 
@@ -71,14 +71,14 @@ def in_processes(jobs: Sequence[Job], tick: Callable[[], None], places: Sequence
                 free.append(place)
                 if unfinished := _unfinished(job):
                     why = "killed, perhaps for want of memory" if process.exitcode == -9 else f"code {process.exitcode}"
-                    trial.write(job.result, unfinished | {"status": "failed", "reason": f"its process died ({why})"})
+                    write(job.result, unfinished | {"status": "failed", "reason": f"its process died ({why})"})
             for process, job, _ in running.values():
                 if (
                     job.kind != "finish"
                     and time.monotonic() > job.until + GRACE_SECONDS
                     and (facts := _unfinished(job))
                 ):
-                    trial.write(job.result, facts | {"status": "cut"})
+                    write(job.result, facts | {"status": "cut"})
                     process.kill()
             tick()
     finally:
@@ -98,4 +98,4 @@ def _child(job: Job, device: str) -> None:
     """Do a job; end with the parent; Ctrl-C is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    trial.work(job, device)
+    work(job, device)

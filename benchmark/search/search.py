@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,12 @@ from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError, did_you_mean
 from benchmark.execution.compute import run as execute
 from benchmark.execution.progress import Display
-from benchmark.files import record
 from benchmark.search import processes
 from benchmark.search.arithmetic import Expected
-from benchmark.search.rounds import FEW, PRODUCTS, Candidate, Result, Search, Subject, show
+from benchmark.search.course import course
+from benchmark.search.result import Result, finished
+from benchmark.search.rungs import FEW
+from benchmark.search.session import Candidate, Given, Session, Subject
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -91,22 +93,12 @@ def search(
         data.name, store.folder("pack", pack), facts["train"], facts["test"], facts["class_names"], facts["multilabel"]
     )
     run, workers, threads = processes.runner(experiment.executor)
-    given = candidates, subject, recipe, float(budget_seconds), out, folder, run, workers, threads
-    one = Search(*given, begun=begun, calibrate=calibrate)
+    of = {c.spec.name: c for c in candidates}
+    given = Given(of, subject, recipe, float(budget_seconds), out, folder, workers, threads, calibrate)
+    session = Session(given, run, begun=begun)
     for text in made:
-        one.log("out", text)
-    return one.search(look)
-
-
-def finished(folder: Path, out: Path) -> Result | None:
-    """The result of an earlier search, where all its files are in its folder still; they are put into `out` again."""
-    if not all((folder / name).exists() for name in ("result.json", *PRODUCTS)):
-        return None
-    facts = record(folder / "result.json", *(field.name for field in fields(Result)))
-    show(folder, out)
-    kept = ("checkpoint", "confusion_matrix", "confusion_picture", "reliability_picture", "log")
-    paths = {k: out / Path(facts[k]).name for k in kept}
-    return Result(**facts | paths | {"notes": tuple(facts["notes"])})
+        session.log("out", text)
+    return course(session, look)
 
 
 def contenders(ranking: DataFrame, bank: Mapping[str, ModelSpec]) -> list[str]:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from benchmark import provenance
 from benchmark.models import architecture
-from benchmark.training.views import at_once, look, normaliser, orders, quarter_turns, views
+from benchmark.training.views import at_once, even_orders, look, normaliser, orders, quarter_turns, views
 
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
@@ -144,6 +144,7 @@ def fit(
     rotations: bool = False,
     parts: int = 1,
     watch: Callable[[int], float] | None = None,
+    balanced: bool = False,
 ) -> Course:
     """Train the module in place, on the device where it lies.
 
@@ -154,6 +155,7 @@ def fit(
                steps (batch norm sees the parts)
     watch      asked before every step for its place in the schedule, 0 to 1, instead of step / recipe.steps; 1 ends
                the training. It may look at the module, which is put back into training mode
+    balanced   draw images so that every class comes equally often (class ids alone), instead of all of them in turn
     Raises TrainingFailed when the loss is not finite.
     """
     device = next(module.parameters()).device
@@ -162,7 +164,10 @@ def fit(
     if batch < 2:
         raise ValueError(f"training images must be at least 2. Got {n}. Take a larger split.")
     generator = np.random.Generator(np.random.PCG64(seed))
-    order = orders(n, batch, recipe.steps, generator)
+    if balanced:
+        order = even_orders(examples.targets.cpu().numpy(), batch, recipe.steps, generator)
+    else:
+        order = orders(n, batch, recipe.steps, generator)
     middle = spec.input_size / examples.pixels.shape[1]
     maps = views(order.shape, recipe.crop, flip and recipe.flip, generator, middle)
     turns = None

@@ -64,6 +64,12 @@ def orders(n: int, batch: int, steps: int, generator: np.random.Generator) -> np
     return shuffled.reshape(-1, batch)[:steps]
 
 
+def even_orders(labels: np.ndarray, batch: int, steps: int, generator: np.random.Generator) -> np.ndarray:
+    """Image indices (steps, batch), drawn so that every class of labels (n,) comes equally often, with replacement."""
+    _, members, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return generator.choice(len(labels), (steps, batch), p=1.0 / (len(counts) * counts[members]))
+
+
 def views(
     shape: tuple[int, ...], crop: float, flip: bool, generator: np.random.Generator, middle: float = 1.0
 ) -> np.ndarray | None:

@@ -11,7 +11,11 @@ from numpy.typing import ArrayLike
 from methods.shared.checks import choice
 from methods.shared.score import Score
 
-ARRAYS = ("features", "labels", "source_probs", "source_logits", "reference_features", "model", "network", "images")
+ARRAYS = (
+    *("features", "labels", "source_probs", "source_logits", "source_features", "source_labels", "reference_features"),
+    *("model", "network", "images"),
+    *("bank_features", "bank_labels", "models", "known"),
+)
 LABELS = ("single", "multi", "regression")
 INVARIANCES = ("rotation", "scale", "translation", "linear", "columns")
 EVERY = "*"

@@ -48,6 +48,7 @@ NINE = ("parc", "parc_f32", "knn", "hscore", "logme", "leep", "nce", "rsa", "dds
 ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "pactran_gamma", "tmi", "logistic", "silhouette")
 FUSIONS = ("rank_fusion", "z_fusion")  # a mean of others, which are counted already
 PAIRS = ("parc", "knn", "rsa", "dds", "silhouette", "tmi", *FUSIONS)  # quadratic in n; the rest linear beyond d
+OTHER = {"model", "network", "source_features"}  # what a method takes that is not measured over n and d
 TOGETHER, OF_NINE, OF_ALL, GIB = 20.0, 20.0, 60.0, 4.0
 SECONDS = 15.0  # a method that takes longer at one size is not tried at the next
 
@@ -109,7 +110,7 @@ def ratios(repeats: int = 7) -> tuple[str, bool]:
     """Eleven methods against their textbook forms; nine, and all that need no iteration, in Gram products."""
     arrays = probe()
     x = arrays["features"].astype(np.float64)
-    every = {n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS, "look")}
+    every = {n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS, "look", "f_otce", "jc_otce")}
     shared: dict[str, list[float]] = {n: [] for n in ELEVEN}
     alone: dict[str, list[float]] = {n: [] for n in ELEVEN}
     nine, everything, grams = [], [], []
@@ -234,7 +235,7 @@ NS, DS = (100, 200, 500, 1000, 2000, 5000), (64, 128, 256, 512, 1024, 2048, 4096
 
 def growth(out: Path | None, jobs: int) -> tuple[str, bool]:
     """Seconds of each method on fresh features over n and d; fitted exponents beside those expected."""
-    names = [n for n, f in estimators().items() if not {"model", "network"} & set(f.capabilities.needs)]
+    names = [n for n, f in estimators().items() if not OTHER & set(f.capabilities.needs)]
     with ThreadPoolExecutor(jobs) as pool:
         rows = [row for found in pool.map(lambda n: _child("growth", n), names) for row in found["rows"]]
     if out:
@@ -320,7 +321,7 @@ def _plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 def memory(jobs: int) -> tuple[str, bool]:
     """Peak memory of each method on 10,000 × 2048 float32 features, 100 classes, 1000 source classes."""
-    names = [n for n, f in estimators().items() if not {"model", "network"} & set(f.capabilities.needs)]
+    names = [n for n, f in estimators().items() if not OTHER & set(f.capabilities.needs)]
     with ThreadPoolExecutor(jobs) as pool:
         found = dict(zip(names, pool.map(lambda n: _child("memory", n), names), strict=True))
     lines = [

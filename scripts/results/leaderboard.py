@@ -1,32 +1,36 @@
-"""results/README.md: every method on every bank, from the committed tables; and how to add one.
+"""results/README.md and leaderboard.html: every method on every bank, from the committed tables; how to add one.
 
-python scripts/results/leaderboard.py            # writes the page
-python scripts/results/leaderboard.py --check    # exit code 1 where the page is not up to date
+python scripts/results/leaderboard.py            # writes both pages
+python scripts/results/leaderboard.py --check    # exit code 1 where one is not up to date
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import leaderboard_entries as figures  # noqa: E402
+import leaderboard_html  # noqa: E402
+from leaderboard_entries import MEASURES, RESULTS, Entry  # noqa: E402
 
 from benchmark.reporting.layout import MISSING, between, number  # noqa: E402
-from benchmark.stats.pairs import REFERENCE  # noqa: E402
 from benchmark.tables import committed  # noqa: E402
 from benchmark.tables.committed import Committed  # noqa: E402
 
-RESULTS = ROOT / "results"
-PAGE = RESULTS / "README.md"
+PAGE, HTML = RESULTS / "README.md", RESULTS / "leaderboard.html"
 BANKS = {  # folder: what it is
     "diverse_all": "the offline bank on eight embedded targets, two fine-tuning seeds",
     "rank": "the offline bank on fourteen packs of real images, one seed",
     "small": "43 models on eight packs of real images at 64 pixels",
     "public": "networks that people released, on the packs of real images whose ground truth is complete",
+    "paper_mini": "28 models trained on seven sources, six targets: the bank and the methods of the paper's tables",
     "demo_all": "four architectures on embedded targets: a demonstration, too small to compare methods by",
 }
 HEAD = """# Leaderboard
@@ -36,13 +40,15 @@ nothing here by hand. What each table means is in the page that it links to; wha
 [CHANGELOG.md](CHANGELOG.md).
 
 Mean PC is the paper's measure: Pearson ×100 between score and accuracy after fine-tuning over the models of a bank,
-mean over targets; τ_w the weighted τ; regret@1 points of accuracy that are lost by taking the top-scored model. In
-brackets: 95 % by resampling models, targets and draws. The *static list*, each model's mean standardised accuracy on
+mean over targets; τ_w the weighted τ; regret@1 points of accuracy that are lost by taking the top-scored model.
+Intervals: 95 % by resampling models, targets and draws. The *static list*, each model's mean standardised accuracy on
 the other targets, never looks at the target: a method must beat it to be of use where the models have been fine-tuned
 before. **Better** and *worse*: told apart from it at 5 % in mean Pearson, paired, Holm's correction over the methods of
 that bank; nothing: not to be told apart. Ahead: targets on which its Pearson is higher. ms: of the method alone, one
 thread, on the machine that made the table. Scored: where a method says something of a part of the models alone, its
 figures are of that part.
+"""
+FILTERS = """The same with filters, as one file to open in a browser: [leaderboard.html](leaderboard.html).
 """
 SUBMIT = """## To add a method
 
@@ -56,16 +62,18 @@ A pull request with one function and one YAML file:
    table into the pull request. (While it is yours alone, `'+method.mine._target_=my_package.my_score'` does the same.)
 4. The tables here are made again by `make results` when it is merged.
 
-Not in this table: what others published with tables of their own, compared with the same yardsticks in
-[published.md](published.md), and the paper's own tables beside this project's in [paper_mini](paper_mini/paper.md).
+Everybody's published tables against the same yardsticks are in [published.md](published.md), the paper's own tables
+beside this project's in [paper_mini](paper_mini/paper.md).
 """
 
 
 def page() -> str:
     """The whole page."""
     held = {name: committed.read(name) for name in BANKS if name in committed.names()}
-    parts = [HEAD, overview(held), matrix(held)]
+    parts = [HEAD, FILTERS, overview(held), matrix(held)]
     parts += [section(name, one) for name, one in held.items()]
+    others = figures.published()
+    parts += [of_others(others)] if others else []
     return "\n".join([*parts, SUBMIT])
 
 
@@ -97,13 +105,15 @@ def made(name: str) -> str:
 
 RANK = "mean rank"
 FEWEST = 5  # targets of a bank by which methods are ranked
+VARIANTS = ("paper_mini",)  # banks of few methods in many variants, among which a rank says little
 
 
 def matrix(held: dict[str, Committed]) -> str:
     """Mean PC of every method on every bank, and its mean rank over those where it is defined."""
-    table = pd.DataFrame({name: summary(name)["pearson"] for name in held})
-    broad = [name for name, one in held.items() if one.scores["Target Dataset"].nunique() >= FEWEST]
-    estimators = pd.concat([summary(name)["yardstick"] for name in held]).groupby(level=0).any()
+    table = pd.DataFrame({name: figures.summary(name)["pearson"] for name in held})
+    targets = {name: one.scores["Target Dataset"].nunique() for name, one in held.items()}
+    broad = [name for name in held if targets[name] >= FEWEST and name not in VARIANTS]
+    estimators = pd.concat([figures.summary(name)["yardstick"] for name in held]).groupby(level=0).any()
     ranks = table[~estimators.reindex(table.index)][broad].rank(ascending=False)
     order = table.assign(**{RANK: ranks.mean(axis=1)})
     order = order.sort_values([RANK, *table.columns], ascending=[True] + [False] * len(held), na_position="last")
@@ -117,18 +127,13 @@ def matrix(held: dict[str, Committed]) -> str:
 
 
 def _marked(name: str, method: str, text: str | None) -> str:
-    verdict = verdicts(name).get(method, "")
+    verdict = figures.verdicts(name).get(method, "")
     return MISSING if text is None else {"better": f"**{text}**", "worse": f"*{text}*"}.get(verdict, text)
 
 
 def section(name: str, held: Committed) -> str:
     """One bank: every method with intervals, how it stands to the static list, and its cost."""
-    rows, limits, ahead, verdict = summary(name), intervals(name), targets_ahead(name), verdicts(name)
-    times = held.times.set_index("method") if held.times is not None else pd.DataFrame()
-    cost = (
-        times["milliseconds"] if "milliseconds" in times else times.get("shared_milliseconds", pd.Series(dtype=float))
-    )
-    shared = "" if "milliseconds" in times else " (ms: with what methods share counted once.)"
+    shared = "" if figures.cost_column(held) == "milliseconds" else " (ms: with what methods share counted once.)"
     lines = [
         f"## {name}",
         "",
@@ -138,17 +143,31 @@ def section(name: str, held: Committed) -> str:
         "| method | Mean PC | τ_w | regret@1 | static list | ahead | ms | scored |",
         "|---|--:|--:|--:|---|--:|--:|--:|",
     ]
-    for method, row in rows.iterrows():
-        cells = [_with(row[measure], limits.get((method, measure)), digits) for measure, digits in MEASURES]
-        where = f"{ahead[method][0]}/{ahead[method][1]}" if method in ahead and method != REFERENCE else MISSING
-        said = {"better": "**better**", "worse": "*worse*"}.get(verdict.get(str(method), ""), "")
-        part = "" if row["scored"] == row["cells"] else f"{100 * row['scored'] / row['cells']:.0f} %"
-        spent = number(cost.get(method), 1) or MISSING
-        lines.append(f"| {method} | {' | '.join(cells)} | {said} | {where} | {spent} | {part} |")
+    for one in figures.entries(name, held):
+        cells = [_with(one.figures[measure], one.limits.get(measure), digits) for measure, digits in MEASURES]
+        where = f"{one.ahead[0]}/{one.ahead[1]}" if one.ahead else MISSING
+        said = {"better": "**better**", "worse": "*worse*"}.get(one.verdict, "")
+        part = "" if one.scored == 1 else f"{100 * one.scored:.0f} %"
+        spent = MISSING if one.cost is None else number(one.cost, 1) or MISSING
+        lines.append(f"| {one.method} | {' | '.join(cells)} | {said} | {where} | {spent} | {part} |")
     return "\n".join(lines) + "\n"
 
 
-MEASURES = (("pearson", 1), ("weighted_kendall", 2), ("regret1", 1))
+def of_others(found: Sequence[Entry]) -> str:
+    """The scores that others published, a row a table and method."""
+    lines = [
+        "## published",
+        "",
+        "Scores that others published with a table of accuracies, or for one, recomputed; the static list on the same",
+        "models and targets. Without probes of theirs there is no interval and no test: [all of it](published.md).",
+        "",
+        "| table | method | Mean PC | τ_w | regret@1 | models | targets |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for one in found:
+        cells = [number(one.figures[measure], digits) or MISSING for measure, digits in MEASURES]
+        lines.append(f"| {one.bank} | {one.method} | {' | '.join(cells)} | {one.models} | {one.targets} |")
+    return "\n".join(lines) + "\n"
 
 
 def _with(value: float, limits: tuple[float, float] | None, digits: int) -> str:
@@ -157,48 +176,23 @@ def _with(value: float, limits: tuple[float, float] | None, digits: int) -> str:
     return MISSING if text is None else f"{text} [{inside}]" if inside else text
 
 
-def summary(name: str) -> pd.DataFrame:
-    """table.csv, by method; estimators first."""
-    return pd.read_csv(RESULTS / name / "table.csv").set_index("method")
-
-
-def intervals(name: str) -> dict[tuple[str, str], tuple[float, float]]:
-    """(method, measure) -> the 95 % interval of its mean over targets."""
-    table = pd.read_csv(RESULTS / name / "intervals.csv")
-    rows = table[(table["target"] == "mean") & (table["over"] == "all")].dropna(subset=["low", "high"])
-    return {(r.method, r.measure): (r.low, r.high) for r in rows.itertuples()}
-
-
-def verdicts(name: str) -> dict[str, str]:
-    """Method -> better or worse than the static list, where a paired test supports it."""
-    tests = pd.read_csv(RESULTS / name / "tests.csv")
-    found = tests[(tests["measure"] == "pearson") & (tests["family"] == "static list") & tests["supported"]]
-    better = {
-        first: "better" for first, second in zip(found["first"], found["second"], strict=True) if second == REFERENCE
-    }
-    return better | {s: "worse" for f, s in zip(found["first"], found["second"], strict=True) if f == REFERENCE}
-
-
-def targets_ahead(name: str) -> dict[str, tuple[int, int]]:
-    """Method -> on how many targets its Pearson is above the static list's, of how many where both have one."""
-    table = pd.read_csv(RESULTS / name / "correlations.csv")
-    plain = table[(table["measure"] == "pearson") & (table["capacity"] == "none") & (table["target"] != "mean")]
-    wide = plain.pivot(index="method", columns="target", values="mean")
-    if REFERENCE not in wide.index:
-        return {}
-    both = wide.notna() & wide.loc[REFERENCE].notna()
-    above = both & (wide > wide.loc[REFERENCE])
-    return {str(m): (int(above.loc[m].sum()), int(both.loc[m].sum())) for m in wide.index}
+def pages() -> dict[Path, str]:
+    """The two pages by their files."""
+    held = {name: committed.read(name) for name in BANKS if name in committed.names()}
+    found = [entry for name, one in held.items() for entry in figures.entries(name, one)]
+    abouts = {name: BANKS[name] for name in held}
+    return {PAGE: page(), HTML: leaderboard_html.page([*found, *figures.published()], abouts, HEAD, SUBMIT)}
 
 
 def main(argv: list[str]) -> int:
-    found = page()
+    found = pages()
     if argv == ["--check"]:
-        current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == found
-        print("up to date" if current else f"error: run python {Path(__file__).relative_to(ROOT)}")
-        return int(not current)
-    PAGE.write_text(found, encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {found.count(chr(10))} lines")
+        old = [path.name for path, text in found.items() if not path.is_file() or path.read_text("utf-8") != text]
+        print(f"error: run python {Path(__file__).relative_to(ROOT)}: {', '.join(old)}" if old else "up to date")
+        return int(bool(old))
+    for path, text in found.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
     return 0
 
 

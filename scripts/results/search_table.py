@@ -32,7 +32,7 @@ from benchmark.files import put  # noqa: E402
 from benchmark.ranking import recommend, transfers  # noqa: E402
 from benchmark.reporting import layout  # noqa: E402
 from benchmark.search import search  # noqa: E402
-from benchmark.search.rounds import Result  # noqa: E402
+from benchmark.search.result import Result  # noqa: E402
 from benchmark.stats import resampling  # noqa: E402
 from benchmark.tables.columns import save  # noqa: E402
 from benchmark.wording import seconds_of  # noqa: E402

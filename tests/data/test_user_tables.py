@@ -211,3 +211,52 @@ def test_a_table_above_folders_of_images_is_not_passed_over_in_silence(tmp_path)
 def test_one_class_in_a_table_names_the_column(tmp_path):
     with pytest.raises(DataError, match=r"Got one, 'a', .* Name the column that holds the labels with label=<column>"):
         read(table(tmp_path, of_labels(*"aaaaaa")))
+
+
+def of_columns(head: str, *rows: str) -> str:
+    return f"image,{head}\n" + "".join(f"{i}.png,{row}\n" for i, row in enumerate(rows))
+
+
+@pytest.mark.parametrize(("one", "zero"), [("1", "0"), ("1.0", "0.0"), ("True", "False")])
+def test_a_column_a_class_with_one_1_a_row_is_one_class_an_image(tmp_path, one, zero):
+    rows = [f"{one},{zero},{zero}", f"{zero},{one},{zero}", f"{zero},{zero},{one}"] * 2
+    found = read(table(tmp_path, of_columns("mel,nv,bcc", *rows)))
+    assert found.class_names == ["bcc", "mel", "nv"]
+    assert found.labels.tolist() == [1, 2, 0] * 2
+    said = "labels.csv: the columns mel, nv, bcc hold 0 or 1 and are taken for a class each, one 1 in every row."
+    assert said in found.remarks
+
+
+def test_a_column_a_class_with_several_1s_is_several_labels_an_image_and_none_is_kept(tmp_path):
+    found = read(table(tmp_path, of_columns("cat,dog,split", "1,0,train", "1,1,train", "0,0,test", "0,1,test"), 4))
+    assert found.class_names == ["cat", "dog"]
+    assert found.labels.tolist() == [[1, 0], [1, 1], [0, 0], [0, 1]]
+    assert found.split.tolist() == [0, 0, 1, 1]
+    assert "several labels an image (1 image with more than one, 1 with none)." in found.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "seen"),
+    [
+        ("cat,dog", ["1,0", "0,1", "0,0"], r"Got cat, dog with 0 or 1 in every row: of 3 rows 1 with none\."),
+        ("cat,dog", ["1,0", "0,1"] * 150 + ["1,1"], r"of 301 rows 1 with several\. Correct or remove them"),
+        ("cat,dog,age", ["1,0,34", "0,1,28"], r"with 0 or 1 in every row, and age with '34'\. Name yours with label="),
+        ("cat,dog,emu", ["1,0,0", "0,1,-1"], r"Got cat, dog with 0 or 1 in every row, and emu with '-1'"),
+        ("cat,dog,emu", ["1,0,0", "0,1,"], r"and emu with ''"),
+        ("is_test,cat,dog,is_train", ["0,1,0,1", "1,0,1,0"], r"of which is_train speaks of the split, too"),
+    ],
+)
+def test_doubtful_columns_of_0_and_1_are_refused_with_what_was_seen(tmp_path, head, rows, seen):
+    with pytest.raises(DataError, match=seen):
+        read(table(tmp_path, of_columns(head, *rows), len(rows)))
+
+
+def test_a_column_of_labels_that_is_named_is_taken_beside_columns_of_0_and_1(tmp_path):
+    text = of_columns("species,blurred,night", "a,0,1", "b,1,0", "a,0,0")
+    with pytest.raises(DataError, match=r"Got blurred, night with 0 or 1 in every row, and species with 'a'"):
+        read(table(tmp_path, text, 3))
+    assert read(tmp_path / "labels.csv", label="species").class_names == ["a", "b"]
+    assert read(table(tmp_path / "one", of_columns("label,blurred,night", "a,0,1", "b,1,0"), 2)).labels.tolist() == [
+        0,
+        1,
+    ]

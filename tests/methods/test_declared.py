@@ -35,6 +35,8 @@ def probe(d: int = NARROW, kind: str = "single") -> dict[str, np.ndarray]:
         "source_logits": logits,
         "source_probs": exp / exp.sum(axis=1, keepdims=True),
         "reference_features": x @ rng.normal(size=(d, 7)) + rng.normal(size=(N, 7)),
+        "source_features": x + 0.3 * rng.normal(size=(N, d)),
+        "source_labels": np.maximum(y, 1),
     }
 
 
@@ -89,7 +91,7 @@ class TestEveryEstimator:
 
     def test_equal_inputs_give_equal_scores_shared_or_not(self, name, d, kind):
         arrays = probe(d, kind)
-        shared = arrays | {key: Features(arrays[key]) for key in ("features", "reference_features")}
+        shared = arrays | {key: Features(arrays[key]) for key in arrays if key.endswith("features")}
         for other in OF_FEATURES:
             if kind in kinds(other):
                 score(other, shared)
@@ -98,14 +100,15 @@ class TestEveryEstimator:
 
     def test_float32_is_computed_in_float64(self, name, d, kind):
         arrays = probe(d, kind)
-        keys = ("features", "reference_features", "source_logits")
+        keys = ("features", "source_features", "reference_features", "source_logits")
         single = arrays | {key: arrays[key].astype(np.float32) for key in keys}
         double = single | {key: single[key].astype(np.float64) for key in keys}
         assert close(score(name, single), score(name, double), 1e-12)
 
     def test_repeated_images_and_constant_features_do_not_raise(self, name, d, kind):
         arrays = {k: np.r_[v, v[:7]] for k, v in probe(d, kind).items()}
-        arrays["features"] = np.c_[arrays["features"], np.full((N + 7, 2), 3.0), np.zeros((N + 7, 1))]
+        for of in ("features", "source_features"):
+            arrays[of] = np.c_[arrays[of], np.full((N + 7, 2), 3.0), np.zeros((N + 7, 1))]
         assert np.isfinite(score(name, arrays))
 
 
@@ -193,7 +196,7 @@ def test_classes_further_apart_score_higher(name):
     for seed in range(10):
         rng = np.random.default_rng(seed)
         noise, means, y = rng.normal(size=(N, 8)), rng.normal(size=(C, 8)), np.arange(N) % C
-        arrays = probe() | {"labels": y}
+        arrays = probe() | {"labels": y, "source_features": 0.3 * (rng.normal(size=(N, 8)) + 2 * means[y])}
         near, far = (score(name, arrays | {"features": 0.3 * (noise + gap * means[y])}) for gap in (0.3, 2))
         assert far > near
 
@@ -247,7 +250,7 @@ def test_configs_name_an_estimator_and_all_its_parameters_at_their_defaults_or_a
     target = parameters.pop("_target_").removeprefix("methods.")
     signature = inspect.signature(estimators()[target])
     arrays = {"features", "labels", "source_probs", "source_logits", "reference_features", "model", "seed", "n_classes"}
-    arrays |= {"network", "images"}
+    arrays |= {"source_features", "source_labels", "network", "images"}
     assert set(parameters) - arrays == set(signature.parameters) - arrays
     if path.stem == target:
         defaults = {k: v.default for k, v in signature.parameters.items() if k not in arrays}
@@ -255,9 +258,9 @@ def test_configs_name_an_estimator_and_all_its_parameters_at_their_defaults_or_a
         assert {k: v or None if k == "parameters" else v for k, v in parameters.items()} == defaults
 
 
-def test_all_lists_every_config_but_the_one_of_real_targets_and_the_dear_ones():
+def test_all_lists_every_config_but_the_one_of_real_targets_of_source_images_and_the_dear_ones():
     listed = yaml.safe_load((CONF / "all.yaml").read_text())["defaults"]
     single = {path.stem for path in FILES if "defaults" not in yaml.safe_load(path.read_text())}
     assert len(listed) == len(set(listed))
-    assert set(listed) == single - {"least_squares", "look", "lp"}
+    assert set(listed) == single - {"least_squares", "look", "lp", "f_otce", "jc_otce"}
     assert {f for f in estimators()} <= single

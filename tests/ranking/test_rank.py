@@ -38,7 +38,7 @@ from benchmark.ranking.accuracy_speed import on_front, plot
 from benchmark.ranking.candidates import Limits
 from benchmark.ranking.pictures import confusions
 from benchmark.ranking.reasons import reasons
-from benchmark.ranking.transfers import FACTS, METHODS
+from benchmark.ranking.transfers import FACTS, METHODS, PROBES
 from benchmark.reporting.pictures import confusion
 from tests import running
 from tests.running import ROOT
@@ -100,7 +100,7 @@ def test_the_ranking_is_the_recommender_s_on_the_cells_of_the_store(ranked):
     for name in ("knn", "logme", "logistic"):
         assert sorted(ranked.table[name]) == pytest.approx(sorted(scores[name].values()))
     recommender = recommend.fit(ranking_transfers.known())
-    new = ranked.table[["model", "architecture", "source", *METHODS, *FACTS]]
+    new = ranked.table[["model", "architecture", "source", *METHODS, *PROBES, *FACTS]]
     expected = recommender.predict(new.sample(frac=1, random_state=0))
     assert expected["model"].tolist() == ranked.table["model"].tolist()
     assert expected["predicted_accuracy"].to_numpy() == pytest.approx(ranked.table["predicted_accuracy"].to_numpy())
@@ -180,6 +180,22 @@ def test_the_terminal_the_page_and_the_file_end_with_the_next_step(ranked, capsy
     assert found["commercial_use"] in page
 
 
+def test_looks_are_taken_of_the_first_where_they_are_asked_for(ranked, tmp_path, capsys):
+    assert again(ranked, "looks=2", out=tmp_path) == 0
+    said = capsys.readouterr()
+    first = ranked.table["model"].head(2).tolist()
+    assert f"looking at fine-tuning {', '.join(first)}" in said.err
+    models = {m["model"]: m for m in json.loads((tmp_path / "ranking.json").read_text())["models"]}
+    seen = {name: m["look"] for name, m in models.items() if m["look"] is not None}
+    assert set(seen) == set(first), said.err
+    assert all(-5 < loss < 0 for loss in seen.values()), "minus a mean cross-entropy"
+    better = max(seen, key=seen.__getitem__)
+    assert "look 1st of 2" in models[better]["why"]
+    assert again(ranked, "looks=0.1s", out=tmp_path) == 0
+    assert "looks=0.1s is too little for two looks: none is made" in capsys.readouterr().err
+    assert "look" not in json.loads((tmp_path / "ranking.json").read_text())["models"][0]
+
+
 def test_a_second_run_computes_nothing_and_says_the_same(ranked, capsys):
     stamps = {p: p.stat().st_mtime_ns for p in (ranked.place / "cache").rglob("manifest.json")}
     out = ranked.place / "second"
@@ -206,14 +222,15 @@ def test_what_is_damaged_or_gone_is_made_again(ranked, tmp_path):
 SCRIPT = """
 from benchmark.config.model import ModelSpec
 from benchmark.rank import rank
-from benchmark.search import processes, trial
+from benchmark.search import processes
+from benchmark.search.job import Job
 from pathlib import Path
 
 table = rank({images!r}, bank="tiny", overrides={overrides!r})
 print(len(table), "candidates")
 bad = ModelSpec(name="n", arch="nothing", weights="random", layers=1)
 file = Path({place!r}) / "speed.json"
-processes.in_processes([trial.Job("measure", bad, None, file, None, 0.1, 1, 1e99, file)], lambda: None, ["cpu"])
+processes.in_processes([Job("measure", bad, None, file, None, 0.1, 1, 1e99, file)], lambda: None, ["cpu"])
 print(file.read_text())
 """
 
@@ -504,7 +521,7 @@ def listed(**columns) -> pd.DataFrame:
 
 def test_the_stakes_are_the_recommender_s_and_small_ones_are_said(ranked, monkeypatch):
     recommender = recommend.fit(ranking_transfers.known())
-    new = ranked.table[["model", "architecture", "source", *METHODS, *FACTS]]
+    new = ranked.table[["model", "architecture", "source", *METHODS, *PROBES, *FACTS]]
     alone = recommend.Recommender.predict
     for regret, small in (
         (4.0, []),

@@ -71,3 +71,11 @@ def test_a_table_of_few_targets_learns_from_all():
     np.testing.assert_array_equal(weighted_sum.from_others(both, PARTS, "few", "t0"), expected)
     own = weighted_sum.learned(others[others["table"] == "many"], PARTS)
     np.testing.assert_array_equal(weighted_sum.from_others(both, PARTS, "many", "t0"), own)
+
+
+def test_what_is_left_out_together_may_be_more_than_a_target():
+    table = weighted_sum.standardised(known().assign(kind=lambda t: t["target"].isin(["t0", "t1"])), PARTS)
+    found = weighted_sum.left_out(table, PARTS, unit="kind")
+    here, others = table[table["target"] == "t0"], table[~table["kind"]]
+    np.testing.assert_array_equal(found[here.index], here[[*PARTS]].to_numpy() @ weighted_sum.learned(others, PARTS))
+    assert found.notna().all()

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from benchmark.ranking import transfers
 from benchmark.search import search as search_search
-from benchmark.search.rounds import Result
+from benchmark.search.result import Result
 from scripts.results import search_table
 
 RIGHT = {"search": [1, 1, 1, 0], "list": [1, 0, 1, 0]}

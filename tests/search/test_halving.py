@@ -27,11 +27,17 @@ from benchmark.config.validation import experiment
 from benchmark.data import packs
 from benchmark.errors import ConfigError
 from benchmark.reporting.pictures import confusion
-from benchmark.search import arithmetic, checkpoint, processes, rounds, trial
+from benchmark.search import arithmetic, checkpoint, finalists, processes
 from benchmark.search import search as search_search
+from benchmark.search import session as sessions
 from benchmark.search.arithmetic import CHECKS, Arm, Speed
-from benchmark.search.rounds import Candidate, Search, Subject
+from benchmark.search.course import course
+from benchmark.search.job import Job, write
+from benchmark.search.pace import Pace
+from benchmark.search.result import Result, finished
 from benchmark.search.search import MOST, contenders
+from benchmark.search.session import Candidate, Given, Session, Subject
+from benchmark.search.work import work
 from tests import running
 from tests.tiny import digits, spec
 
@@ -191,7 +197,7 @@ class World:
                 facts |= {"late": not left, "resumed_at": 0.7}
                 self.finish(job)
         self.jobs.append(job)
-        trial.write(job.result, facts)
+        write(job.result, facts)
 
     def accuracy(self, name: str, rate: float, steps: float) -> float:
         return max(1.0, self.top[name] * (1 - 2 ** (-steps / 40)) - 20 * (rate != 0.05))
@@ -207,12 +213,14 @@ class World:
 
     def search(
         self, folder: Path, budget: float = BUDGET, recipe: RecipeSpec | None = None, look: bool = True
-    ) -> rounds.Result:
-        candidates = [Candidate(named(name)) for name in self.top]
+    ) -> Result:
+        return self.searched(folder, folder / "out/search", budget, recipe or RecipeSpec(), look)
+
+    def searched(self, folder: Path, own: Path, budget: float, recipe: RecipeSpec, look: bool = True) -> Result:
         subject = Subject("planted", folder, 800, 400, ["no", "yes"], False)
-        recipe = recipe or RecipeSpec()
-        one = Search(candidates, subject, recipe, budget, folder / "out", folder / "out/search", self, 2, 2, self.clock)
-        return one.search(look)
+        candidates = {name: Candidate(named(name)) for name in self.top}
+        given = Given(candidates, subject, recipe, budget, folder / "out", own, 2, 2)
+        return course(Session(given, self, self.clock), look)
 
 
 def named(name: str):
@@ -230,7 +238,7 @@ def test_the_planted_best_wins_and_the_deadline_is_kept(tmp_path: Path) -> None:
     assert world.now == pytest.approx(1000 + 0.98 * BUDGET), "2 % are kept for writing"
     assert result.seconds <= BUDGET
     assert [j.kind for j in world.jobs].count("finish") == 1, "the test split is looked at once"
-    assert result.steps >= rounds.FINAL * BUDGET / world.step - 100, "half of the time belongs to the final training"
+    assert result.steps >= finalists.FINAL * BUDGET / world.step - 100, "half of the time belongs to the final training"
     trials = [j for j in world.jobs if j.kind == "compete"]
     assert {j.model.name for j in trials if j.rung == 1} == set(PLANTED)
     assert len({j.rate for j in trials if j.rung == 2 and j.model.name == "best"}) > 1, "a choice of rates"
@@ -269,12 +277,12 @@ def test_a_finished_search_is_not_repeated(tmp_path: Path) -> None:
     places = tmp_path / "out/search", tmp_path / "out"
     first.confusion_picture.unlink()
     first.checkpoint.unlink()
-    assert search_search.finished(*places) == first
+    assert finished(*places) == first
     assert first.confusion_picture.exists(), "its files are put back"
     assert first.checkpoint.read_text() == "the model"
-    assert search_search.finished(places[0], tmp_path / "else").log == tmp_path / "else/log.txt"
+    assert finished(places[0], tmp_path / "else").log == tmp_path / "else/log.txt"
     (places[0] / "confusion.png").unlink()
-    assert search_search.finished(*places) is None
+    assert finished(*places) is None
     assert world.search(tmp_path).test_accuracy == first.test_accuracy, "made again from the kept outputs"
     assert [j.kind for j in world.jobs].count("finish") == 1
 
@@ -292,7 +300,7 @@ def killed_in_the_final(folder: Path, budget: float = BUDGET) -> World:
     world.do = dies
     with pytest.raises(KeyboardInterrupt):
         world.search(folder, budget)
-    trial.write(folder / "out/search/clock.json", {"seconds": budget + 30})
+    write(folder / "out/search/clock.json", {"seconds": budget + 30})
     world.do = plain
     return world
 
@@ -318,7 +326,7 @@ def test_a_damaged_result_of_a_search_is_a_sentence(tmp_path: Path) -> None:
     whole = file.read_text()
     file.write_text(whole.replace(f'"steps": {first.steps}', f'"steps": {first.steps + 1}'))
     with pytest.raises(ConfigError, match=r"result.json must be as a run left it. .*another checksum"):
-        search_search.finished(*places)
+        finished(*places)
     file.unlink()
     assert World(PLANTED).search(tmp_path).test_accuracy == first.test_accuracy
 
@@ -346,16 +354,12 @@ def test_a_killed_search_that_trained_nothing_in_its_time_says_so(tmp_path: Path
 
 
 def test_searches_in_one_folder_keep_their_files_apart(tmp_path: Path) -> None:
-    def search(key: str, best: float) -> tuple[rounds.Result, list[bytes]]:
+    def search(key: str, best: float) -> tuple[Result, list[bytes]]:
         world = World(PLANTED | {"best": best})
         world.finish = lambda job: (World.finish(world, job), job.keep.write_text(f"model of {key}"))
-        subject = Subject("planted", tmp_path, 800, 400, ["no", "yes"], False)
-        out = tmp_path / "out"
-        folder = out / "search" / key
-        if not (result := search_search.finished(folder, out)):
-            candidates = [Candidate(named(name)) for name in world.top]
-            one = Search(candidates, subject, RecipeSpec(), BUDGET, out, folder, world, 2, 2, world.clock)
-            result = one.search()
+        folder = tmp_path / "out/search" / key
+        if not (result := finished(folder, tmp_path / "out")):
+            result = world.searched(tmp_path, folder, BUDGET, RecipeSpec())
         files = result.checkpoint, result.confusion_matrix, result.confusion_picture, result.log
         return result, [file.read_bytes() for file in files]
 
@@ -408,7 +412,7 @@ def test_one_that_cannot_be_trained_does_not_take_its_like_along(tmp_path: Path)
     def broken_first(job) -> None:
         plain(job)
         if job.model.name in ("first", "third"):
-            trial.write(job.result, {"status": "failed", "reason": "its weights are damaged"})
+            write(job.result, {"status": "failed", "reason": "its weights are damaged"})
 
     world.do = broken_first
     shapes = {"first": 0, "second": 0, "third": 1, "best": 1, "fifth": 2, "sixth": 2}
@@ -435,7 +439,7 @@ def test_slow_models_are_left_out(tmp_path: Path) -> None:
     def slow_best(job) -> None:
         plain(job)
         if job.kind == "measure" and job.model.name == "best":  # 125 steps of 2 s do not fit into 120 s
-            trial.write(job.result, json.loads(job.result.read_text()) | {"step": 2.0})
+            write(job.result, json.loads(job.result.read_text()) | {"step": 2.0})
 
     world.do = slow_best
     assert world.search(tmp_path).model == "first"
@@ -507,7 +511,7 @@ def on_own_time():
     return patch.object(time, "monotonic", time.process_time)
 
 
-def real(folder: Path, pack: Path, run, workers: int, budget: float, **more) -> rounds.Result:
+def real(folder: Path, pack: Path, run, workers: int, budget: float, **more) -> Result:
     """A search between a model that can learn and one whose narrowest layer has one channel."""
     narrow = {"channels": [1, 1, 1, 1], "output_stride": 16}
     wide = spec(**SMALL).model_copy(update={"name": "wide"})
@@ -515,9 +519,10 @@ def real(folder: Path, pack: Path, run, workers: int, budget: float, **more) -> 
     loaded = packs.load(pack)
     train, test = len(loaded.indices("train")), len(loaded.indices("test"))
     subject = Subject("digits", pack, train, test, loaded.class_names, loaded.multilabel)
-    candidates = [Candidate(s) for s in bank]
-    with on_own_time(), patch.object(rounds, "WRITING", 1.0):  # of so few seconds; matplotlib is there already
-        return Search(candidates, subject, RECIPE, budget, folder, folder / "search", run, workers).search()
+    candidates = {s.name: Candidate(s) for s in bank}
+    given = Given(candidates, subject, RECIPE, budget, folder, folder / "search", workers, workers)
+    with on_own_time(), patch.object(sessions, "WRITING", 1.0):  # of so few seconds; matplotlib is there already
+        return course(Session(given, run))
 
 
 @pytest.fixture(scope="module")
@@ -594,13 +599,13 @@ def test_the_final_training_goes_on_where_it_was_killed(folder: Path, tmp_path: 
     from benchmark.training import loop
 
     model = spec(**SMALL)
-    job = trial.Job("finish", model, None, folder, RECIPE, 0.05, 10, time.monotonic() + 60, tmp_path / "f.json")
+    job = Job("finish", model, None, folder, RECIPE, 0.05, 10, time.monotonic() + 60, tmp_path / "f.json")
     job = replace(job, keep=tmp_path / "model.safetensors")
     learned = architecture.build(model, 10)
     state = learned.state_dict() | {"place": torch.tensor(0.999)}
     torch.nn.init.constant_(state["fc.bias"], 7.0)
     save_file(state, job.snapshot)
-    trial.work(job, "cpu")
+    work(job, "cpu")
     facts = json.loads(job.result.read_text())
     assert facts["resumed_at"] == pytest.approx(0.999)
     assert facts["steps"] > 0
@@ -617,7 +622,7 @@ def test_a_final_training_whose_time_is_over_is_tested_as_it_is(folder: Path, tm
     from benchmark.models import architecture
 
     over = time.monotonic() - 60
-    job = trial.Job("finish", spec(**SMALL), None, folder, RECIPE, 0.05, 4, over, tmp_path / "f.json")
+    job = Job("finish", spec(**SMALL), None, folder, RECIPE, 0.05, 4, over, tmp_path / "f.json")
     job = replace(job, keep=tmp_path / "model.safetensors")
     inline([job], lambda: None)
     assert not job.result.exists(), "there is nothing to test"
@@ -646,10 +651,10 @@ def test_multilabel(tmp_path: Path) -> None:
 def test_processes_do_the_jobs_and_their_death_is_a_row(folder: Path, tmp_path: Path) -> None:
     soon = time.monotonic() + 600
     jobs = [
-        trial.Job("measure", spec(**SMALL), None, folder, RECIPE, 0.05, 1, soon, tmp_path / "good.json"),
-        trial.Job("measure", spec(arch="nothing"), None, folder, RECIPE, 0.05, 1, soon, tmp_path / "bad.json"),
-        trial.Job("measure", spec(**SMALL), None, folder, RECIPE, 0.05, 1, 0.0, tmp_path / "late.json"),
-        trial.Job("compete", spec(**SMALL), None, folder, RECIPE, 0.05, 10**5, soon, tmp_path / "rung1-00.json", 1),
+        Job("measure", spec(**SMALL), None, folder, RECIPE, 0.05, 1, soon, tmp_path / "good.json"),
+        Job("measure", spec(arch="nothing"), None, folder, RECIPE, 0.05, 1, soon, tmp_path / "bad.json"),
+        Job("measure", spec(**SMALL), None, folder, RECIPE, 0.05, 1, 0.0, tmp_path / "late.json"),
+        Job("compete", spec(**SMALL), None, folder, RECIPE, 0.05, 10**5, soon, tmp_path / "rung1-00.json", 1),
     ]
 
     def kill_the_long_one() -> None:
@@ -667,16 +672,16 @@ def test_processes_do_the_jobs_and_their_death_is_a_row(folder: Path, tmp_path: 
 
 
 def test_a_loser_stops_itself_by_its_curve(folder: Path, tmp_path: Path) -> None:
-    trial.write(tmp_path / "rung1-00.json", {"status": "done", "curve": [99.0, 99.0, 99.0, 99.0]})
+    write(tmp_path / "rung1-00.json", {"status": "done", "curve": [99.0, 99.0, 99.0, 99.0]})
     until = time.monotonic() + 60
-    job = trial.Job("compete", spec(**SMALL), None, folder, RECIPE, 1e-6, 40, until, tmp_path / "rung1-01.json", 1)
-    trial.work(job, "cpu")
+    job = Job("compete", spec(**SMALL), None, folder, RECIPE, 1e-6, 40, until, tmp_path / "rung1-01.json", 1)
+    work(job, "cpu")
     facts = json.loads(job.result.read_text())
     assert facts["status"] == "stopped"
     assert len(facts["curve"]) == 2
     assert facts["steps"] == 20
     alone = replace(job, result=tmp_path / "rung2-01.json", rung=2)
-    trial.work(alone, "cpu")
+    work(alone, "cpu")
     assert len(json.loads(alone.result.read_text())["curve"]) == CHECKS
 
 
@@ -707,7 +712,7 @@ def test_threads_stay_where_they_help() -> None:
     import torch
 
     def decided(alone: float, together: list[float]) -> int:
-        pace = trial._Pace(2)
+        pace = Pace(2)
         try:
             pace(None)
             for _ in range(1 + pace.TIMED):

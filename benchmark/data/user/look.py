@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.data.depth import Range, kind_of, levels_of, range_of
+from benchmark.data.depth import Range, kind_of, levels_of, range_in, range_of
 from benchmark.data.examples import Settled
-from benchmark.data.images import UnreadableImageError, decode, opened, reason_of
+from benchmark.data.images import LARGE, UnreadableImageError, decode, opened, reason_of
 from benchmark.data.user.findings import FileFacts, Finding, Seen
 from benchmark.data.user.rows import Listing
 from benchmark.data.user.settle import settle
@@ -24,7 +24,6 @@ from benchmark.wording import plural
 
 ENOUGH = 512  # pixels: a larger JPEG is decoded at the smallest of its own scales that keeps so many
 THUMBNAIL = 16
-LARGE = 2_000_000  # pixels of a decoded image from which on each worker has one alone
 UNKNOWN = 10**12  # before the first was decoded
 AHEAD = 4  # smaller images a worker that may wait to be taken
 DEEP = {".png", ".apng", ".tif", ".tiff", ".pgm", ".pnm", ".jp2", ".j2k"}
@@ -77,7 +76,7 @@ class Look:
                 return range_of(image, "float" if image.dtype.kind == "f" else "whole")
             with image:
                 kind = kind_of(image.mode)
-                return range_of(np.asarray(image), kind) if kind else None
+                return range_in(image, kind) if kind else None
         except Exception:  # whatever is wrong with it is said where it is decoded
             return None
 
@@ -93,7 +92,7 @@ class Look:
         self.short[i] = min(decoded.size)
         self._learn(decoded.width * decoded.height)
         small = decoded.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        self.thumbnails[i] = np.asarray(small)
+        self.thumbnails[i] = np.asarray(small.convert("RGB"))
         return decoded
 
     def _data(self, i: int) -> Any:

@@ -141,8 +141,9 @@ def awkward(subject: Subject) -> list[Finding]:
     if subject.sees_features:
         for name, arrays in (("constant columns", ordinary), ("constant columns, n < d", few)):
             n = len(arrays["labels"])
-            constant = np.c_[arrays["features"], np.zeros((n, 2)), np.full((n, 2), 3.7)]
-            cases[name] = arrays | {"features": constant}
+            more = np.c_[np.zeros((n, 2)), np.full((n, 2), 3.7)]
+            wider = {of: np.c_[arrays[of], more] for of in ("features", "source_features")}
+            cases[name] = arrays | wider
         sparse = np.maximum(ordinary["features"] - 2.5, 0.0)
         cases["mostly zeros"] = ordinary | {"features": sparse}
         for scale in (1e-20, 1e20):

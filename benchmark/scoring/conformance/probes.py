@@ -18,7 +18,7 @@ def probe(n: int = 96, d: int = 16, c: int = 4, separation: float = 0.5, seed: i
     scales = np.exp(rng.normal(scale=0.5, size=d))
     features = (rng.normal(size=(n, d)) + separation * rng.normal(size=(c, d))[labels]) * scales + 1.0
     logits = rng.normal(size=(n, z)) + 1.5 * separation * rng.normal(size=(c, z))[labels]
-    return {
+    found = {
         "features": features,
         "labels": labels,
         "source_logits": logits,
@@ -29,6 +29,11 @@ def probe(n: int = 96, d: int = 16, c: int = 4, separation: float = 0.5, seed: i
             "source_size": 5000, "source_accuracy": 70.0, "target": "probe", "target_size": n, "feature_dim": d,
         },
     }  # fmt: skip
+    # of a source whose classes are those of the target, two of them in one
+    centres = np.stack([features[labels == k].mean(axis=0) for k in range(c)])
+    found["source_labels"] = np.maximum(labels, 1)
+    found["source_features"] = centres[labels] + rng.normal(size=(n, d)) * scales
+    return found
 
 
 def rows(arrays: Arrays, index: np.ndarray) -> Arrays:

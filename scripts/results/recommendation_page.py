@@ -1,0 +1,213 @@
+"""results/recommendation.md from what scripts/results/recommendation_table.py judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ranking import weighted_sum
+from benchmark.ranking.choices import between, judged, targets_needed
+from benchmark.ranking.weighted_sum import CELL
+from benchmark.reporting import layout
+from benchmark.stats import measures
+
+KEYS = [*CELL, "model"]
+LIST, OURS = "list", "recommendation"
+FULL = "list + scores + look 15–25 %"
+LEAST = 3
+"""Looks at a target that are compared."""
+SHOWN = ("regret3", "crossed", "tau", "pearson")
+
+TEXT = """# What each part of the recommendation adds
+
+Every known target in turn as the user's images, nothing of it learned from, in whichever table; then once more with its
+whole kind left out (animals, strokes, scenes …: KINDS of the script). What competes: the static list (mean standardised
+accuracy on the other targets); the same with targets counting more whose scores order the models alike; the mean of the
+five scores ({five}); a look at the fine-tuning, the mean training loss of some of its steps; sums of them, weights by
+ridge least squares on the other targets (those of the same table where it has six, λ = rows/36; or fixed, 2 : 1); the
+recommendation of `python -m benchmark.rank`; single scores. `chosen on other targets` takes the row that lost least on
+the others.
+
+**Looks here are the losses that the committed fine-tunings kept**, at the rate that was chosen for each model, between
+15 and 25 (or 10 and 30) percent of its steps: what a look could tell at best, not what a look of forty steps tells.
+That is further down.
+
+regret@1, @3: points that the first, or the best of the first three, loses against the best. cross-fitted: the best is
+chosen on one half of the test images and both are judged on the other, mean over forty halves, since the best of many
+by one measurement owes a part of it to chance. Intervals are 95 %, over resampled targets (all tables of a target
+together), and over targets and models (a model that is drawn is a candidate on all targets of its table). τ_w: the
+weighted Kendall correlation. PC: Pearson ×100.
+
+## Each target left out
+
+{target}
+{public}
+## Each kind of target left out
+
+{kind}
+## Looks of their own on the public bank
+
+{looks}
+## Predicted accuracy
+
+80 % intervals of the recommendation, means over targets; level: how far the mean of the predicted accuracies is from
+that of the true ones.
+
+{intervals}
+## What follows
+
+{decision}
+
+`{command}` on {hardware}, {versions}, commit {commit}. Per method and target: recommendation.csv.
+"""
+
+
+def page(made: Mapping[str, Mapping[str, pd.DataFrame]], looks: pd.DataFrame | None, about: Mapping[str, str]) -> str:
+    """The page of judgements, differences and predictions, of each target and of each kind left out."""
+    from benchmark.ranking.transfers import METHODS
+
+    every = made["target"]["judgements"]
+    said, own = own_looks(looks) if looks is not None and len(looks) else ("No looks yet.\n", None)
+    return TEXT.format(
+        five=", ".join(METHODS),
+        target=grid("Each target left out", every, made["target"]["differences"]),
+        kind=grid("Each kind left out", made["kind"]["judgements"], made["kind"]["differences"]),
+        public=on_public(every),
+        looks=said,
+        intervals=intervals(made),
+        decision=decision(every, own),
+        **about,
+    )
+
+
+def grid(title: str, judgements: pd.DataFrame, differences: pd.DataFrame) -> str:
+    """A row a method: what it lost, how much less than the list and the recommendation, and by table."""
+    tables, more = sorted(judgements["table"].unique()), differences.set_index("method")
+    cells = []
+    for method, part in judgements.groupby("method", sort=False):
+        row = [method, layout.number(part["regret"].mean(), 2)]
+        row.append(None if method == LIST else spoken(between(judgements, "regret", method, LIST)))
+        row.append(
+            None if method not in more.index else layout.between(more.at[method, "low"], more.at[method, "high"], 2)
+        )
+        row.append(None if method == OURS else spoken(between(judgements, "regret", method, OURS)))
+        row += [layout.number(part[c].mean(), 3 if c == "tau" else 2 if c != "pearson" else 1) for c in SHOWN]
+        cells.append(row + [layout.number(part.loc[part["table"] == t, "regret"].mean(), 2) for t in tables])
+    head = ["method", "regret@1", "minus list", "models too", "minus recommendation"]
+    head += ["regret@3", "cross-fitted", "τ_w", "PC", *tables]
+    return layout.markdown(
+        layout.Grid(f"{title}: {judgements.groupby(CELL).ngroups} targets and tables", head, [cells])
+    )
+
+
+def spoken(difference: tuple[float, float, float]) -> str:
+    mean, low, high = difference
+    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def on_public(judgements: pd.DataFrame) -> str:
+    """Whether the static list is beaten on the public bank, and how many targets it takes to see a difference."""
+    here = judgements[judgements["table"] == "public"]
+    if here.empty:
+        return ""
+    wide = judgements.pivot(index=CELL, columns="method", values="regret")
+    own = wide.loc["public"]
+    lost, cells = own[LIST], wide[FULL] - wide[LIST]
+    line = (
+        f"**On the public bank** ({len(own)} targets: {', '.join(own.index)}) the static list loses {lost.mean():.2f} "
+        f"points, the recommendation {own[OURS].mean():.2f}, {FULL} {own[FULL].mean():.2f}. "
+    )
+    if lost.max() == 0:
+        line += "Its first is the best on each of them, so nothing can beat it in regret@1 there. "
+    else:
+        mean, low, high = between(here, "regret", FULL, LIST)
+        line += f"The difference of the last to the list is {mean:+.2f} (95 % {low:+.2f} to {high:+.2f}). "
+    everywhere = targets_needed(cells.to_numpy(), 1.0), targets_needed(cells.to_numpy(), 0.5)
+    return line + (
+        f"At the spread that this difference has over all targets and tables, seeing 1 point (95 % interval without "
+        f"zero, four times in five) takes {everywhere[0]} targets, half a point {everywhere[1]}.\n"
+    )
+
+
+def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame | None]:
+    """What looks of forty steps say of the first places, at each way to choose the rate."""
+    parts, found = [], []
+    for way, rows in looks.groupby("way", sort=False):
+        k = min(_without_gap(places) for _, places in rows.groupby("target")["place"])
+        same = rows[rows["place"] <= k].assign(table="public")
+        same["look"] = same["look"].where(same["status"] == "ok", same["look"].min() - 1)  # as bad as none
+        if k < LEAST:
+            parts.append(f"- {way}: too few looks as yet.")
+            continue
+        z = weighted_sum.standardised(same, ("list", "look"))
+        scores = {LIST: same["list"], "look": same["look"], "2 · list + look": 2 * z["list"] + z["look"]}
+        found.append(judged(same, scores, same["best"]).assign(way=way, places=k))
+        r = same.groupby("target").apply(_correlation, include_groups=False)
+        low, middle, high = same["seconds"].quantile([0.25, 0.5, 0.75])
+        parts.append(
+            f"- {way}: {len(same)} looks, the first {k} of each target by the list. Correlation with accuracy among "
+            f"them {r.mean():+.2f} ({', '.join(f'{t} {v:+.2f}' for t, v in r.items())}). A look took {middle:.0f} s "
+            f"(half of them {low:.0f} to {high:.0f}; the fastest {same['seconds'].min():.1f}), with others at work."
+        )
+    if not found:
+        return "\n".join([*parts, ""]), None
+    whole = pd.concat(found, ignore_index=True)
+    head = ["rate", "first", "method", "regret@1", "τ_w", "PC"]
+    cells = [
+        [*(way, str(places), method), *(layout.number(part[c].mean(), 2) for c in ("regret", "tau", "pearson"))]
+        for (way, places, method), part in whole.groupby(["way", "places", "method"], sort=False)
+    ]
+    table = layout.markdown(layout.Grid("Choice among the first places", head, [cells]))
+    return "\n".join([*parts, "", table]), whole
+
+
+def _without_gap(places: pd.Series) -> int:
+    """How many of the first places are there, none missing before."""
+    return next(k for k in range(len(places) + 1) if k + 1 not in set(places))
+
+
+def _correlation(cell: pd.DataFrame) -> float:
+    r = measures.pearson(cell["look"].to_numpy(float), cell["oracle"].to_numpy(float))
+    return float(np.nan_to_num(r)) / 100
+
+
+def intervals(made: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    """Coverage, width and level of what was predicted, by table and by what was left out."""
+    cells = []
+    for unit, parts in made.items():
+        wide = parts["predictions"]
+        inside = (wide["low"] <= wide["oracle"]) & (wide["oracle"] <= wide["high"])
+        wide = wide.assign(inside=100.0 * inside, width=wide["high"] - wide["low"])
+        each = wide.groupby(CELL)[["inside", "width", "predicted_accuracy", "oracle"]].mean()
+        each["level"] = (each["predicted_accuracy"] - each["oracle"]).abs()
+        for name, part in each.groupby("table"):
+            row = [layout.number(part[c].mean(), 1) for c in ("inside", "width", "level")]
+            cells.append([f"each {unit}", str(name), str(len(part)), *row])
+    head = ["left out", "table", "targets", "coverage, %", "width, points", "level, points"]
+    return layout.markdown(layout.Grid("Intervals", head, [cells]))
+
+
+def decision(judgements: pd.DataFrame, own: pd.DataFrame | None) -> str:
+    """Whether looks belong into the recommendation by default, by the figures above."""
+    best = between(judgements, "regret", FULL, OURS)
+    clear = best[2] < 0
+    text = (
+        f"With the losses that fine-tunings kept, the sum of list, scores and look loses {spoken(best)} points against "
+        f"the recommendation of today: {'clearly less' if clear else 'not clearly less'}. "
+    )
+    if own is None:
+        return text + "Looks of their own were not made on this bank: looking stays an option that is off."
+    wide = own.pivot_table(index=["way", "target"], columns="method", values="regret")
+    gains = (wide["2 · list + look"] - wide[LIST]).groupby("way").mean()
+    said = ", ".join(f"{way} {gain:+.2f}" for way, gain in gains.items())
+    better = bool((gains < 0).any() and clear)
+    return text + (
+        f"Looks of forty steps on the public bank change what the list's first loses by {said} points. "
+        + (
+            "Looking may be worth its minute where it was measured."
+            if better
+            else "So looking is an option of `rank` (`looks=`, `look_time=`) that is off unless asked for."
+        )
+    )
