@@ -15,6 +15,7 @@ from methods.gbc import gbc
 from methods.hscore import hscore, shrunk_hscore
 from methods.interclass import interclass
 from methods.knn import knn
+from methods.layered import layered
 from methods.lda import lda
 from methods.leep import leep
 from methods.lfc import lfc
@@ -67,6 +68,7 @@ __all__ = [
     "interclass",
     "jc_otce",
     "knn",
+    "layered",
     "layers",
     "lda",
     "least_squares",

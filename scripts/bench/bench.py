@@ -45,7 +45,7 @@ from methods.shared.capabilities import estimators  # noqa: E402
 
 ELEVEN = {name: (name.removesuffix("_f32"), {"n_dims": 32} if name.endswith("_f32") else {}) for name in textbook.FORMS}
 NINE = ("parc", "parc_f32", "knn", "hscore", "logme", "leep", "nce", "rsa", "dds")
-ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "pactran_gamma", "tmi", "logistic", "silhouette")
+ITERATIVE = ("nleep", "pactran_gauss", "pactran_dirichlet", "pactran_gamma", "lp", "tmi", "logistic", "silhouette")
 FUSIONS = ("rank_fusion", "z_fusion")  # a mean of others, which are counted already
 PAIRS = ("parc", "knn", "rsa", "dds", "silhouette", "tmi", *FUSIONS)  # quadratic in n; the rest linear beyond d
 OTHER = {"model", "network", "source_features"}  # what a method takes that is not measured over n and d
@@ -110,7 +110,9 @@ def ratios(repeats: int = 7) -> tuple[str, bool]:
     """Eleven methods against their textbook forms; nine, and all that need no iteration, in Gram products."""
     arrays = probe()
     x = arrays["features"].astype(np.float64)
-    every = {n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS, "look", "f_otce", "jc_otce")}
+    every = {
+        n: f for n, f in estimators().items() if n not in (*ITERATIVE, *FUSIONS, "look", "layered", "f_otce", "jc_otce")
+    }
     shared: dict[str, list[float]] = {n: [] for n in ELEVEN}
     alone: dict[str, list[float]] = {n: [] for n in ELEVEN}
     nine, everything, grams = [], [], []

@@ -262,5 +262,5 @@ def test_all_lists_every_config_but_the_one_of_real_targets_of_source_images_and
     listed = yaml.safe_load((CONF / "all.yaml").read_text())["defaults"]
     single = {path.stem for path in FILES if "defaults" not in yaml.safe_load(path.read_text())}
     assert len(listed) == len(set(listed))
-    assert set(listed) == single - {"least_squares", "look", "lp", "f_otce", "jc_otce"}
+    assert set(listed) == single - {"least_squares", "look", "layered", "lp", "f_otce", "jc_otce"}
     assert {f for f in estimators()} <= single
