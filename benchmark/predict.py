@@ -7,6 +7,7 @@ and cut as in training. What cannot be read is named, the rest is predicted, and
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,19 +17,19 @@ import numpy as np
 from pydantic import Field
 
 from benchmark.config.cli import settings
-from benchmark.config.recipe import RecipeSpec
 from benchmark.config.spec import Spec
 from benchmark.data.images import UnreadableImageError, decode
 from benchmark.data.user.look import ENOUGH
 from benchmark.errors import ConfigError
 from benchmark.files import writable
-from benchmark.search import checkpoint, export
+from benchmark.search import checkpoint, export, trained_model
 from benchmark.search.checkpoint import Checkpoint
 from benchmark.search.prediction import batches, find, probabilities_of, show, view, write
 
 USAGE = """python -m benchmark.predict model=<model.safetensors> <image or folder> … [out=<file.csv>] [device=auto]
                          [trust=<network>]
 python -m benchmark.predict model=<model.safetensors> export=onnx [<image or folder>]
+python -m benchmark.predict model=<model.safetensors> serve=true [port=8000]      a page to drop images on
 
 model is what a search with a budget wrote; folders are searched at any depth."""
 
@@ -42,6 +43,8 @@ class Settings(Spec):
     export: Literal["onnx", "torchscript"] | list[Literal["onnx", "torchscript"]] | None = Field(
         None, description="write the model as onnx, torchscript or [onnx,torchscript] beside it, and predict nothing"
     )
+    serve: bool = Field(False, description="open a page on this machine to drop images on, instead")
+    port: int = Field(8000, ge=0, le=65535, description="of that page; 0: any that is free")
     trust: str | None = Field(
         None, description="a network of your own that the checkpoint may name: my_package.my_module.MyNet"
     )
@@ -67,33 +70,26 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
 
     if chosen.device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device must be auto, cpu or cuda. Got '{chosen.device}'.")
+    if chosen.serve:
+        return served(chosen, images)
     if chosen.out:
         writable(chosen.out, folder=False)
     about = checkpoint.read(chosen.model, chosen.trust)
     if chosen.export:
         return exported(chosen, about, images)
     files = find(images)
-    import torch  # takes seconds, which a refusal need not wait for
-
-    from benchmark.training import loop, views
-
-    if chosen.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device must be one that PyTorch sees. Got 'cuda', and it sees none. Take device=cpu.")
-    module, about = checkpoint.load(chosen.model, chosen.trust)
-    place = "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"
-    module = views.to_device(module, about.spec, torch.device(place))
+    model = trained_model.TrainedModel.load(chosen.model, chosen.trust, chosen.device)
     read, unreadable, found = [], [], []
     for part in batches(files):
         pixels = []
         for file in part:
             try:
-                decoded = decode(file.read_bytes(), str(file), ENOUGH, about.levels)
-                pixels.append(view(decoded, about.spec, about.pack_size))
+                pixels.append(model.seen(file.read_bytes(), str(file)))
                 read.append(file)
             except (UnreadableImageError, OSError) as error:
                 unreadable.append(str(error))
         if pixels:
-            found.append(loop.predict(module, about.spec, torch.from_numpy(np.stack(pixels)), RecipeSpec()))
+            found.append(model.outputs(pixels))
     if found:
         shares = probabilities_of(np.concatenate(found), about)
         show(read, shares, about)
@@ -102,6 +98,21 @@ def run(chosen: Settings, images: Sequence[str]) -> int:
     for reason in unreadable:
         print(f"error: an image must be readable. Got {reason}. Repair or remove it.", file=sys.stderr)
     return 2 if unreadable else 0
+
+
+def served(chosen: Settings, images: Sequence[str]) -> int:
+    """A page on this machine to drop images on, until Ctrl+C."""
+    if images or chosen.out or chosen.export:
+        raise ConfigError("serve must come without images, out and export: images are dropped on the page. Got some.")
+    from benchmark.search import serving
+
+    model = trained_model.TrainedModel.load(chosen.model, chosen.trust, chosen.device)
+    with serving.server(model, chosen.port) as listening:
+        print(f"http://{serving.ADDRESS}:{listening.server_address[1]}/", flush=True)
+        print("Open this page in a browser of this machine; images stay on it. Ctrl+C ends it.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            listening.serve_forever()
+    return 0
 
 
 def exported(chosen: Settings, about: Checkpoint, images: Sequence[str]) -> int:

@@ -148,7 +148,13 @@ STEPS = (
         ),
         may_fail=True,  # a network may diverge on a target
     ),
-    Step("recommendation", (("scripts/results/rank_table.py", f"published={PUBLISHED}"),)),
+    Step(
+        "recommendation",
+        (
+            ("scripts/results/rank_table.py", f"published={PUBLISHED}"),
+            ("scripts/results/recommendation_table.py", "data={data}", "weights={weights}"),
+        ),
+    ),
     Step(
         "published",
         (

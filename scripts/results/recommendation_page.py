@@ -18,6 +18,15 @@ LIST, OURS = "list", "recommendation"
 FULL = "list + scores + look 15–25 %"
 LEAST = 3
 """Looks at a target that are compared."""
+PARTS = (
+    ("the five scores", "list + scores", LIST),
+    ("targets alike count more", "similarity-weighted list", LIST),
+    ("relatives, facts, and when scores count", OURS, "list + scores"),
+    ("a look", "list + look 15–25 %", LIST),
+    ("a look", FULL, "list + scores"),
+    ("a look, less relatives and facts", FULL, OURS),
+)
+"""A part, the method that has it, and the one that does not."""
 SHOWN = ("regret3", "crossed", "tau", "pearson")
 
 TEXT = """# What each part of the recommendation adds
@@ -25,10 +34,11 @@ TEXT = """# What each part of the recommendation adds
 Every known target in turn as the user's images, nothing of it learned from, in whichever table; then once more with its
 whole kind left out (animals, strokes, scenes …: KINDS of the script). What competes: the static list (mean standardised
 accuracy on the other targets); the same with targets counting more whose scores order the models alike; the mean of the
-five scores ({five}); a look at the fine-tuning, the mean training loss of some of its steps; sums of them, weights by
-ridge least squares on the other targets (those of the same table where it has six, λ = rows/36; or fixed, 2 : 1); the
-recommendation of `python -m benchmark.rank`; single scores. `chosen on other targets` takes the row that lost least on
-the others.
+five scores ({five}); a look at the fine-tuning, the mean
+training loss of some of its steps; sums of them, weights by ridge least squares on the other targets (those of the same
+table where it has six, λ = rows/36; or fixed, 2 : 1); the recommendation of `python -m benchmark.rank`, which weighs
+scores, size, source accuracy and what model, architecture and source did elsewhere, and keeps to the list where scores
+add nothing clear to it; single scores. `chosen on other targets` takes the row that lost least on the others.
 
 **Looks here are the losses that the committed fine-tunings kept**, at the rate that was chosen for each model, between
 15 and 25 (or 10 and 30) percent of its steps: what a look could tell at best, not what a look of forty steps tells.
@@ -36,10 +46,14 @@ That is further down.
 
 regret@1, @3: points that the first, or the best of the first three, loses against the best. cross-fitted: the best is
 chosen on one half of the test images and both are judged on the other, mean over forty halves, since the best of many
-by one measurement owes a part of it to chance. Intervals are 95 %, over resampled targets (all tables of a target
+by one measurement owes a part of it to chance (below zero: on that half it is behind the one that was chosen).
+Intervals are 95 %, over resampled targets (all tables of a target
 together), and over targets and models (a model that is drawn is a candidate on all targets of its table). τ_w: the
 weighted Kendall correlation. PC: Pearson ×100.
 
+## What each part adds
+
+{parts}
 ## Each target left out
 
 {target}
@@ -72,6 +86,7 @@ def page(made: Mapping[str, Mapping[str, pd.DataFrame]], looks: pd.DataFrame | N
     said, own = own_looks(looks) if looks is not None and len(looks) else ("No looks yet.\n", None)
     return TEXT.format(
         five=", ".join(METHODS),
+        parts=added(made),
         target=grid("Each target left out", every, made["target"]["differences"]),
         kind=grid("Each kind left out", made["kind"]["judgements"], made["kind"]["differences"]),
         public=on_public(every),
@@ -102,9 +117,22 @@ def grid(title: str, judgements: pd.DataFrame, differences: pd.DataFrame) -> str
     )
 
 
-def spoken(difference: tuple[float, float, float]) -> str:
-    mean, low, high = difference
-    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+def added(made: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    """A row a part: what it changes in regret, cross-fitted regret and τ_w where it is added."""
+    cells = []
+    for unit, parts in made.items():
+        for part, method, beside in PARTS:
+            row = [between(parts["judgements"], column, method, beside) for column in ("regret", "crossed")]
+            tau = between(parts["judgements"], "tau", method, beside)
+            cells.append([f"each {unit}", part, beside, *map(spoken, row), spoken(tau, 3)])
+    half = len(PARTS)
+    head = ["left out", "part", "added to", "regret@1", "cross-fitted regret", "τ_w"]
+    return layout.markdown(layout.Grid("Points that are lost more or less", head, [cells[:half], cells[half:]]))
+
+
+def spoken(difference: tuple[float, float, float], digits: int = 2) -> str:
+    mean, low, high = (f"{value:+.{digits}f}" for value in difference)
+    return f"{mean} ({low} to {high})"
 
 
 def on_public(judgements: pd.DataFrame) -> str:
@@ -148,7 +176,8 @@ def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame | None]:
         low, middle, high = same["seconds"].quantile([0.25, 0.5, 0.75])
         parts.append(
             f"- {way}: {len(same)} looks, the first {k} of each target by the list. Correlation with accuracy among "
-            f"them {r.mean():+.2f} ({', '.join(f'{t} {v:+.2f}' for t, v in r.items())}). A look took {middle:.0f} s "
+            f"them {r.mean():+.2f} ({', '.join(f'{t} {v:+.2f}' for t, v in r.items())}). Mean loss "
+            f"{-same['look'].mean():.2f}. A look took {middle:.0f} s "
             f"(half of them {low:.0f} to {high:.0f}; the fastest {same['seconds'].min():.1f}), with others at work."
         )
     if not found:
@@ -192,22 +221,24 @@ def intervals(made: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
 def decision(judgements: pd.DataFrame, own: pd.DataFrame | None) -> str:
     """Whether looks belong into the recommendation by default, by the figures above."""
     best = between(judgements, "regret", FULL, OURS)
-    clear = best[2] < 0
     text = (
-        f"With the losses that fine-tunings kept, the sum of list, scores and look loses {spoken(best)} points against "
-        f"the recommendation of today: {'clearly less' if clear else 'not clearly less'}. "
+        f"With the losses that fine-tunings kept, the sum of list, scores and look differs from today's recommendation "
+        f"by {spoken(best)} points: {'clearly less' if best[2] < 0 else 'not clearly less'} is lost. "
     )
     if own is None:
         return text + "Looks of their own were not made on this bank: looking stays an option that is off."
     wide = own.pivot_table(index=["way", "target"], columns="method", values="regret")
-    gains = (wide["2 · list + look"] - wide[LIST]).groupby("way").mean()
-    said = ", ".join(f"{way} {gain:+.2f}" for way, gain in gains.items())
-    better = bool((gains < 0).any() and clear)
+    lost = wide.groupby("way").mean()
+    said = "; ".join(
+        f"at the {way} rate alone {row['look']:.2f}, as a third of the sum {row['2 · list + look']:.2f}"
+        for way, row in lost.iterrows()
+    )
+    text += (
+        f"Looks of forty steps on the public bank lose, where the list's first loses {lost[LIST].mean():.2f}: {said}. "
+    )
+    if best[2] < 0 and (lost["2 · list + look"] < lost[LIST]).any():
+        return text + "Looking may be worth its minute where that was measured."
     return text + (
-        f"Looks of forty steps on the public bank change what the list's first loses by {said} points. "
-        + (
-            "Looking may be worth its minute where it was measured."
-            if better
-            else "So looking is an option of `rank` (`looks=`, `look_time=`) that is off unless asked for."
-        )
+        "What the first quarter of a whole fine-tuning tells is not in forty steps of their own. So "
+        "looking is an option of `rank` (`looks=5`, `looks=60s`) that is off unless asked for."
     )

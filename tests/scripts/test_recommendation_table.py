@@ -115,6 +115,14 @@ def test_looks_that_turn_the_order_round_are_said_to_cost_points():
     assert "off unless asked for" in said
 
 
+def test_what_a_part_adds_is_the_difference_with_and_without_it():
+    lost = {"list": (3, 3), "similarity-weighted list": (3, 3), "recommendation": (1, 1), "list + scores": (2, 2)}
+    every = judgements(lost | {"list + look 15–25 %": (3, 3), pages.FULL: (0, 0)})
+    rows = [line.split("|") for line in pages.added({"target": {"judgements": every}}).splitlines() if "each" in line]
+    changes = [row[4].strip() for row in rows]
+    assert changes == [f"{d:+.2f} ({d:+.2f} to {d:+.2f})" for d in (-1, 0, -1, 0, -2, -1)]
+
+
 def test_only_places_without_a_gap_are_compared():
     rows = pd.DataFrame({"target": "t0", "place": [1, 2, 4], "way": "usual", "look": 0.0, "status": "ok"})
     assert pages.own_looks(rows) == ("- usual: too few looks as yet.\n", None)

@@ -23,7 +23,7 @@ from benchmark.data.examples import Examples
 from benchmark.data.images import decode
 from benchmark.errors import ConfigError
 from benchmark.models import architecture
-from benchmark.search import checkpoint, prediction
+from benchmark.search import checkpoint, prediction, trained_model
 from tests.tiny import spec
 
 SMALL = {"args": {"channels": [8, 8, 16, 16], "output_stride": 16}, "input_size": 16}
@@ -319,7 +319,7 @@ def test_a_large_photograph_is_seen_as_in_training(images: Path, tmp_path: Path,
     look = list(adapter.images(str(tmp_path / "two")).images)
     file, _ = save(tmp_path, spec(**SMALL))
     seen, alone = [], prediction.view
-    monkeypatch.setattr(predict, "view", lambda image, *rest: seen.append(image) or alone(image, *rest))
+    monkeypatch.setattr(trained_model, "view", lambda image, *rest: seen.append(image) or alone(image, *rest))
     assert predict.main([f"model={file}", str(tmp_path / "two")]) == 0
     for ours, theirs in zip(seen, look, strict=True):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
