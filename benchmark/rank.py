@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,15 +108,18 @@ def run(asked: Settings, overrides: list[str]) -> int:
     page = f", {asked.out / 'ranking.html'}" if asked.html else ""
     print(f"{duration(time.monotonic() - start)}; {asked.out / 'ranking.json'}, {asked.out / 'to_check.csv'}{page}")
     if budget is not None:
+        from benchmark.ranking import emissions
         from benchmark.search import search
 
         given = answer.table, answer.experiment, answer.store, answer.data
-        result = search.search(*given, budget, asked.out, asked.try_others, asked.calibrate)
-        answer.trained = trained_by(result, answer.experiment.bank[result.model])
+        with emissions.measured(asked.country) as spent:
+            result = search.search(*given, budget, asked.out, asked.try_others, asked.calibrate)
+        made = trained_by(result, answer.experiment.bank[result.model])
+        answer.trained = replace(made, energy=spent.sentence)
         write(answer, asked)
         print(outcome(result))
-        for made in exported(answer, result, exports):
-            print(f"{INDENT}{made.sentence}")
+        for other in exported(answer, result, exports):
+            print(f"{INDENT}{other.sentence}")
     return 0
 
 

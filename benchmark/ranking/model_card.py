@@ -49,6 +49,7 @@ def _model(trained: Trained, data: str, licence: str) -> list[str]:
         f"- {trained.model}, a pretrained network whose last layer was replaced, fine-tuned on {data}",
         f"- licence of the pretrained weights: {licence}. {trained.commercial_use}",
         f"- time from the ranking to the trained model: {duration(trained.seconds)}",
+        *([f"- {trained.energy}"] if trained.energy else []),
     ]
 
 

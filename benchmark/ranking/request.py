@@ -65,6 +65,9 @@ class Settings(Spec):
     calibrate: bool = Field(
         True, description="with a budget: keep a tenth of the training images aside to calibrate probabilities on"
     )
+    country: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(
+        None, description="with a budget and codecarbon: three letters, such as DEU, whose electricity makes the CO₂"
+    )
     export: Literal["onnx", "torchscript"] | list[Literal["onnx", "torchscript"]] | None = Field(
         None, description="with a budget: also write the trained model as onnx, torchscript or [onnx,torchscript]"
     )

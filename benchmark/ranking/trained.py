@@ -50,6 +50,7 @@ class Trained:
     code: str
     commercial_use: str
     notes: Sequence[str]
+    energy: str = ""  # and CO₂, in words; empty where nothing measured it
 
     @property
     def sentence(self) -> str:

@@ -49,6 +49,11 @@ def test_a_card_says_what_was_measured() -> None:
         assert said in text
 
 
+def test_energy_is_said_where_it_was_measured() -> None:
+    assert "energy" not in model_card.card(TRAINED, "pets", ABOUT, "MIT", [])
+    assert "- energy: 3 Wh\n" in model_card.card(replace(TRAINED, energy="energy: 3 Wh"), "pets", ABOUT, "MIT", [])
+
+
 def test_what_is_not_known_is_left_out() -> None:
     bare = replace(TRAINED, low=None, high=None, calibration=None, mistakes=[], measure="mean average precision")
     about = ABOUT | {"multilabel": True, "constant": None, "classes": {f"c{k}": 3 for k in range(101)}}
