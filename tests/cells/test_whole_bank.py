@@ -8,6 +8,7 @@ from benchmark.cells.planner import plan
 from benchmark.config.compose import compose
 from benchmark.config.validation import experiment
 from benchmark.errors import ConfigError
+from benchmark.run import run
 from tests.bank_strangers import widths
 
 WIDTHS = f"+method.widths._target_={widths.__module__}.widths"
@@ -102,3 +103,12 @@ def test_one_target_or_akin_ones_alone_are_refused():
     for targets in ("target=[digits]", "target=[digits,mnist]"):
         with pytest.raises(ConfigError, match=r"target must hold two data sets that are not akin, for method.learns"):
             planned(targets, LEARNS)
+
+
+def test_the_points_of_a_sweep_must_have_the_bank_and_the_targets_on_which_its_scores_depend():
+    whole = composed(TARGETS, WIDTHS)
+    fewer = whole.model_copy(update={"bank": dict(list(whole.bank.items())[:2])})
+    with pytest.raises(ConfigError, match=r"bank must be the same in all points of a sweep with method.widths"):
+        run([whole, fewer])
+    with pytest.raises(ConfigError, match=r"target must be the same in all points of a sweep with method.learns"):
+        run([composed(TARGETS, LEARNS), composed("target=[digits,sprites]", LEARNS)])
