@@ -196,7 +196,10 @@ def _reading(asked: Settings) -> dict[str, Any]:
 def _none_left(spec: Experiment, left_out: Mapping[str, str]) -> str:
     groups = sorted(candidates.by_reason(left_out, spec.bank), key=lambda g: -len(g[0]))
     said = "; ".join(f"{len(models)}: {why.rstrip('.')}" for models, why in groups[:5])
-    return f"a candidate must be left. Got none of {len(spec.bank)} ({said}). Loosen a filter, or take another bank."
+    return (
+        f"a candidate must be left. Got none of {len(spec.bank)} ({said}). Loosen a filter, or take another bank "
+        "(bank=diverse needs no further files)."
+    )
 
 
 class _Messages:
