@@ -193,10 +193,23 @@ def outside(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+OWN = {"near": "rankers_of_mine.nearest_to_bank", "known": "rankers_of_mine.ridge_on_known"}
+FEWER = ("target=[mnist,sprites]", f"include_models=[{','.join(BANK)}]", "executor.workers=0")
+
+
+def test_both_kinds_run_beside_a_method_of_one_model(outside):
+    report = run("diverse", methods=["parc"], own=OWN, overrides=[*FEWER, "probe.size=40", "probe.draws=2"])
+    rows = report.summary.set_index("method")
+    assert (rows.loc[["near", "known"], "scored"] == rows.loc["parc", "cells"]).all()
+    accuracies = report.correlations.aligned
+    place = accuracies.methods.index("known")
+    first, second = accuracies.scores["none"][place]  # of one seed draw and another: they look at no image
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.slow
 def test_both_kinds_stand_beside_all_released_scores(outside):
-    own = {"near": "rankers_of_mine.nearest_to_bank", "known": "rankers_of_mine.ridge_on_known"}
-    fewer = ["target=[mnist,sprites]", f"include_models=[{','.join(BANK)}]", "executor.workers=0"]
-    report = run("diverse", own=own, against="released", overrides=fewer)
+    report = run("diverse", own=OWN, against="released", overrides=FEWER)
     rows = report.summary.set_index("method")
     assert {"near", "known", "parc", "static_list"} <= set(rows.index)
     assert (rows.loc[["near", "known"], "scored"] == rows.loc["parc", "cells"]).all()
