@@ -168,7 +168,7 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
     composed = compose.compose([f"method=[{methods}]", *with_bank(overrides)])
     sources = dict(composed.get("target") or {}) | dict(composed.get("source") or {})  # what models were trained on
     name = re.sub(r"\W+", "_", asked.data.expanduser().resolve().stem).strip("_") or "images"
-    name += "_" * (name in sources)
+    name = f"my_{name}" if name in sources else name
     sizes = [(entry.get("input_size") or 32) / (entry.get("crop_pct") or 1.0) for entry in composed["bank"].values()]
     given = {"flip": asked.flip, **_reading(asked)}
     own = {
