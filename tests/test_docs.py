@@ -15,7 +15,8 @@ import schema_docs  # noqa: E402
 OUTPUTS = (ROOT / "docs" / "outputs.md").read_text()
 FOLDERS = ("diverse", "paper_mini")
 FILES = [f for folder in FOLDERS for f in sorted((ROOT / "results" / folder).iterdir()) if f.is_file()]
-METHODS = {row["method"] for row in csv.DictReader((ROOT / "results/diverse/correlations.csv").open())}
+TABLES = [f for f in FILES if f.name == "correlations.csv"]
+METHODS = {row["method"] for table in TABLES for row in csv.DictReader(table.open())}
 
 
 def test_the_schema_page_is_up_to_date():
