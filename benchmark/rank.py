@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +113,7 @@ def run(asked: Settings, overrides: list[str]) -> int:
         given = answer.table, answer.experiment, answer.store, answer.data
         with emissions.measured(asked.country) as spent:
             result = search.search(*given, budget, asked.out, asked.try_others, asked.calibrate)
-        made = trained_by(result, answer.experiment.bank[result.model])
-        answer.trained = replace(made, energy=spent.sentence)
+        answer.trained = trained_by(result, answer.experiment.bank[result.model], spent.sentence)
         write(answer, asked)
         print(outcome(result))
         for other in exported(answer, result, exports):
@@ -128,8 +126,8 @@ called(__name__, "benchmark.rank.rank")
 INDENT = "  "
 
 
-def trained_by(result: Result, spec: ModelSpec) -> Trained:
-    """What a search ended with, for the page and the file of the ranking."""
+def trained_by(result: Result, spec: ModelSpec, energy: str = "") -> Trained:
+    """What a search ended with, and the energy that it took, for the page and the file of the ranking."""
     from benchmark.models import licences
     from benchmark.ranking import trained
     from benchmark.search import checkpoint
@@ -157,6 +155,7 @@ def trained_by(result: Result, spec: ModelSpec) -> Trained:
         code=checkpoint.code(about.spec, len(about.class_names), result.checkpoint.name),
         commercial_use=licences.in_words(about.spec.licence),
         notes=result.notes,
+        energy=energy,
     )
 
 

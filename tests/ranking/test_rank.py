@@ -262,7 +262,7 @@ def test_a_budget_hands_the_ranking_to_the_search(ranked, monkeypatch, capsys):
         return halving.Result(**facts, **files)
 
     monkeypatch.setattr(halving, "search", search)
-    monkeypatch.setattr(rank, "trained_by", lambda result, spec: None)
+    monkeypatch.setattr(rank, "trained_by", lambda *_: None)
     assert again(ranked, "budget=1m30s") == 0
     first = ranked.table["model"].iloc[0]
     assert seen == {"first": first, "seconds": 90.0, "data": "lamps", "out": ranked.out, "look": True} | {
