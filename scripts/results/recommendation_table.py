@@ -87,7 +87,7 @@ def finished(table: str, known: pd.DataFrame, settings: Settings) -> tuple[pd.Da
             if len(transfer.truth) == 1 and abs(cell.values["oracle"] - oracle[key[1:]]) > 1e-6:
                 continue
             losses = {name: -float(np.mean(cell.values["curve"][a:b])) for name, (a, b) in WINDOWS.items()}
-            rows.append(dict(zip(KEYS, key, strict=True)) | losses)
+            rows.append({**dict(zip(KEYS, key, strict=True)), **losses})
             correct = np.asarray(cell.arrays["correct"], float)
             right[key] = correct.reshape(len(correct), -1).mean(1)
     return pd.DataFrame(rows, columns=[*KEYS, *WINDOWS]), right
