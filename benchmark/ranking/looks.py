@@ -41,9 +41,13 @@ CLOSEST = 1e-3
 
 
 def affordable(table: pd.DataFrame, seconds: float, workers: int = 1) -> int:
-    """How many of the first candidates can be looked at in that time, by their images_per_second; 0: fewer than two."""
+    """How many of the first candidates can be looked at in that time, by their images_per_second; 0: fewer than two.
+
+    A look is one worker's: where a single one takes longer, those before it are all that fit.
+    """
     each = STARTING + IMAGES * PASSES / table["images_per_second"].to_numpy(float)
-    fitting = int((np.cumsum(each) <= seconds * max(1, workers)).sum())
+    fits = (np.cumsum(each) <= seconds * max(1, workers)) & (np.maximum.accumulate(each) <= seconds)
+    fitting = int(fits.sum())
     return fitting if fitting >= FEWEST else 0
 
 
