@@ -14,7 +14,7 @@ do not run the script again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,8 @@ def trained_by(result: Result, spec: ModelSpec, energy: str = "") -> Trained:
         commercial_use=licences.in_words(about.spec.licence),
         notes=result.notes,
         energy=energy,
+        head_only=result.head_only,
+        tried=[f"{one['what']}: {tried(one)}" for one in result.tried],
     )
 
 
@@ -173,10 +175,20 @@ def exported(answer: Answer, result: Result, wanted: Sequence[Kind]) -> list[Exp
     return export.of_checkpoint(result.checkpoint, wanted, pixels, spec.arch if spec.own_network else None)
 
 
+def tried(one: Mapping[str, Any]) -> str:
+    """What a candidate of a search showed, a row of `Result.tried`."""
+    if one.get("accuracy") is None:
+        return str(one["status"]) if one["status"] != "done" else "not judged"
+    when = {"final": "trained to the end, ", None: ""}.get(one.get("round"), f"round {one.get('round')}, ")
+    return f"{when}{one['accuracy']:.1f} % on {one['images']} images left out"
+
+
 def outcome(result: Result) -> str:
     """What fine-tuning within the budget ended with."""
     measure = result.measure.replace("_", " ")
-    said = [f"fine-tuned: {result.model}, {measure} {result.test_accuracy:.1f} % on the test images"]
+    how = "head only" if result.head_only else "fine-tuned"
+    said = [f"tried: {one['what']}: {tried(one)}" for one in result.tried]
+    said += [f"{how}: {result.model}, {measure} {result.test_accuracy:.1f} % on the test images"]
     if found := result.calibration:
         errors = f"{found['error_before']:.1f} % as trained, {found['error_after']:.1f} % calibrated"
         said += [f"expected calibration error: {errors} (temperature {found['temperature']:.2f})"]

@@ -37,7 +37,7 @@ def card(trained: Trained, data: str, about: Mapping[str, Any], licence: str, fi
         "How to use it": ["```", trained.use, "```"],
         "Notes": [f"- {note}" for note in trained.notes],
     }
-    lines = [f"# {trained.model}, fine-tuned on {data}"]
+    lines = [f"# {trained.model}, {trained.how} on {data}"]
     for heading, own in parts.items():
         if own:
             lines += ["", f"## {heading}", "", *own]
@@ -45,8 +45,9 @@ def card(trained: Trained, data: str, about: Mapping[str, Any], licence: str, fi
 
 
 def _model(trained: Trained, data: str, licence: str) -> list[str]:
+    made = "the new one alone fitted" if trained.head_only else "fine-tuned"
     return [
-        f"- {trained.model}, a pretrained network whose last layer was replaced, fine-tuned on {data}",
+        f"- {trained.model}, a pretrained network whose last layer was replaced, {made} on {data}",
         f"- licence of the pretrained weights: {licence}. {trained.commercial_use}",
         f"- time from the ranking to the trained model: {duration(trained.seconds)}",
         *([f"- {trained.energy}"] if trained.energy else []),

@@ -63,7 +63,7 @@ class Settings(Spec):
     budget: str | float | None = Field(None, description="time to fine-tune, for instance 30m: ranking goes on to that")
     try_others: bool = Field(True, description="with a budget: false gives all of it to the first model")
     calibrate: bool = Field(
-        True, description="with a budget: keep a tenth of the training images aside to calibrate probabilities on"
+        True, description="with a budget: keep a tenth of the training images aside, to judge and calibrate the model"
     )
     country: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(
         None, description="with a budget and codecarbon: three letters, such as DEU, whose electricity makes the CO₂"

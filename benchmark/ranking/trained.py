@@ -30,6 +30,8 @@ class Trained:
     test_accuracy  percent of `tested` images that chose nothing; `low` to `high` a 95 % interval (Wilson), None for
                    mean average precision
     use, code      a command, and lines of Python without this project
+    head_only      whether it is the pretrained network with a logistic head on its frozen features
+    tried          a sentence a candidate of the search: what it was and what it reached on images left out
     """
 
     model: str
@@ -50,7 +52,14 @@ class Trained:
     code: str
     commercial_use: str
     notes: Sequence[str]
+    head_only: bool = False
+    tried: Sequence[str] = ()
     energy: str = ""  # and CO₂, in words; empty where nothing measured it
+
+    @property
+    def how(self) -> str:
+        """How it was trained, in two words."""
+        return "head only" if self.head_only else "fine-tuned"
 
     @property
     def sentence(self) -> str:

@@ -1,34 +1,36 @@
-"""The arithmetic of successive halving: what fits into a time, who is ahead, who cannot catch up. Pure."""
+"""The arithmetic of a search: what is tried, how many trials a time allows, who is ahead beyond noise. Pure."""
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchmark.config.model import ModelSpec
-from benchmark.config.recipe import RecipeSpec
+from benchmark.config.recipe import ADAMW, OptimiserSpec, RecipeSpec
 
-CHECKS = 4
-"""Looks at the validation part in a trial, the last at its end."""
 VALIDATION_MOST = 500
 """Images beyond which a validation part only takes time: a standard error of 2 points at most."""
 DEVIATIONS = 2.0
 """Standard errors of a difference by which a loser must be behind."""
 FIDELITY = 3.0
 """Points by which a short training misplaces a model, beside what the number of images does: a judgement."""
-LONG = 10**7
-"""More steps than any budget allows."""
+ADAMW_RATES = (1e-3, 3e-4)
+"""Rates at which AdamW is tried with models whose recipe says SGD."""
+MADE_HERE = ("random", "pretrain")
+"""Kinds of weights that the harness makes itself."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A model at a learning rate."""
+    """A model at a learning rate; `optimiser`: another one than the recipe's."""
 
     model: str
     rate: float
+    optimiser: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.rate:g}" + (f" with {self.optimiser}" if self.optimiser else "")
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,12 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Speed:
-    """Seconds to start a training, of a step, and of an image of an evaluation, on one worker."""
+class Seen:
+    """What a trial showed: accuracy percent on n images, and of each whether it was right (one label an image)."""
 
-    start: float
-    step: float
-    image: float
-
-    def fixed(self, images: int) -> float:
-        """Seconds of a trial that do not depend on its steps."""
-        return self.start + CHECKS * images * self.image
+    accuracy: float
+    images: int
+    right: Sequence[int] | None = None
 
 
 def held_out(n: int, validation: float) -> int:
@@ -57,92 +55,96 @@ def held_out(n: int, validation: float) -> int:
     return max(1, min(round(validation * n), VALIDATION_MOST))
 
 
-def makespan(seconds: Iterable[float], workers: int) -> float:
-    """When the last of the jobs ends if each starts, in order, on the worker that is free first."""
-    ends = [0.0] * max(1, workers)
-    for one in seconds:
-        ends.sort()
-        ends[0] += one
-    return max(ends)
-
-
-def affordable(speeds: Sequence[Speed], images: int, seconds: float, workers: int) -> int:
-    """The steps that each of several trials can have when all of them together may take so long; images judge them."""
-
-    def takes(steps: int) -> float:
-        return makespan([s.fixed(images) + steps * s.step for s in speeds], workers)
-
-    return max(0, bisect.bisect_right(range(LONG), seconds, key=takes) - 1)
-
-
-def best_first(
-    arms: Sequence[Arm],
-    found: Sequence[Mapping[str, Any]],
-    expected: Mapping[str, Expected] | None = None,
-    images: int = 1,
-) -> list[Arm]:
-    """The arms of a rung by their curves; those that gave none are left out, of equals the earlier stays ahead.
-
-    All that were not stopped are compared at the last look that they have in common; one that the clock cut before
-    half of the looks follows them, and then the stopped ones, the longest curves first.
-    Accuracies on a few hundred `images` after a short training are off by several points: where it is known what was
-    `expected` of all models beforehand, each counts by how little it is in doubt (`weighed`).
-    """
-    half = CHECKS / 2
-    curves = [f.get("curve", []) if f.get("status") != "failed" else [] for f in found]
-    stopped = [f.get("status") == "stopped" for f in found]
-    sound = [len(c) >= half and not s for c, s in zip(curves, stopped, strict=True)]
-    common = min((len(c) for c, good in zip(curves, sound, strict=True) if good), default=0)
-
-    values = {i: curves[i][common - 1] for i, good in enumerate(sound) if good}
-    if values and expected and all(arms[i].model in expected for i in values):
-        values = weighed(values, {i: expected[arms[i].model] for i in values}, images)
-
-    def place(i: int) -> tuple[bool, bool, int, float]:
-        if sound[i]:
-            return False, False, 0, -values[i]
-        return True, stopped[i], -len(curves[i]), -curves[i][-1]
-
-    return [arms[i] for i in sorted((i for i in range(len(arms)) if curves[i]), key=place)]
-
-
-def weighed(values: Mapping[int, float], expected: Mapping[int, Expected], images: int) -> dict[int, float]:
-    """How far above its rivals each arm is by both, accuracies seen and expected: their means weighted by precision."""
-    seen = sum(values.values()) / len(values)
-    before = sum(one.accuracy for one in expected.values()) / len(expected)
-    error = (behind(max(values.values()), images) / DEVIATIONS) ** 2 / 2 + FIDELITY**2
-    found = {}
-    for i, value in values.items():
-        share = expected[i].doubt ** 2 / (expected[i].doubt ** 2 + error)
-        found[i] = share * (value - seen) + (1 - share) * (expected[i].accuracy - before)
-    return found
-
-
 def rates_of(spec: ModelSpec, recipe: RecipeSpec) -> list[float]:
-    """The rate to begin with (the recipe's middle one, the lower of two), then the others, the nearest first.
+    """The rate to begin with, then the others, the nearest first.
 
-    Beside the recipe's rates one below them belongs to the choice: a long training of good weights wants less.
+    Beside the recipe's rates one below them belongs to the choice: good weights want less. It is the first of networks
+    that others released; of those that the harness trained it is the recipe's middle one, the lower of two.
     """
     grid = sorted(recipe.optimisers[spec.family].rates)
     ratio = grid[1] / grid[0] if len(grid) > 1 else 3.0
-    first = grid[(len(grid) - 1) // 2]
-    return sorted([float(f"{grid[0] / ratio:.3g}"), *grid], key=lambda r: abs(math.log(r / first)))
+    rates = [float(f"{grid[0] / ratio:.3g}"), *grid]
+    first = grid[(len(grid) - 1) // 2] if spec.weights.partition(":")[0] in MADE_HERE else rates[0]
+    return sorted(rates, key=lambda r: abs(math.log(r / first)))
 
 
-def behind(leader: float, n: int) -> float:
-    """Points by which two accuracies on n images differ for reasons other than chance: 2 standard errors."""
-    share = (leader / 100 * n + 1) / (n + 2)  # never quite 0 or 1
-    return 100 * DEVIATIONS * math.sqrt(2 * share * (1 - share) / n)
+def options(spec: ModelSpec, recipe: RecipeSpec) -> list[Arm]:
+    """How a model may be trained, the likeliest first: the recipe's optimiser at its rates, AdamW beside SGD."""
+    own = [Arm(spec.name, rate) for rate in rates_of(spec, recipe)]
+    if recipe.optimisers[spec.family].name == "adamw":
+        return own
+    other = [Arm(spec.name, rate, "adamw") for rate in ADAMW_RATES]
+    return [own[0], other[0], *own[1:2], *other[1:], *own[2:]]
 
 
-def hopeless(curve: Sequence[float], leader: Sequence[float], n: int) -> bool:
-    """Whether a learning curve cannot catch up with the leader's, both in percent at the same steps on n images.
+def in_turns(choices: Sequence[Sequence[Arm]]) -> list[Arm]:
+    """Trials in the order in which they are worth their time: by place of the model plus place of the option.
 
-    It is clearly behind at equal steps, and would be behind the leader's last value even if it rose on as fast as
-    lately until there. Curves flatten, so that this is generous.
+    Of equals the better model's comes first, which is a further rate of it: a, b being models and 1, 2 their options,
+    a1, a2, b1, a3, b2 …
     """
-    j = len(curve) - 1
-    if j < 1 or len(leader) <= j:
-        return False
-    hoped = curve[j] + max(0.0, curve[j] - curve[j - 1]) * (len(leader) - 1 - j)
-    return curve[j] + behind(leader[j], n) < leader[j] and hoped + behind(leader[-1], n) < leader[-1]
+    found = [(m + k, m, arm) for m, arms in enumerate(choices) for k, arm in enumerate(arms)]
+    return [arm for *_, arm in sorted(found, key=lambda one: one[:2])]
+
+
+def recipe_of(recipe: RecipeSpec, spec: ModelSpec, optimiser: str | None) -> RecipeSpec:
+    """The recipe with another optimiser for the model's family, at the weight decay that is usual for it."""
+    if optimiser is None:
+        return recipe
+    other = OptimiserSpec(name="adamw", rates=ADAMW_RATES, weight_decay=ADAMW.weight_decay)
+    return recipe.model_copy(update={"optimisers": {**recipe.optimisers, spec.family: other}})
+
+
+def in_time(seconds: float, each: float, workers: int) -> int:
+    """How many trials of at least `each` seconds end within `seconds`."""
+    return workers * int(seconds / each) if each > 0 else 0
+
+
+def error_of(a: Seen, b: Seen) -> float:
+    """Standard error in points of the difference of two accuracies: over the same images, paired where each is known.
+
+    Of n images a has n₁₀ right that b has wrong, and b has n₀₁: the variance of the difference of shares is
+    (n₁₀ + n₀₁ − (n₁₀ − n₀₁)²/n)/n². One image more on either side keeps it from being nothing on a few images.
+    """
+    if a.right is not None and b.right is not None and len(a.right) == len(b.right):
+        n = len(a.right)
+        ours = 1 + sum(x > y for x, y in zip(a.right, b.right, strict=True))
+        theirs = 1 + sum(x < y for x, y in zip(a.right, b.right, strict=True))
+        return 100 * math.sqrt(max(0.0, ours + theirs - (ours - theirs) ** 2 / n)) / n
+    return math.hypot(single_error(a), single_error(b))
+
+
+def single_error(seen: Seen) -> float:
+    """Binomial standard error of an accuracy, in points; never that of a share of 0 or 1."""
+    share = (seen.accuracy / 100 * seen.images + 1) / (seen.images + 2)
+    return 100 * math.sqrt(share * (1 - share) / seen.images)
+
+
+def weighed(seen: Mapping[Arm, Seen], expected: Mapping[str, Expected]) -> dict[Arm, float]:
+    """How far above its rivals each arm is by both, accuracies seen and expected: their means weighted by precision."""
+    mean = sum(s.accuracy for s in seen.values()) / len(seen)
+    before = sum(expected[arm.model].accuracy for arm in seen) / len(seen)
+    found = {}
+    for arm, one in seen.items():
+        doubt = expected[arm.model].doubt
+        share = doubt**2 / (doubt**2 + single_error(one) ** 2 + FIDELITY**2)
+        found[arm] = share * (one.accuracy - mean) + (1 - share) * (expected[arm.model].accuracy - before)
+    return found
+
+
+def best_first(seen: Mapping[Arm, Seen], expected: Mapping[str, Expected]) -> list[Arm]:
+    """Arms by what they showed, of equals the earlier first; with what was expected where that is known of all."""
+    values = {arm: one.accuracy for arm, one in seen.items()}
+    if seen and all(arm.model in expected for arm in seen):
+        values = weighed(seen, expected)
+    return sorted(seen, key=lambda arm: -values[arm])
+
+
+def undecided(seen: Mapping[Arm, Seen], order: Sequence[Arm]) -> list[Arm]:
+    """The first of an order, and those that are behind the most accurate by no more than noise, in that order."""
+    leader = max(seen.values(), key=lambda one: one.accuracy)
+
+    def near(one: Seen) -> bool:
+        return one is leader or leader.accuracy - one.accuracy <= DEVIATIONS * error_of(leader, one)
+
+    return [arm for k, arm in enumerate(order) if k == 0 or near(seen[arm])]

@@ -1,126 +1,132 @@
-"""The final training of a search: the winner is trained to the clock, tested once, and kept as a checkpoint."""
+"""The final training of a search: the winner goes on to the clock, is tested once, and is kept as a checkpoint."""
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from benchmark import provenance
 from benchmark.data import packs
-from benchmark.files import ordinary, put_tensors
 from benchmark.models import layouts
-from benchmark.search import balance, calibration, checkpoint
+from benchmark.search import balance
+from benchmark.search.division import aside
 from benchmark.search.job import Job
+from benchmark.search.keeping import Judges, keep
 from benchmark.search.pace import Pace
-from benchmark.search.trial import clock, fit, trainee
-from benchmark.training.judging import parts
+from benchmark.search.trainee import MARGIN, fit, keep_state, most_steps, now, seconds_an_image, trainee
 
 if TYPE_CHECKING:
-    from benchmark.data.packs import Pack
+    import torch
 
 CHECKUPS = 16
 """Times that the final training finds out how long the test will take, and keeps its weights (at most one in 10 s)."""
-TEST_MARGIN = 1.3
-"""Seconds kept for a second of the test."""
 
 
-def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
+@dataclass
+class ToTheClock:
+    """The place of a training in its schedule, by the clock: asked before every step, 1 when time is up.
+
+    until    when its test must be over; `testing`: seconds that the test will take, as fast as the machine is now
+    kept     called with place and steps from time to time, so that a killed training can go on
+    pace     told the seconds of every step
+    gone     the place from which it goes on
+    most     steps that it can have; `clock`: the time at a step
+    """
+
+    until: float
+    testing: Callable[[], float]
+    kept: Callable[[float, int], None]
+    pace: Callable[[float | None], None]
+    gone: float
+    most: int
+    clock: Callable[[int], float]
+    begun: float = field(default_factory=lambda: time.monotonic())
+    looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.saved = self.stepped = self.begun
+        self.end, self.place = self.until - self.testing(), self.gone
+
+    def __call__(self, step: int) -> float:
+        time_is = self.clock(step)
+        took = time_is - self.stepped
+        self.pace(took if step else None)
+        if self.share(time_is) > self.looked + 1 / CHECKUPS:
+            self.end, self.looked = self.until - self.testing(), self.share(time_is)
+        self.place = max(self.place, self.gone + (1 - self.gone) * max(self.share(time_is), step / self.most))
+        if self.place >= 1 or (step and time_is + took > self.end):
+            return 1.0
+        if time_is - self.saved > max(10.0, (self.end - self.begun) / CHECKUPS):
+            self.kept(self.place, step)
+            self.saved = time_is
+        self.stepped = time.monotonic()
+        return self.place
+
+    def share(self, time_is: float) -> float:
+        """The share of this training's own time that is gone."""
+        return (time_is - self.begun) / max(self.end - self.begun, 1e-9)
+
+
+def finish(job: Job, device: torch.device, parts: int = 1) -> dict[str, Any]:
     """Train on the training images until the clock says so, look at the test split once, keep the weights.
 
-    All of them but those on which the probabilities are calibrated afterwards (`benchmark.search.calibration.aside`).
+    All of them but those kept aside (`benchmark.search.division.aside`), which judge the model and calibrate it.
 
     The learning rate follows the clock, so that it has come down to zero when time is up, however fast this machine
     is then. From time to time the weights are kept; a killed training goes on from there, the optimiser afresh. Where
     time is over by then, they are tested as they are.
     """
     import torch
-    from safetensors.numpy import save_file as save_arrays
 
-    from benchmark.training import ground_truth, judging, loop
+    from benchmark.training import ground_truth, loop
 
     pack = packs.load(job.pack)
-    tested = pack.indices("test")
-    trained, aside = _aside(pack, job.calibrate)
-    examples, test = ground_truth.splits(job.model, pack, trained, np.concatenate([tested, aside]))
-    module = trainee(job, pack.n_classes, device)
+    trained, kept_aside = aside(pack, job.recipe.validation, job.calibrate)
+    judges = Judges(pack, pack.indices("test"), kept_aside)
+    examples, test = ground_truth.splits(job.model, pack, trained, judges.indices)
+    state = _kept(job)
+    gone, before = float(state.pop("place", 0.0)), int(state.pop("steps", 0))
+    module = trainee(replace(job, begin=None) if state else job, pack.n_classes, device)
     chosen = balance.decided(job, module, pack, trained, device)
-    where, gone, before = provenance.record(str(device)), 0.0, 0  # before the time that is kept for the end
-    if state := _kept(job.snapshot):
-        gone, before = float(state.pop("place")), int(state.pop("steps", 0))
+    if state:
         module.load_state_dict(state)
     few = pack.indices("train")[: job.recipe.batch]
     sample = ground_truth.splits(job.model, pack, few, few)[1].pixels
-    pace = Pace(job.threads if device.type == "cpu" else 1)
-    begun = kept = stepped = time.monotonic()
-    place, end, looked = gone, job.until, 0.0
+    image = seconds_an_image(job, module, sample, device, parts)
 
-    def testing() -> float:
-        """Seconds that the test will take, from training images, as fast as the machine is now."""
-        before = clock(device)
-        loop.predict(module, job.model, sample, job.recipe, parts)
-        return TEST_MARGIN * (clock(device) - before) / len(sample) * len(test.pixels)
+    def kept(place: float, step: int) -> None:
+        keep_state(module, job.snapshot, place=torch.tensor(place), steps=torch.tensor(before + step))
 
-    def watch(step: int) -> float:
-        nonlocal kept, stepped, place, end, looked
-        now = clock(device) if step < 20 else time.monotonic()
-        took = now - stepped
-        pace(took if step else None)
-        share = (now - begun) / max(end - begun, 1e-9)
-        if step == 0 or share > looked + 1 / CHECKUPS:
-            end, looked = job.until - testing(), max(share, 0.0)
-        share = max((now - begun) / max(end - begun, 1e-9), step / job.steps)
-        place = max(place, gone + (1 - gone) * share)
-        if place >= 1 or (step and now + took > end):
-            return 1.0
-        if now - kept > max(10.0, (end - begun) / CHECKUPS):
-            state = {k: v.detach().to("cpu", copy=True).contiguous() for k, v in module.state_dict().items()}
-            put_tensors(job.snapshot, state | {"place": torch.tensor(place), "steps": torch.tensor(before + step)})
-            kept = now
-        stepped = time.monotonic()
-        return place
-
-    course = fit(job, module, examples, device, pack, watch, parts, bool(chosen and chosen.use))
+    watch = ToTheClock(
+        job.until,
+        lambda: MARGIN * seconds_an_image(job, module, sample, device, parts) * len(test.pixels),
+        kept,
+        Pace(job.threads if device.type == "cpu" else 1),
+        gone,
+        most_steps(job.until - time.monotonic(), image, job.recipe.batch),
+        lambda step: now(step, device),
+    )
+    balanced = bool(chosen and chosen.use)
+    course = fit(job, module, examples, bool(pack.meta.get("flip", False)), watch, watch.most, device, parts, balanced)
     if course.images == 0 and not gone:
         return {"status": "cut", "reason": "no time was left for a single step"}
     ended, steps = time.monotonic(), before + course.images // course.batch
-    seen = loop.predict(module, job.model, test.pixels, job.recipe, parts)
-    outputs, beside = seen[: len(tested)], seen[len(tested) :]
-    labels = np.asarray(pack.labels[tested])
-    calibrated = asdict(calibration.calibrate(beside, pack.labels[aside], outputs, labels)) if len(aside) else None
-    tested_as = judging.accuracies(outputs, labels) | {"images": len(labels)}
-    save_arrays({"outputs": outputs, "labels": labels}, job.outputs)
-    ordinary(job.outputs)
-    about = checkpoint.Checkpoint(
-        job.model,
-        pack.class_names,
-        pack.multilabel,
-        pack.meta["size"],
-        tested_as,
-        {"rate": job.rate, "steps": steps, "batch": course.batch, **job.history}
-        | ({"balanced": chosen.use} if chosen else {})
-        | {"source": job.model.source_name, "weights": job.model.weights, "recipe": job.recipe.identity()}
-        | where,
-        calibrated,
-        pack.meta.get("levels"),
-    )
-    origin = {"name": pack.meta["name"], "licence": pack.meta["licence"], "origin": pack.meta["origin"]}
-    checkpoint.save(module, about, origin, job.checkpoint)
+    outputs = loop.predict(module, job.model, test.pixels, job.recipe, parts)
+    history: dict[str, Any] = {"rate": job.rate, "steps": steps, "batch": course.batch}
+    history |= ({"balanced": balanced} if chosen else {}) | provenance.record(str(device))
     return {
         "status": "done",
-        "test": tested_as,
-        "calibration": calibrated,
+        **keep(job, module, judges, outputs, history),
         "balance": chosen.sentence if chosen else None,
         "steps": steps,
         "batch": course.batch,
         "images": steps * course.batch,
         "epochs": steps * course.batch / len(examples.pixels),
         "losses": course.curve,
-        "seconds": ended - begun,
+        "seconds": ended - watch.begun,
         "testing": time.monotonic() - ended,
         "threads": torch.get_num_threads(),
         "resumed_at": gone,
@@ -128,24 +134,13 @@ def finish(job: Job, device: Any, parts: int = 1) -> dict[str, Any]:
     }
 
 
-def _aside(pack: Pack, calibrate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Images to train on, and those on which probabilities are calibrated: none of these where they would be few."""
-    train = pack.indices("train")
-    groups = pack.groups_of(train)
-    if not calibrate or not calibration.aside(len(train) if groups is None else len(np.unique(groups))):
-        return train, train[:0]
-    rest, held = parts(pack.labels[train], calibration.aside, groups)
-    return train[rest], train[held]
-
-
-def _kept(snapshot: Path) -> dict[str, Any]:
+def _kept(job: Job) -> dict[str, Any]:
     """The weights that a killed training kept and how far it was; nothing where there are none that can be read."""
-
-    if not snapshot.exists():
+    if not job.snapshot.exists():
         return {}
     try:
-        return layouts.state_dict(snapshot)
+        return layouts.state_dict(job.snapshot)
     except layouts.Misfit as error:
         print(f"the final training begins anew: {error}", file=sys.stderr, flush=True)
-        snapshot.unlink()
+        job.snapshot.unlink()
         return {}

@@ -16,15 +16,15 @@ from benchmark.files import put_record
 class Job:
     """A model at a rate, and what to do with it.
 
-    kind     "measure", "compete" (on a part of the training images) or "finish" (on all of them, then the test)
-    steps    of a competing trial; at most, where the clock ends it: a trial after `seconds`, a final so that its test
-             is over at `until`
-    rung     jobs of one rung judge each other by their curves
+    kind     "head" (a logistic head on frozen features), "compete" (a trial on a part of the training images) or
+             "finish" (the final training, then the test)
+    seconds  of a trial, or of a head's features of training images; a final ends so that its test is over at `until`
     until    when to stop at the latest, in seconds of time.monotonic
-    result   the file for what it found; the test outputs of a finished model lie beside it
+    result   the file for what it found
+    begin    weights to go on from, as a trial left them; None: the pretrained ones
     threads  at most so many; what is faster is found out
-    keep     the checkpoint of a finished model, and `history`, which its provenance holds
-    calibrate  whether a final training keeps images aside on which its probabilities are calibrated
+    keep     the checkpoint of a finished model, its test outputs beside it; `history`: what its provenance holds
+    calibrate  whether images are kept aside on which probabilities are calibrated
     """
 
     kind: str
@@ -33,12 +33,11 @@ class Job:
     pack: Path
     recipe: RecipeSpec
     rate: float
-    steps: int
     until: float
     result: Path
-    rung: int = 0
+    seconds: float = 0.0
+    begin: Path | None = None
     threads: int = 1
-    seconds: float | None = None
     keep: Path | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
     calibrate: bool = True
@@ -50,17 +49,19 @@ class Job:
             raise ValueError(f"keep must say where the finished model goes. Got none for {self.model.name}. Give it.")
         return self.keep
 
-    def due(self, now: float) -> bool:
-        """Whether it may start: its time is not over, or a killed final training left what can be tested still."""
-        return now < self.until or (self.kind == "finish" and self.snapshot.exists())
+    @property
+    def outputs(self) -> Path:
+        """The finished model's outputs for the test images, with their labels."""
+        return self.checkpoint.with_name("outputs.safetensors")
 
     @property
     def snapshot(self) -> Path:
+        """Weights as a trial leaves them, or a final training from time to time."""
         return self.result.with_name(f"{self.result.stem}-snapshot.safetensors")
 
-    @property
-    def outputs(self) -> Path:
-        return self.result.with_name("outputs.safetensors")
+    def due(self, now: float) -> bool:
+        """Whether it may start: its time is not over, or a killed final training left what can be tested still."""
+        return now < self.until or (self.kind == "finish" and self.snapshot.exists())
 
 
 def write(file: Path, facts: Mapping[str, Any]) -> None:

@@ -13,17 +13,26 @@ from typing import Any
 
 from benchmark.files import record
 
-LOGS, RELIABILITY = ("log.txt", "log.jsonl"), "reliability.png"
-PRODUCTS = ("model.safetensors", "confusion.csv", "confusion.png", RELIABILITY, *LOGS)
+LOGS = ("log.txt", "log.jsonl")
+MODEL, TABLE, PICTURE, RELIABILITY = "model.safetensors", "confusion.csv", "confusion.png", "reliability.png"
+FILES = (MODEL, TABLE, PICTURE, RELIABILITY)
+"""What there is of a finished model."""
+PRODUCTS = (*FILES, *LOGS)
 """What a search leaves in its folder, and shows in `out`."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a search ends with; accuracies in percent (multi-label: mean average precision), times in seconds."""
+    """What a search ends with; accuracies in percent (multi-label: mean average precision), times in seconds.
+
+    rate       None for a head only
+    optimiser  None for the recipe's
+    tried      a row a candidate that was tried, the head among them: what it was, its accuracy on how many images that
+               it was not trained on (None: it failed, or was not judged)
+    """
 
     model: str
-    rate: float
+    rate: float | None
     test_accuracy: float
     measure: str
     validation_accuracy: float | None
@@ -38,6 +47,9 @@ class Result:
     notes: tuple[str, ...]
     calibration: Mapping[str, Any] | None = None
     reliability_picture: Path | None = None
+    optimiser: str | None = None
+    head_only: bool = False
+    tried: tuple[Mapping[str, Any], ...] = ()
 
 
 def show(folder: Path, out: Path, names: Sequence[str] = PRODUCTS) -> None:
@@ -62,7 +74,7 @@ def finished(folder: Path, out: Path) -> Result | None:
     show(folder, out)
     kept = ("checkpoint", "confusion_matrix", "confusion_picture", "reliability_picture", "log")
     paths = {k: out / Path(facts[k]).name for k in kept}
-    return Result(**facts | paths | {"notes": tuple(facts["notes"])})
+    return Result(**facts | paths | {k: tuple(facts[k]) for k in ("notes", "tried")})
 
 
 class Log:

@@ -1,15 +1,14 @@
-"""Fine-tuning within a time budget: successive halving among the ranked models, then the winner trained to the clock.
+"""Fine-tuning within a time budget: a head at once, trials of models and rates, the winner trained to the clock.
 
-Speeds are measured first. Rung 1 trains as many of the ranked models as can get a useful number of steps (a few that
-alone are likely to be the best go on without it); rung 2 gives the best of them more steps and a choice of rate;
-rung 3 lets the last few have equal time. What the ranking expected counts beside what a rung shows. Every trial is a
-whole fine-tuning with its own schedule, on a part of the training images and judged on the rest; one that its learning
-curve shows to be hopeless is stopped. At least half of the budget belongs to the final training, on all training
-images; the test split is looked at once, after it. What is finished lies in a folder of the output: a killed search
-goes on from there, and its clock counts the time that it has run.
+The network of the first model as it is, with a logistic head on its frozen features, is there within seconds. Where
+there is time to look at others, two rounds of trials follow, each a whole fine-tuning of equal time on a part of the
+training images, judged on the rest. What the ranking expected counts beside what a trial shows; none that is behind by
+no more than noise is left out while there is time. The winner goes on from its trial until time is up. It or the head
+comes out, whichever is better on images that neither was trained on; the test split chooses nothing. What is finished
+lies in a folder of the output: a killed search goes on from there, and its clock counts the time that it has run.
 
 Source: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016.
-Differs in that the number of rungs is fixed, the rate is searched along, and the last rung is at equal time.
+Differs in that there are two rounds of equal time, rate and optimiser are searched along, and noise is reckoned with.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from benchmark.search import processes
 from benchmark.search.arithmetic import Expected
 from benchmark.search.course import course
 from benchmark.search.result import Result, finished
-from benchmark.search.rungs import FEW
 from benchmark.search.session import Candidate, Given, Session, Subject
 
 if TYPE_CHECKING:
@@ -41,6 +39,10 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Models that are tried at most."""
+FEW = 3
+"""Models that are not left out for being unlikely to be the best."""
+SURE = 0.9
+"""The probability of being the best from which on the first is not compared with others."""
 HARDLY = 0.01
 """The probability of being the best from which on a model is worth a trial."""
 
@@ -65,8 +67,8 @@ def search(
     out             gets model.safetensors (see benchmark.predict), confusion.csv and .png, log.txt, log.jsonl, and
                     `search/`, a folder a search, from which the same call goes on when it was killed; of a finished
                     one the files are put into `out` again
-    look            False: no search; the first of the ranking, at the first rate, has the whole budget
-    calibrate       whether the final training keeps images aside on which its probabilities are calibrated
+    look            False: no search; the first of the ranking, at the first rate, has the whole budget after its head
+    calibrate       whether images are kept aside on which a final model is judged and its probabilities are calibrated
     Raises ConfigError for a ranking or a budget with which nothing can be trained.
     """
     begun, out = time.monotonic(), Path(out)
@@ -78,6 +80,7 @@ def search(
         said = ranking.drop_duplicates("model").set_index("model")[["predicted_accuracy", "relative_sd"]].round(2)
         candidates = [replace(c, expected=Expected(*map(float, said.loc[c.spec.name]))) for c in candidates]
     facts = store.read("pack", pack).values
+    sure = "best" in ranking.columns and float(ranking["best"].iloc[0]) >= SURE
     recipe = experiment.recipe.on(facts["train"], facts["size"])
     identity = {
         "pack": pack,
@@ -85,6 +88,7 @@ def search(
         "recipe": recipe.identity(),
         "budget": float(budget_seconds),
         "calibrate": calibrate,
+        "sure": sure,
     } | ({"expected": [asdict(c.expected) for c in candidates if c.expected]} if look else {"look": False})
     folder = out / "search" / key_of(identity)[:16]
     if result := finished(folder, out):
@@ -94,7 +98,7 @@ def search(
     )
     run, workers, threads = processes.runner(experiment.executor)
     of = {c.spec.name: c for c in candidates}
-    given = Given(of, subject, recipe, float(budget_seconds), out, folder, workers, threads, calibrate)
+    given = Given(of, subject, recipe, float(budget_seconds), out, folder, workers, threads, calibrate, sure)
     session = Session(given, run, begun=begun)
     for text in made:
         session.log("out", text)

@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import RecipeSpec
 from benchmark.files import record
-from benchmark.search.arithmetic import Arm, Expected, held_out, rates_of
+from benchmark.search.arithmetic import Arm, Expected, held_out, options, recipe_of
 from benchmark.search.job import Job, write
 from benchmark.search.result import LOGS, Log, show
 from benchmark.wording import duration
@@ -25,17 +25,11 @@ Run = Callable[[Sequence[Job], Callable[[], None]], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ranked model with the folder of its weights where the harness trained them."""
+    """A ranked model with the folder of its weights where the harness trained them, and what the ranking says of it."""
 
     spec: ModelSpec
     weights: Path | None = None
     expected: Expected | None = None
-
-    @property
-    def shape(self) -> str:
-        """What decides how fast it is."""
-        spec = self.spec
-        return repr((spec.arch, spec.args, spec.edits, spec.input_size, spec.crop_pct))
 
 
 @dataclass(frozen=True)
@@ -54,9 +48,10 @@ class Subject:
 class Given:
     """What a search starts from; the budget in seconds.
 
+    candidates   by name, the best ranked first; `sure`: whether the ranking is sure of it
     out, folder  where its products are shown, and where it keeps all that it makes
     workers      jobs at once; `threads`: of a job that is alone
-    calibrate    whether the final training keeps images aside on which its probabilities are calibrated
+    calibrate    whether images are kept aside that judge a final model and calibrate its probabilities
     """
 
     candidates: Mapping[str, Candidate]
@@ -68,15 +63,21 @@ class Given:
     workers: int = 1
     threads: int = 1
     calibrate: bool = True
+    sure: bool = False
 
     @property
     def judges(self) -> int:
         """Images that judge a trial."""
         return held_out(self.subject.train, self.recipe.validation)
 
-    def first_arm(self, name: str) -> Arm:
-        """A model at the rate to begin with."""
-        return Arm(name, rates_of(self.candidates[name].spec, self.recipe)[0])
+    @property
+    def expected(self) -> dict[str, Expected]:
+        """What the ranking says of models beforehand."""
+        return {name: c.expected for name, c in self.candidates.items() if c.expected is not None}
+
+    def options(self, name: str) -> list[Arm]:
+        """How a model may be trained, the likeliest first."""
+        return options(self.candidates[name].spec, self.recipe)
 
 
 class Session:
@@ -99,6 +100,8 @@ class Session:
         self.writing = min(max(WRITING, 0.02 * self.budget), LONGEST_WRITING)
         self.notes: list[str] = []
         self.validation: dict[Arm, float] = {}
+        self.trained: dict[Arm, Path] = {}
+        self.tried: list[dict[str, Any]] = []
         self.log = Log(self.folder, lambda: self.used, anew=not used)
         show(self.folder, given.out, LOGS)
         if used:
@@ -123,19 +126,26 @@ class Session:
         self.notes.append(text)
         self.log("note", text)
 
-    def job(self, kind: str, arm: Arm, steps: int, name: str, until: float, **more: Any) -> Job:
+    def job(self, kind: str, arm: Arm, name: str, until: float, **more: Any) -> Job:
         """A job of a model; its result is the file of that name in the folder."""
         given, candidate = self.given, self.given.candidates[arm.model]
-        if kind == "finish":
-            history = {
-                "validation": self.validation.get(arm),
-                "budget_seconds": self.budget,
-                "data": given.subject.name,
-            }
-            more = {"threads": given.threads, "keep": self.folder / "model.safetensors", "history": history}
+        if kind != "compete":
+            history = {"budget_seconds": self.budget, "data": given.subject.name}
+            history |= {"validation": self.validation[arm]} if arm in self.validation else {}
+            more |= {"keep": self.folder / kind / "model.safetensors", "history": history}
             more |= {"calibrate": given.calibrate}
-        what = kind, candidate.spec, candidate.weights, given.subject.pack, given.recipe
-        return Job(*what, arm.rate, steps, until, self.folder / f"{name}.json", **more)
+        return Job(
+            kind=kind,
+            model=candidate.spec,
+            weights=candidate.weights,
+            pack=given.subject.pack,
+            recipe=recipe_of(given.recipe, candidate.spec, arm.optimiser),
+            rate=arm.rate,
+            until=until,
+            result=self.folder / f"{name}.json",
+            threads=given.threads if kind == "finish" else 1,
+            **more,
+        )
 
     def do(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """The results of jobs; those that are there already are not done again."""

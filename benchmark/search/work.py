@@ -10,19 +10,20 @@ import sys
 
 from benchmark.files import no_room
 from benchmark.search.final import finish
+from benchmark.search.head import head
 from benchmark.search.job import Job, write
-from benchmark.search.trial import compete, measure
+from benchmark.search.trial import compete
 
 
 def work(job: Job, device: str) -> None:
-    """Do a job and write its result: `status` is done, stopped (a loser), cut (by the clock) or failed (`reason`)."""
+    """Do a job and write its result: `status` is done, cut (by the clock) or failed (`reason`)."""
     import torch
 
     from benchmark.models import timm_alone  # noqa: F401 (lest the import be the first job's start)
     from benchmark.training.loop import twice_for_memory
 
     torch.set_num_threads(1)
-    do = {"measure": measure, "compete": compete, "finish": finish}[job.kind]
+    do = {"head": head, "compete": compete, "finish": finish}[job.kind]
     try:
         facts, _ = twice_for_memory(lambda parts: do(job, torch.device(device), parts))
     except Exception as error:  # a model that cannot be trained is out of the race, not its end

@@ -118,7 +118,7 @@ def page(settings: Settings, found: pd.DataFrame, hardware: str, commit: str | N
             r.target,
             None if pd.isna(r.images) else f"{r.images:.0f}",
             f"{r.first} {r.first_accuracy:.1f}",
-            f"{r.model} at {r.rate:g}: {r.accuracy:.1f}",
+            f"{r.model} {'head only' if pd.isna(r.rate) else f'at {r.rate:g}'}: {r.accuracy:.1f}",
             f"{r.difference:+.1f}" + ("" if pd.isna(r.error) else f" ± {r.error:.1f}"),
         ]
         for r in found.itertuples()

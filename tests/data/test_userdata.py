@@ -522,19 +522,19 @@ def test_a_class_of_few_groups_keeps_two_images_in_probe_sets(tmp_path):
 
 def test_validation_holds_out_whole_groups(tmp_path):
     from benchmark.provenance import seed_of
-    from benchmark.search import trial
+    from benchmark.search.division import parts_of
     from benchmark.training import judging
 
     pack = built(copied(tmp_path / "mine"), tmp_path / "pack")
     train = pack.indices("train")
     labels, groups = pack.labels[train], pack.groups_of(train)
-    rest, held = trial.parts_of(labels, 0.2, groups)
+    rest, held = parts_of(labels, 0.2, groups)
     assert len(held) == len(set(groups[held].tolist())) == 3  # a fifth of 14 groups
     assert not set(groups[held].tolist()) & set(groups[rest].tolist())
     assert len(rest) == 56 - 3 * 4
     assert sorted(np.unique(labels[rest])) == [0, 1]
     plain = judging.stratified(labels, 11, seed_of("validation"))  # a fifth of 56 images, as ever
-    rest, held = trial.parts_of(labels, 0.2)
+    rest, held = parts_of(labels, 0.2)
     assert held.tolist() == plain.tolist()
     assert rest.tolist() == sorted(set(range(56)) - set(plain.tolist()))
 

@@ -230,7 +230,7 @@ table = rank({images!r}, bank="tiny", overrides={overrides!r})
 print(len(table), "candidates")
 bad = ModelSpec(name="n", arch="nothing", weights="random", layers=1)
 file = Path({place!r}) / "speed.json"
-processes.in_processes([Job("measure", bad, None, file, None, 0.1, 1, 1e99, file)], lambda: None, ["cpu"])
+processes.in_processes([Job("head", bad, None, file, None, 0.1, 1e99, file)], lambda: None, ["cpu"])
 print(file.read_text())
 """
 
