@@ -145,7 +145,7 @@ def spec(name: str) -> dict:
 
 
 def parameters(name: str) -> dict:
-    return {k: v for k, v in spec(name).items() if k not in ("_target_", "task", "size", "images")}
+    return {k: v for k, v in spec(name).items() if k not in ("_target_", "task", "family", "size", "images")}
 
 
 def adapter(name: str):
