@@ -12,78 +12,39 @@ a folder of cells, or one zip file of them where cells are many and small.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
-import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from benchmark.cells.keys import key_of
+from benchmark.cells.contents import (
+    MALFORMED,
+    RESTORE,
+    SCHEMA,
+    Damaged,
+    Entry,
+    buffer,
+    files_of,
+    intact,
+    members_of,
+    refuse_another,
+)
 from benchmark.errors import ConfigError
 from benchmark.files import digest, put, sync
 
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
 STAGES = ("pack", "weights", "tune", "truth", "probe", "score")
-RESTORE = "Restore it from git, or set paths.released=null."
-
-MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
-"""What reading a damaged JSON or zip file may end in; RuntimeError: it nests too deep, or is encrypted."""
-
-ALWAYS = frozenset({"spec.json", "values.json", "record.json"})
-"""Files that every cell has."""
-
-
-class Damaged(Exception):
-    """A cell whose files are not what was written, or that is gone although something needs it."""
-
-    def __init__(self, stage: str, key: str, why: str):
-        super().__init__(f"{stage} cell {key[:12]} is damaged ({why}); it is made again.")
-        self.stage, self.key, self.why = stage, key, why
-
-    def __reduce__(self):  # crosses process boundaries
-        return Damaged, (self.stage, self.key, self.why)
 
 
 class Busy(Exception):
     """Another process is computing this cell."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell that was read and found intact."""
-
-    stage: str
-    key: str
-    files: Mapping[str, bytes | Path]
-
-    def bytes_of(self, name: str) -> bytes:
-        content = self.files[name]
-        return content.read_bytes() if isinstance(content, Path) else content
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        return json.loads(self.bytes_of("values.json"))
-
-    @cached_property
-    def record(self) -> dict[str, Any]:
-        return json.loads(self.bytes_of("record.json"))
-
-    @cached_property
-    def arrays(self) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load
-
-        return load(self.bytes_of("arrays.safetensors")) if "arrays.safetensors" in self.files else {}
 
 
 class Store:
@@ -166,7 +127,7 @@ class Store:
     def adopt(self, stage: str, key: str, files: Mapping[str, bytes | np.ndarray]) -> None:
         """Add a finished cell from the `files` of another store (buffers); raises Damaged where they are not intact."""
         try:
-            names = _intact(key, files)
+            names = intact(key, files)
         except MALFORMED as error:
             raise Damaged(stage, key, f"on its way here: {error}") from None
         with self._staged(stage, key) as staged:
@@ -224,13 +185,13 @@ class Store:
                     archive = zipfile.ZipFile(path)
                 except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
                     raise ConfigError(f"The released {path.name} is damaged ({error}). {RESTORE}") from None
-                self._zips[stage] = archive, _members(archive, path)
+                self._zips[stage] = archive, members_of(archive, path)
         held = self._zips[stage]
         return held[1] if held else {}
 
     def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
         try:
-            files = _files_of(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+            files = files_of(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
             unread = [name for name in files if folder / name not in self._verified]
             for name in unread:
                 path, expected = folder / name, files[name]
@@ -239,7 +200,7 @@ class Store:
                 if digest(path) != expected["sha256"]:
                     raise ValueError(f"{name} has another checksum")
             if "spec.json" in unread:
-                _refuse_another(key, (folder / "spec.json").read_bytes())
+                refuse_another(key, (folder / "spec.json").read_bytes())
             self._verified.update(folder / name for name in unread)
         except FileNotFoundError as error:
             self._set_aside(stage, key, folder, f"{Path(error.filename).name} is missing")
@@ -254,7 +215,7 @@ class Store:
         archive, members = held
         try:
             contents = {file: archive.read(name) for file, name in members[key].items()}
-            _intact(key, contents)
+            intact(key, contents)
         except (*MALFORMED, zipfile.BadZipFile, zlib.error) as error:
             raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]} ({error}). {RESTORE}") from None
         return contents
@@ -345,63 +306,6 @@ def _refuse_absent(released: Path | None) -> None:
         f"paths.released must be a folder of released cells (weights/, truth.zip …). Got {got} at '{released}'. "
         "Correct the path, leave it out for what comes with the project, or say null to make everything here."
     )
-
-
-def buffer(content: bytes | np.ndarray) -> bytes | memoryview:
-    """The bytes of a file that is in memory."""
-    return content if isinstance(content, bytes) else content.data
-
-
-def _files_of(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """What a manifest lists; raises ValueError for one of a newer schema, or that names files outside its folder."""
-    files, schema = manifest["files"], manifest.get("schema")
-    if type(schema) is not int or not 1 <= schema <= SCHEMA:
-        raise ValueError(f"it is of schema {schema!r}, not of {SCHEMA} or older")
-    if absent := ALWAYS - files.keys():
-        raise ValueError(f"its manifest lacks {', '.join(sorted(absent))}")
-    if strange := [name for name in files if not _plain(name)]:
-        raise ValueError(f"its manifest names {strange[0]!r}")
-    return files
-
-
-def _plain(name: str) -> bool:
-    """Whether this is the name of a file or folder and no way to another place."""
-    return name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0", ":"}
-
-
-def _refuse_another(key: str, spec: bytes) -> None:
-    """ValueError for a whole cell that is another than its name says: the key is the hash of the specification."""
-    if key_of(json.loads(spec)) != key:
-        raise ValueError("its specification is that of another cell")
-
-
-def _intact(key: str, contents: Mapping[str, bytes | np.ndarray]) -> list[str]:
-    """The names in a manifest; raises ValueError or KeyError where the contents are not what it and the key say."""
-    files = _files_of(json.loads(bytes(contents["manifest.json"])))
-    if contents.keys() != {*files, "manifest.json"}:
-        raise ValueError("it has other files than its manifest")
-    for name, expected in files.items():
-        if hashlib.sha256(buffer(contents[name])).hexdigest() != expected["sha256"]:
-            raise ValueError(f"{name} has another checksum")
-    _refuse_another(key, bytes(contents["spec.json"]))
-    return list(files)
-
-
-def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, str]]:
-    """{key: {file: member}} of a zip file; ConfigError where one could be written elsewhere than into its cell."""
-    members: dict[str, dict[str, str]] = {}
-    for info in archive.infolist():
-        key, _, file = info.filename.partition("/")
-        if info.is_dir() and _plain(key) and not file:
-            continue
-        link = stat.S_ISLNK(info.external_attr >> 16)
-        if link or not (_plain(key) and _plain(file)) or file in members.get(key, {}):
-            why = "a link" if link else "a second one" if file in members.get(key, {}) else "not <key>/<file>"
-            raise ConfigError(
-                f"The released {path.name} must hold files <key>/<file> alone. Got {info.filename!r}, {why}. {RESTORE}"
-            )
-        members.setdefault(key, {})[file] = info.filename
-    return members
 
 
 def clean(store: Store) -> None:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import provenance
+from benchmark.cells.contents import buffer
 from benchmark.cells.plan import Cell
-from benchmark.cells.store import Store, buffer
+from benchmark.cells.store import Store
 from benchmark.execution.local import attempt
 from benchmark.execution.schedule import Outcome
 from benchmark.models import weights

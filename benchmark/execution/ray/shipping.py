@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.cells.contents import buffer
 from benchmark.cells.keys import fingerprints, key_of
 from benchmark.cells.plan import Cell
-from benchmark.cells.store import Store, buffer
+from benchmark.cells.store import Store
 from benchmark.config.model import ModelSpec
 from benchmark.execution.ray.node import OUTSIDE, Parcel, contents
 from benchmark.models.weights import weight_files
