@@ -26,7 +26,7 @@ def draw(subject: Subject, job: Job, facts: Mapping[str, Any]) -> None:
     from safetensors.numpy import load_file
 
     arrays, folder = load_file(job.outputs), job.checkpoint.parent
-    title = f"{subject.name}: {job.model.name}, {facts['test']['oracle']:.1f} % ({measure(subject)})"
+    title = f"{subject.name}: {job.model.name}, {facts['test']['oracle']:.1f}\N{NO-BREAK SPACE}% ({measure(subject)})"
     counts = confusion.count(arrays["outputs"], arrays["labels"])
     confusion.write(counts, subject.class_names, subject.multilabel, folder / TABLE, folder / PICTURE, title)
     title = f"{subject.name}: {job.model.name}, {len(arrays['labels'])} test images"

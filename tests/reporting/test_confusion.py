@@ -6,8 +6,10 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmark.reporting.pictures import confusion
+from benchmark.reporting.pictures.title import put_title
 
 
 def test_confusion_counts_are_scikit_learns(tmp_path: Path) -> None:
@@ -28,3 +30,20 @@ def test_confusion_counts_are_scikit_learns(tmp_path: Path) -> None:
     counts = confusion.count(outputs, many)
     cells = multilabel_confusion_matrix(many, outputs > 0)  # [[tn, fp], [fn, tp]]
     np.testing.assert_array_equal(counts, np.stack([cells[:, 1, 1], cells[:, 0, 1], cells[:, 1, 0], cells[:, 0, 0]], 1))
+
+
+@pytest.mark.parametrize("width", [3.3, 4.5, 9.0])
+def test_a_title_of_any_length_is_inside_its_picture(width: float) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure).draw()
+    put_title(
+        figure, "photographs of a museum: mobilenetv2_100-imagenet_torchvision, 86.8 % (accuracy), 1,387 test images"
+    )
+    figure.canvas.draw()
+    (title,) = [text for text in figure.texts if text.get_text()]
+    extent = title.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.width

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.files import put
+from benchmark.reporting.pictures.title import put_title
 
 WRITTEN = 25
 """Classes up to which the picture names them and writes the counts."""
@@ -61,7 +62,7 @@ def _draw(counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], pictu
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_title(title, fontsize=10)
+    put_title(figure, title)
     axes.set_ylabel("label" if columns is OUTCOMES else "true class")
     if named:
         axes.set_xticks(range(len(columns)), [str(c)[:24] for c in columns], rotation=90, fontsize=8)

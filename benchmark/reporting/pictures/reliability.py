@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.files import put
+from benchmark.reporting.pictures.title import put_title
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Of each bin: the mean probability, the share that was so, how many claims."""
@@ -27,7 +28,7 @@ def write(curves: Mapping[str, Curve], picture: Path, title: str) -> None:
         axes.plot(mean, share, color=colour, label=name)
         axes.scatter(mean, share, s=10 + 190 * counts / counts.sum(), color=colour, alpha=0.6)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability that the model gives", ylabel="share that is so")
-    axes.set_title(title, fontsize=10)
+    put_title(figure, title)
     axes.legend(loc="upper left", fontsize=8)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
