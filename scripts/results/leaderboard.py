@@ -187,7 +187,8 @@ def pages() -> dict[Path, str]:
 def main(argv: list[str]) -> int:
     found = pages()
     if argv == ["--check"]:
-        old = [path.name for path, text in found.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+        before = {path: path.read_text(encoding="utf-8") if path.is_file() else None for path in found}
+        old = [path.name for path, text in found.items() if before[path] != text]
         print(f"error: run python {Path(__file__).relative_to(ROOT)}: {', '.join(old)}" if old else "up to date")
         return int(bool(old))
     for path, text in found.items():
