@@ -162,10 +162,6 @@ def first(known: pd.DataFrame, cell: pd.DataFrame) -> tuple[str, float]:
 
 def objectives(spec: Experiment, truth: pd.DataFrame, scores: pd.DataFrame) -> str:
     """What a source learned: accuracies, and how methods follow the models of one objective alone."""
-    status = pd.read_parquet(PUBLIC / "status.parquet")
-    of_leep = status[status["Method"] == "leep"]  # a multi-label target has no LEEP of any model: the others tell
-    absent = (of_leep["Status"] == "not_applicable").groupby(of_leep["Model"]).all()
-    lacking = absent[absent].index
     kind = {name: model.objective for name, model in spec.bank.items()}
     z = truth.assign(z=truth.groupby("Target Dataset")["Oracle"].transform(lambda a: (a - a.mean()) / a.std(ddof=0)))
     z = z.assign(objective=z["Model"].map(kind))
@@ -174,6 +170,8 @@ def objectives(spec: Experiment, truth: pd.DataFrame, scores: pd.DataFrame) -> s
         for objective, group in sorted(z.groupby("objective"), key=lambda g: -g[1]["z"].mean())
     ]
     mean = scores.groupby(KEYS, sort=False)[list(SHOWN)].mean().reset_index().merge(truth[[*KEYS, "Oracle"]], on=KEYS)
+    scored = mean["leep"].notna().groupby(mean["Model"]).any()  # on a multi-label target no model has a LEEP
+    lacking = scored[~scored].index
     classes = mean[mean["Model"].map(kind) == "classes"]
     followed = [
         (
