@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +89,14 @@ def test_figures_of_the_real_images_are_their_tables():
     verdicts = pd.read_csv(folder / "claims.csv")["verdict"].value_counts()
     assert verdicts["seen"] == 6
     assert verdicts["not measured"] == 7
+
+
+def test_figures_of_the_public_bank_are_its_tables():
+    table = pd.read_csv(ROOT / "results" / "public" / "table.csv").set_index("method")
+    truth = pd.read_parquet(ROOT / "results" / "public" / "truth.parquet")
+    best = truth.loc[truth.groupby("Target Dataset")["Oracle"].idxmax(), "Model"].nunique()
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"its first loses {table.loc['static_list', 'regret1']:.1f} points there: {best} different models" in text
 
 
 def test_figures_of_the_seven_targets_with_one_label_are_their_tables():
