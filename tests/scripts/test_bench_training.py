@@ -98,13 +98,20 @@ def test_ratios_are_taken_round_by_round(images):
     assert bench.misses([own | {"share": 0.89}]) == ["fine-tuning of resnet10t at 32 pixels: 0.89 of the bare model"]
 
 
-def test_peak_memory_is_what_was_held_for_a_while():
+def held_for_a_while(seconds: float) -> float:
+    """The peak in MB while 50 MB are held, until it is looked at."""
     with bench.Peak() as peak:
-        held, end = np.ones(50_000_000, np.uint8), time.monotonic() + 10
-        while peak.megabytes < 50 and time.monotonic() < end:  # until it was looked at
+        held, end = np.ones(50_000_000, np.uint8), time.monotonic() + seconds
+        while peak.megabytes < 50 and time.monotonic() < end:
             time.sleep(0.01)
         del held
-    assert 50 <= peak.megabytes < 60
+    return peak.megabytes
+
+
+def test_peak_memory_is_what_was_held_for_a_while():
+    # a system that takes idle pages of this process away in that moment hides what is held: then once more
+    peaks = (held_for_a_while(3) for _ in range(4))
+    assert 50 <= next((peak for peak in peaks if peak >= 50), 0) < 60
 
 
 def test_shares_of_preparation_follow_from_the_speeds():
