@@ -38,8 +38,9 @@ def concept_variance(
     Weights are taken relative to the largest of an image, so that none of them vanishes with the others.
     Constant columns add to d alone. Cost O(n² d), about 24 n² bytes. Deterministic. Needs two classes.
     Degenerate where features are constant.
-    Source: Singh, Hess and Vanschoren 2025, arXiv 2502.06925; the measure is Vilalta's concept variation (1999),
-    which the authors' group released as the meta-feature `conceptvar`, with alpha = 2.
+    Source: Singh, Hess and Vanschoren 2025, arXiv 2502.06925, of which the start alone could be read. The formula
+    is Vilalta's concept variation (1999) with alpha = 2, as the meta-feature `conceptvar` in pymfe has it; that the
+    paper means this one is inferred from the name and from an author that they share.
     """
     if not 0 <= alpha < np.inf:
         raise ValueError(f"alpha must be at least 0 and finite. Got {alpha!r}.")

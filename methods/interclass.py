@@ -35,8 +35,9 @@ def interclass(
 
     Each pair of classes counts alike, whatever their sizes. A class of one image has its distances too.
     Cost O(n² d), about 16 n² bytes. Deterministic. Needs two classes. Degenerate where features are constant.
-    Source: Singh, Hess and Vanschoren 2025, arXiv 2502.06925; the measure, of clusterings, is the one that
-    the authors' group released as the meta-feature `int`: distances are Euclidean and not squared.
+    Source: Singh, Hess and Vanschoren 2025, arXiv 2502.06925, of which the start alone could be read. The formula
+    is that of the meta-feature of clusterings `int` in pymfe, with Euclidean distances that are not squared; that
+    the paper means this one is inferred from the name and from an author that they share.
     """
     features = reduced(features, n_dims, pca)
     classes = read_classes("interclass", labels, features.n)

@@ -36,6 +36,8 @@ class Ending:
                 return self.result(*self.better(arm, facts, job))
             if facts["status"] == "late":
                 continue
+            if facts["status"] == "cut" and self.head:
+                break  # nor would the next one have time
             said = f"the final training of {arm} failed: {facts.get('reason', 'no time')}"
             self.session.note(said)
             failed += [said] if facts["status"] == "failed" else []

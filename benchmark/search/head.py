@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 BATCH = 64
 LEAST = 512
-"""Training images whose features are taken however long it takes: as many as a probe has."""
+"""Training images whose features are taken though that takes longer than `job.seconds`: as many as a probe has."""
+LATEST = 0.3
+"""Share of the time until the end after which no further features are taken, on a machine that is too slow for that."""
 AGREES = 0.05
 """Share of the outputs' size by which the network with its head may differ from the head alone: half precision does."""
 
@@ -45,7 +47,8 @@ def head(job: Job, device: torch.device, parts: int = 1) -> dict[str, Any]:
     used, seen = trained[order], 0
     found = []
     for cut in _cuts(used, BATCH // parts):
-        if seen >= LEAST and time.monotonic() > loaded + job.seconds:
+        gone = time.monotonic() - loaded
+        if seen and (gone > LATEST * (job.until - loaded) or (seen >= LEAST and gone > job.seconds)):
             break
         found.append(_features(module, job, pack, cut))
         seen += len(cut)
