@@ -292,3 +292,13 @@ def test_the_log_is_text_and_json(tmp_path: Path) -> None:
     assert lines[-1]["event"] == "result"
     assert lines[-1]["model"] == "best"
     assert str(Arm("a", 0.001, "adamw")) == "a at 0.001 with adamw"
+
+
+def test_after_a_training_that_found_no_time_the_head_is_kept_and_no_other_is_begun(tmp_path):
+    world = World(PLANTED)
+    world.cut = True
+    found = world.search(tmp_path)
+    assert found.head_only
+    assert len(world.of("finish")) == 1
+    assert [note for note in found.notes if "failed" in note] == []
+    assert any("no training came to an end" in note for note in found.notes)

@@ -34,6 +34,7 @@ class World:
 
     def __init__(self, top: dict[str, float], step: float = 0.1, head: float = 20.0, fails: tuple[str, ...] = ()):
         self.top, self.step, self.head, self.fails = top, step, head, fails
+        self.cut = False  # whether a final training finds no time for a step
         self.now, self.jobs, self.dies_after = 1000.0, [], math.inf
         self.steps: dict[Path, float] = {}
 
@@ -55,6 +56,8 @@ class World:
         facts = {"head": self.headed, "compete": self.compete, "finish": self.finish}[job.kind](job)
         if job.model.name in self.fails and job.kind == "finish":
             facts = {"status": "failed", "reason": "loss became NaN"}
+        if self.cut and job.kind == "finish":
+            facts = {"status": "cut", "reason": "no time was left for a single step"}
         self.jobs.append(job)
         write(job.result, facts)
 
