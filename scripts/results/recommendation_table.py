@@ -47,8 +47,8 @@ KINDS = {
     "surfaces": ("dtd10",),
     "scenes": ("rsscn7",),
     "signs": ("gtsrb_small", "sign_digits"),
-    "things": ("cifar10_small", "trashnet", "voc5_multilabel"),
-    "flaws and findings": ("covid_xray", "elpv_solar"),
+    "things": ("cifar10_small", "caltech101_small", "trashnet", "voc5_multilabel"),
+    "flaws and findings": ("covid_xray", "elpv_solar", "magnetic_tile"),
 }
 WINDOWS = {"look 15–25 %": (3, 5), "look 10–30 %": (2, 6)}
 """Of the twenty points that a fine-tuning keeps of its loss, each a twentieth of its steps: from, to."""

@@ -156,3 +156,10 @@ def test_looks_are_read_at_the_rate_that_was_asked_for(tmp_path):
         "status": "ok",
         "seconds": 2.5,
     }
+
+
+def test_every_target_of_the_public_bank_has_a_kind():
+    import yaml
+
+    named = yaml.safe_load((script.ROOT / "conf" / "target" / "public.yaml").read_text(encoding="utf-8"))["defaults"]
+    assert set(named) <= {target for targets in script.KINDS.values() for target in targets}
