@@ -271,7 +271,7 @@ def test_images_of_the_source_are_given_with_their_labels(own, tmp_path, capsys)
     expected = methods.f_otce(arrays["pets/net1/features"], arrays["pets/labels"], **source)
     assert scores.to_dict() == {("net1", "pets"): pytest.approx(float(expected), rel=1e-9)}
     status = pd.read_csv(tmp_path / "out/status.csv")
-    assert set(status["Reason"]) == {"no images of the model's source are given"}
+    assert set(status["Reason"]) == {"no images of the model's source are given (source_images in its bank)"}
     for change, words in (
         ({"source_labels": None}, "source_labels must be given beside"),
         ({"source_features": source["source_features"][:, :5]}, "as many columns as its features, 12. Got 5"),

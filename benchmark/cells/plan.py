@@ -26,7 +26,9 @@ IMAGES = {"tune": 8000, "truth": 4000}
 class Inputs(TypedDict, total=False):
     """What a cell is computed from: specifications, and the keys of other cells. Its stage decides which there are.
 
-    weights, pack, tune, scored, reference  keys; `scored` is the probe that a score is about
+    weights, pack, tune, scored             keys; `scored` is the probe that a score is about
+    reference, source                       keys of probes that it is compared with: of a model trained on the target on
+                                            the same images, of the same model on images of its source
     pooled                                  keys of the choices of rate whose mean decides
     facts                                   what a method is told of the model
     trainee                                 what a method that trains is made from: as of a fine-tuning
@@ -49,6 +51,7 @@ class Inputs(TypedDict, total=False):
     pooled: tuple[str, ...]
     scored: str
     reference: str | None
+    source: str | None
     trainee: Inputs
     known: Known | None
     bank: tuple[tuple[str, Mapping[str, object]], ...]

@@ -29,7 +29,14 @@ class Draft:
 
     probe: str
     reference: str | None
+    source: str | None
+    """The probe of the same model on images of its own source."""
     trainee: Trainee
+
+
+def of_source(method: MethodSpec) -> bool:
+    """Whether a method compares with images that the model was trained on."""
+    return not {"source_features", "source_labels"}.isdisjoint(method.needs)
 
 
 def score_of(
@@ -57,11 +64,15 @@ def score_of(
     if compared is not None:
         needs += (("probe", compared),)
         identity["reference"] = compared
+    source = draft.source if of_source(method) else None
+    if source is not None:
+        needs += (("probe", source),)
+        identity["source"] = source
     metadata: dict[str, object] = {}
     if "model" in method.needs:
         metadata = facts_of(model, target)
         identity["model"] = metadata
-    work: Inputs = {"method": method, "scored": probe, "reference": compared, "facts": metadata}
+    work: Inputs = {"method": method, "scored": probe, "reference": compared, "source": source, "facts": metadata}
     if method.trains:
         needs += trainee.needs
         identity["trainee"] = trainee.identity

@@ -165,6 +165,11 @@ class Experiment(Spec):
                     f"bank.{model.name}.weights must name a data set of this configuration. "
                     f"Got '{model.source_data}'. {did_you_mean(model.source_data, data)}"
                 )
+            if model.source_images and model.source_images not in data:
+                problems.append(
+                    f"bank.{model.name}.source_images must name a data set of this configuration. "
+                    f"Got '{model.source_images}'. {did_you_mean(model.source_images, data)}"
+                )
         for setting, named in (("seeds_on", self.recipe.seeds_on), ("rate_on", self.recipe.rate_on)):
             problems += [
                 f"recipe.{setting} must name data sets of this configuration. Got '{name}'. {did_you_mean(name, data)}"
@@ -187,6 +192,11 @@ class Experiment(Spec):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def images_of(self, model: ModelSpec) -> DataSpec | None:
+        """The data set of images that a model was trained on, None where the bank names none."""
+        name = model.source_images or model.source_data
+        return (self.source | self.target)[name] if name else None
 
     def task_of(self, model: ModelSpec) -> str | None:
         """The task on which a model was trained; a target with the same task is a self-transfer."""

@@ -26,7 +26,7 @@ OUTSIDE = ("package", "timm", "hf-hub", "torchvision", *PATHS)
 """The kinds of weights that are made elsewhere."""
 
 LABELS = (
-    *("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy"),
+    *("name", "layers", "licence", "source", "source_task", "source_size", "source_accuracy", "source_images"),
     *("parameters", "gmacs", "sha256", "origin", "origin_sha256", "lineage"),
 )
 """What is said of a model and changes no result of it: no part of its identity."""
@@ -55,6 +55,9 @@ class ModelSpec(Spec):
     """Images that it was trained on, for the estimators and yardsticks that ask."""
     source_accuracy: Annotated[float, Field(ge=0, le=100)] | None = None
     """Accuracy on its source in percent, for the yardstick of that name."""
+    source_images: str | None = None
+    """Name of a data set, under `source` or `target`, of images that it was trained on, for the estimators that compare
+    with them; the data set of `pretrain:` where nothing is said."""
     input_size: Count = 32
     """Side in pixels of the square images that it takes."""
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)

@@ -112,12 +112,12 @@ def probe(cell: Cell, store: Store, device: str) -> None:
 
 
 def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[str, str]:
-    """All methods that are wanted on one probe share its factorisations; the points of a sweep their reference's."""
+    """All methods that are wanted on one probe share its factorisations; those that compare with others, theirs."""
     if "bank" in cells[0].work:
         return _over_bank(cells, store)
     lost = {}
-    for reference in dict.fromkeys(c.work["reference"] for c in cells):
-        here = [c for c in cells if c.work["reference"] == reference]
+    for reference, source in dict.fromkeys((c.work["reference"], c.work["source"]) for c in cells):
+        here = [c for c in cells if (c.work["reference"], c.work["source"]) == (reference, source)]
         results = score_probe(
             [c.work["method"] for c in here],
             [c.work["facts"] for c in here],
@@ -126,6 +126,7 @@ def score(cells: Sequence[Cell], store: Store, device: str = "cpu") -> Mapping[s
             scoring_seed,
             _to_train(here, store, device),
             [c.work.get("known") for c in here],
+            store.read("probe", source) if source else None,
         )
         for cell, result in zip(here, results, strict=True):
             if isinstance(result, Lost):

@@ -16,8 +16,8 @@ from benchmark.wording import one_line, printable
 LACKING = {
     "source_probs": "the model has no source head",
     "source_logits": "the model has no source head",
-    "source_features": "no images of the model's source are given",
-    "source_labels": "no images of the model's source are given",
+    "source_features": "no images of the model's source are given (source_images in its bank)",
+    "source_labels": "no images of the model's source are given (source_images in its bank)",
     "known": "the truth of no other target is known",
 }
 """Why a model's score is not applicable where an input is absent."""

@@ -108,11 +108,13 @@ def score_probe(
     seed_of_draw: Callable[[int], int],
     trainee: Trains | None = None,
     known: Sequence[Known | None] | None = None,
+    source: Probe | None = None,
 ) -> list[tuple[Values, Values] | Lost]:
     """(values, record) per method over all draws of a probe, or why there is nothing to keep of one.
 
     trainee  for methods that take its network or images
     known    what each method is told of other targets
+    source   the model's own probe of images that it was trained on, with as many draws
 
     values  scores (draws,), status and reason per draw; a score that is not a number is null; images (draws,), the
             model's parameters and a note on the probe where it has one, so that a table needs no probe
@@ -129,6 +131,9 @@ def score_probe(
             arrays: dict[str, object] = {**_draw(probe, r)}
             if reference is not None:
                 arrays["reference_features"] = _draw(reference, r)["features"]
+            if source is not None:
+                theirs = source.arrays[f"draw_{r}"]
+                arrays |= of_source(source.arrays["features"][theirs], source.arrays["labels"][theirs])
             if trainee is not None:
                 arrays |= _lazily(trainee, probe, r)
             for i, (method, facts) in enumerate(zip(methods, metadata, strict=True)):
