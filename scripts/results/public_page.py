@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -72,18 +72,37 @@ def done(spec: Experiment, truth: pd.DataFrame) -> str:
     released = store.released_keys("truth")
     made = plan(spec)
     keys = {key for t in made.transfers for key in t.truth}
-    cube = truth.pivot(index="Target Dataset", columns="Model", values="Oracle").to_numpy(float)[None]
-    shares = measures.variance_shares(cube)
-    words = {"specific": "model × target"}
-    shown = ", ".join(
-        f"{words.get(name, name)} {100 * value:.0f} %" for name, value in shares.items() if np.isfinite(value)
-    )
-    names = ", ".join(truth["Target Dataset"].unique())
-    return (
+    names = truth["Target Dataset"].unique()
+    planned = list(dict.fromkeys(t.target.name for t in made.transfers))
+    missing = [name for name in planned if name not in names]
+    parts = [
         f"**{len(keys & released)} of {len(keys)} fine-tunings are done** and in `results/released/`; the table is of "
-        f"the {truth['Target Dataset'].nunique()} targets that are complete: {names}. Variance of standardised "
-        f"accuracy: {shown}; with one seed the last part holds the seed, too.\n"
-    )
+        f"the {len(names)} targets that are complete: {', '.join(names)}.",
+        f"Not complete: {', '.join(missing)}." if missing else "The bank is complete.",
+        f"Variance of standardised accuracy on all of them: {shares(truth, names)}.",
+    ]
+    seeds = pd.read_parquet(PUBLIC / "seeds.parquet")
+    runs = seeds.groupby("Target Dataset")["Seed"].nunique()
+    repeated = [name for name in names if runs[name] > 1]
+    if repeated:
+        parts.append(f"On those with several seeds ({', '.join(repeated)}): {shares(seeds, repeated)}.")
+    if len(repeated) < len(names):
+        parts.append(
+            "Where there is one seed, model × target holds the seed, too, and a target's ceiling is not known."
+        )
+    return " ".join(parts) + "\n"
+
+
+def shares(rows: pd.DataFrame, targets: Sequence[str]) -> str:
+    """The shares of model, of model × target and, where a fine-tuning was repeated, of the seed."""
+    rows = rows[rows["Target Dataset"].isin(targets)]
+    rows = rows if "Seed" in rows else rows.assign(Seed=0)
+    seeds = [part for _, part in rows.groupby("Seed")]
+    models = rows["Model"].unique()
+    cube = [part.pivot(index="Target Dataset", columns="Model", values="Oracle") for part in seeds]
+    found = measures.variance_shares(np.stack([part.reindex(targets, columns=models).to_numpy(float) for part in cube]))
+    words = {"specific": "model × target", "noise": "seed"}
+    return ", ".join(f"{words.get(n, n)} {100 * value:.0f} %" for n, value in found.items() if np.isfinite(value))
 
 
 def against_the_list(table: pd.DataFrame) -> str:
