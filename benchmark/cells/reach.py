@@ -15,6 +15,7 @@ import hashlib
 import importlib.util
 import sysconfig
 from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -28,22 +29,23 @@ OURS = "methods"
 def reached(modules: Iterable[str]) -> dict[str, Path]:
     """Module name -> source file of all that some modules can reach, themselves among them."""
     waiting = [name for start in modules for name in _with_packages(start)]
-    homes = {home_of(name) for name in waiting} - {None}
+    home = cache(home_of)
+    homes = {home(name.partition(".")[0]) for name in waiting} - {None}
     tops = {OURS, *(name.partition(".")[0] for name in waiting)}
     found: dict[str, Path] = {}
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
-        top = name.partition(".")[0]
-        beside = top in tops or (home_of(name) in homes and not installed(home_of(name)))
-        if name in seen or not beside:
+        if name in seen:
             continue
         seen.add(name)
-        if (spec := _spec(name)) is None:
+        top = name.partition(".")[0]
+        beside = top in tops or (home(top) in homes and not installed(home(top)))
+        if not beside or (spec := _spec(name)) is None:
             continue
         if spec.has_location and spec.origin:
             found[name] = Path(spec.origin)
-            names, computed = _imports(found[name], name, bool(spec.submodule_search_locations))
+            names, computed = _imports(_source(found[name]), name, bool(spec.submodule_search_locations))
             more = [*names, *(_all_of(top) if computed else ())]
             waiting += [package for one in more for package in _with_packages(one)]
     return found
@@ -61,15 +63,21 @@ def parts_of(module: str) -> dict[str, Path]:
         if name in found or not name.startswith(f"{top}.") or (spec := _spec(name)) is None or not spec.origin:
             continue
         found[name] = Path(spec.origin)
-        waiting += _imports(found[name], name, bool(spec.submodule_search_locations))[0]
+        waiting += _imports(_source(found[name]), name, bool(spec.submodule_search_locations))[0]
     return found
 
 
 def meaning(file: Path) -> str:
     """SHA-256 of what a source file says to Python: without comments, docstrings and layout; else of its bytes."""
-    tree = _parsed(file)
+    return _meaning_of(file.read_bytes()) or file_digest(file)
+
+
+@lru_cache(maxsize=1024)
+def _meaning_of(source: bytes) -> str:
+    """See `meaning`; nothing for what is no Python. By content, since several estimators reach the same files."""
+    tree = _parsed(source)
     if tree is None:
-        return file_digest(file)
+        return ""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _documented(node):
             node.body = node.body[1:] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
@@ -90,7 +98,12 @@ def home_of(name: str) -> Path | None:
 
 def installed(root: Path | None) -> bool:
     """Whether a folder holds installed packages, whose files are not edited by hand."""
-    return root is None or "site-packages" in root.parts or root == Path(sysconfig.get_path("stdlib")).resolve()
+    return root is None or "site-packages" in root.parts or root == _standard_library()
+
+
+@cache
+def _standard_library() -> Path:
+    return Path(sysconfig.get_path("stdlib")).resolve()
 
 
 def _documented(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -98,10 +111,17 @@ def _documented(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFun
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
-def _parsed(file: Path) -> ast.Module | None:
+def _source(file: Path) -> bytes:
     try:
-        return ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):  # compiled, or not for this Python
+        return file.read_bytes()
+    except OSError:  # it imports nothing that could be seen
+        return b""
+
+
+def _parsed(source: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):  # compiled, or not for this Python
         return None
 
 
@@ -125,11 +145,12 @@ def _spec(name: str) -> ModuleSpec | None:
     return spec
 
 
-def _imports(file: Path, module: str, is_package: bool) -> tuple[set[str], bool]:
+@lru_cache(maxsize=1024)
+def _imports(source: bytes, module: str, is_package: bool) -> tuple[frozenset[str], bool]:
     """The modules that a file names in imports, anywhere in it; and whether it may import others, too."""
-    tree = _parsed(file)
+    tree = _parsed(source)
     if tree is None:
-        return set(), False
+        return frozenset(), False
     package = module if is_package else module.rpartition(".")[0]
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -139,7 +160,7 @@ def _imports(file: Path, module: str, is_package: bool) -> tuple[set[str], bool]
             base = _absolute(node, package)
             names |= {base} | {f"{base}.{alias.name}" for alias in node.names if alias.name != "*"}
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return names - {""}, bool(COMPUTED & (used | {name.partition(".")[0] for name in names}))
+    return frozenset(names - {""}), bool(COMPUTED & (used | {name.partition(".")[0] for name in names}))
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

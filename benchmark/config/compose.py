@@ -74,14 +74,14 @@ def sweep(overrides: list[str]) -> list[list[str]]:
 def _refuse_double_entries(overrides: list[str]) -> None:
     """Refuse a name that two files of a group define differently: a merge would mix them in silence."""
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.defaults_list import create_defaults_list
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.types import RunMode
     from omegaconf import OmegaConf
 
     loader = GlobalHydra.instance().config_loader()
-    chosen = loader.compute_defaults_list("config", overrides, RunMode.RUN)
     assert isinstance(loader, ConfigLoaderImpl)  # the one that Hydra has
-    _, repository = loader._parse_overrides_and_create_caching_repo("config", overrides)  # with hydra.searchpath
+    parsed, repository = loader._parse_overrides_and_create_caching_repo("config", overrides)  # with hydra.searchpath
+    chosen = create_defaults_list(repository, "config", parsed, prepend_hydra=True, skip_missing=False)
     seen: dict[tuple[str, str], tuple[str, object]] = {}
     for default in chosen.defaults:
         file = default.config_path or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Protocol, SupportsFloat, runtime_checkable
 
@@ -99,7 +100,7 @@ class MethodSpec(Spec):
     @property
     def needs(self) -> tuple[str, ...]:
         """The arrays that the function takes, by name."""
-        names = inspect.signature(self.function).parameters
+        names = parameter_names(self.function)
         return tuple(a for a in ARRAYS if a in names and a not in self.parameters)
 
     @property
@@ -146,6 +147,21 @@ class GivenMethod(MethodSpec):
         return self.call
 
 
+def parameter_names(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of a function's parameters; ValueError or TypeError where they cannot be read."""
+    try:
+        hash(function)
+    except TypeError:  # an object of somebody's own that is called
+        return frozenset(inspect.signature(function).parameters)
+    return _parameter_names(function)
+
+
+@lru_cache(maxsize=1024)
+def _parameter_names(function: Callable[..., Any]) -> frozenset[str]:
+    """Read once a function: a plan of a large bank asks half a million times."""
+    return frozenset(inspect.signature(function).parameters)
+
+
 def resolve(path: str, where: str) -> Callable[..., Any]:
     """The function that a dotted `_target_` names, by its path of today or an earlier one."""
     path = current(path)
@@ -177,7 +193,7 @@ def resolve(path: str, where: str) -> Callable[..., Any]:
         )
     function = getattr(found, attribute)
     try:
-        inspect.signature(function)
+        parameter_names(function)
     except (ValueError, TypeError):  # some of Python's own
         raise ConfigError(
             f"{where} must be a function whose parameters can be read. Got '{path}'. Call it from one of your own."

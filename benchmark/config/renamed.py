@@ -7,6 +7,7 @@ that was computed with it, so what a configuration names has one name for ever: 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 FIRST_NAMES = {
     "benchmark.data.embedded": "benchmark.embedded",
@@ -26,6 +27,7 @@ def first_name(path: str) -> str:
     return _renamed(path, FIRST_NAMES.items())
 
 
+@cache
 def current(path: str) -> str:
     """The dotted path of today for one that a configuration was once written with."""
     return _renamed(path, ((old, new) for new, old in FIRST_NAMES.items()))
