@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts" / "results"))
+import page_files  # noqa: E402
 import schema_docs  # noqa: E402
 
 OUTPUTS = (ROOT / "docs" / "outputs.md").read_text()
@@ -20,7 +21,7 @@ METHODS = {row["method"] for table in TABLES for row in csv.DictReader(table.ope
 
 
 def test_the_schema_page_is_up_to_date():
-    assert schema_docs.main(["check=true"]) == 0, "python scripts/results/schema_docs.py"
+    assert page_files.renewed(schema_docs.pages(), check=True) == 0, "python scripts/results/schema_docs.py"
 
 
 def test_a_field_without_a_sentence_is_refused():

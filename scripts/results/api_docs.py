@@ -1,7 +1,6 @@
 """docs/api.md from the docstrings of the Python interface.
 
-python scripts/results/api_docs.py            # writes the page
-python scripts/results/api_docs.py --check    # exit code 1 where the page is not up to date
+python scripts/results/api_docs.py [check=true]   # check: exit code 1 where the page is not up to date
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from page_files import command  # noqa: E402
 
 from benchmark import api  # noqa: E402
 from benchmark.rank import rank  # noqa: E402
@@ -102,16 +103,9 @@ def _blocks(text: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main(argv: list[str]) -> int:
-    made = page()
-    if argv == ["--check"]:
-        current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == made
-        print("up to date" if current else f"error: run python {Path(__file__).relative_to(ROOT)}")
-        return int(not current)
-    PAGE.write_text(made, encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {len(FUNCTIONS)} functions")
-    return 0
+def pages() -> dict[Path, str]:
+    return {PAGE: page()}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command(pages, sys.argv[1:]))

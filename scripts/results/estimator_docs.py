@@ -1,7 +1,6 @@
 """docs/estimators.md from the estimators' docstrings and declared capabilities, and from docs/methods_found.yaml.
 
-python scripts/results/estimator_docs.py            # writes the page
-python scripts/results/estimator_docs.py --check    # exit code 1 where the page is not up to date
+python scripts/results/estimator_docs.py [check=true]   # check: exit code 1 where the page is not up to date
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from page_files import command  # noqa: E402
 
 from methods.shared.capabilities import EVERY, Capabilities, Estimator, estimators  # noqa: E402
 
@@ -150,17 +151,9 @@ def _weights(own: Capabilities) -> str:
     return f"{by}: " + ", ".join(f"{weight:+g} · {part}" for part, weight in own.bank.items())
 
 
-def main(argv: list[str]) -> int:
-    made = page()
-    if argv == ["--check"]:
-        current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == made
-        print("up to date" if current else f"error: run python {Path(__file__).relative_to(ROOT)}")
-        return int(not current)
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(made, encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {len(estimators())} estimators")
-    return 0
+def pages() -> dict[Path, str]:
+    return {PAGE: page()}
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command(pages, sys.argv[1:]))

@@ -1,7 +1,6 @@
 """results/README.md and leaderboard.html: every method on every bank, from the committed tables; how to add one.
 
-python scripts/results/leaderboard.py            # writes both pages
-python scripts/results/leaderboard.py --check    # exit code 1 where one is not up to date
+python scripts/results/leaderboard.py [check=true]   # check: exit code 1 where one is not up to date
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import leaderboard_entries as figures  # noqa: E402
 import leaderboard_html  # noqa: E402
 from leaderboard_entries import MEASURES, RESULTS, Entry  # noqa: E402
+from page_files import command  # noqa: E402
 
 from benchmark.reporting.layout import MISSING, between, number  # noqa: E402
 from benchmark.tables import committed  # noqa: E402
@@ -184,18 +184,5 @@ def pages() -> dict[Path, str]:
     return {PAGE: page(), HTML: leaderboard_html.page([*found, *figures.published()], abouts, HEAD, SUBMIT)}
 
 
-def main(argv: list[str]) -> int:
-    found = pages()
-    if argv == ["--check"]:
-        before = {path: path.read_text(encoding="utf-8") if path.is_file() else None for path in found}
-        old = [path.name for path, text in found.items() if before[path] != text]
-        print(f"error: run python {Path(__file__).relative_to(ROOT)}: {', '.join(old)}" if old else "up to date")
-        return int(bool(old))
-    for path, text in found.items():
-        path.write_text(text, encoding="utf-8")
-        print(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command(pages, sys.argv[1:]))

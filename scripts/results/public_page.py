@@ -18,10 +18,11 @@ from itertools import combinations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from page_files import renewed  # noqa: E402
 from pydantic import Field  # noqa: E402
 
 from benchmark.cells.planner import plan  # noqa: E402
@@ -312,13 +313,9 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 
 def main(settings: Settings) -> int:
-    before = PAGE.read_text(encoding="utf-8")
     computed = page(settings.data.resolve(), settings.weights.resolve())
-    text = MARK.sub(lambda m: f"{m[1]}\n{computed}{m[2]}", before)
-    if settings.check:
-        return int(text != before)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    text = MARK.sub(lambda m: f"{m[1]}\n{computed}{m[2]}", PAGE.read_text(encoding="utf-8"))
+    return renewed({PAGE: text}, settings.check)
 
 
 if __name__ == "__main__":

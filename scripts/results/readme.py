@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+
+from page_files import command  # noqa: E402
+
 PAGES = ("README.md", "results/diverse.md", "results/small.md", "results/public.md")
 MARK = re.compile(
     r"(<!-- table: (?P<file>\S+)(?: columns: (?P<columns>[^;]+); rows: (?P<rows>.+?))? -->\n).*?(<!-- end -->)",
@@ -50,17 +54,9 @@ def table(file: Path) -> str:
     return "\n".join(lines[start:stop])
 
 
-def main(arguments: list[str]) -> int:
-    stale = []
-    for page in (ROOT / name for name in PAGES):
-        text = filled(page.read_text(encoding="utf-8"))
-        if text != page.read_text(encoding="utf-8"):
-            stale.append(page.name)
-            if "check=true" not in arguments:
-                page.write_text(text, encoding="utf-8")
-    print(f"{', '.join(stale)} changed" if stale else "up to date")
-    return int(bool(stale) and "check=true" in arguments)
+def pages() -> dict[Path, str]:
+    return {ROOT / name: filled((ROOT / name).read_text(encoding="utf-8")) for name in PAGES}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(command(pages, sys.argv[1:]))

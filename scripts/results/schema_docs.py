@@ -16,8 +16,9 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+from page_files import command  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from benchmark.config import experiment, functions, model, recipe  # noqa: E402
@@ -118,13 +119,9 @@ def default(field: FieldInfo) -> str:
     return f"`{json.dumps(value)}`".replace('"', "")
 
 
-def main(arguments: list[str]) -> int:
-    text = page()
-    if "check=true" in arguments:
-        return int(not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+def pages() -> dict[Path, str]:
+    return {PAGE: page()}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(command(pages, sys.argv[1:]))
