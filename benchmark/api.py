@@ -14,7 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark import provenance
+from benchmark.config.compose import compose, methods_named
+from benchmark.config.functions import ARRAYS, GivenMethod
+from benchmark.config.validation import check_parameters
+from benchmark.config.validation import experiment as validated
 from benchmark.errors import ConfigError
+from benchmark.files import together
+from benchmark.results import load
+from benchmark.run import run as computed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +60,6 @@ def load_results(which: str | Path = "diverse") -> Results:
 
     Scores that say nothing (degenerate, not applicable) are missing in `scores`, and `status` says why.
     """
-    from benchmark.results import load
-
     return load(which)
 
 
@@ -92,7 +98,6 @@ def correlate(
     >>> sorted(set(tests["first"])), len(tests)
     (['parc'], 14)
     """
-    from benchmark.files import together
     from benchmark.reporting import folder, report
     from benchmark.reporting.focal import refuse_unknown
     from benchmark.stats import correlations
@@ -157,7 +162,6 @@ def evaluate(
     >>> sorted(report.summary.query("~yardstick")["method"])
     ['gap', 'knn', 'parc']
     """
-    from benchmark import provenance
     from benchmark.reporting import folder, report
     from benchmark.reporting.focal import refuse_unknown
     from benchmark.scoring import own_features
@@ -205,10 +209,7 @@ def run(
     >>> sorted(set(report.evidence.tests.query("family == 'focal'")["first"]))
     ['mine']
     """
-    from benchmark.config.compose import compose
-    from benchmark.config.validation import experiment as validated
     from benchmark.reporting import folder, report
-    from benchmark.run import run as computed
 
     given = [f"experiment={experiment}"] if experiment else []
     given += [f"method=[{','.join(methods)}]"] if methods else []
@@ -237,10 +238,6 @@ def _table(given: pd.DataFrame | str | Path) -> pd.DataFrame:
 
 
 def _specifications(methods: Sequence[str] | Mapping[str, Method], own: Mapping[str, Method]) -> list[MethodSpec]:
-    from benchmark.config.compose import methods_named
-    from benchmark.config.functions import ARRAYS, GivenMethod
-    from benchmark.config.validation import check_parameters
-
     named = [] if isinstance(methods, Mapping) else list(methods)
     functions = {**(methods if isinstance(methods, Mapping) else {}), **own}
     specs = methods_named(named) if named else []

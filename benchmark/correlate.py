@@ -27,6 +27,8 @@ from benchmark.config import cli
 from benchmark.config.spec import Spec
 from benchmark.errors import ConfigError
 from benchmark.files import together
+from benchmark.reporting import folder, page, report
+from benchmark.reporting.focal import refuse_unknown
 from benchmark.stats.correlations import correlate, evaluation_modes, write
 from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 
@@ -34,9 +36,6 @@ from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 def main(argv: list[str] | None = None) -> int:
     """`python -m benchmark.correlate scores=<csv> oracle=<csv> out=<dir>`."""
     from pydantic import Field, field_validator
-
-    from benchmark.reporting import folder, page, report
-    from benchmark.reporting.focal import refuse_unknown
 
     class Settings(Spec):
         scores: Path = Field(description="CSV or Parquet: Model, Target Dataset, perhaps Run, and a column a method")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cells.planner import plan
+from benchmark.cells.store import Store
 from benchmark.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,9 +59,6 @@ class Results:
                  indexed by the image's number in the target
         Raises ConfigError where they are not there, and says what computes them.
         """
-        from benchmark.cells.planner import plan
-        from benchmark.cells.store import Store
-
         experiment = self.held.experiment(target, model)
         (transfer,) = plan(experiment, with_truth=False).transfers or (None,)
         store = Store(Path(cache), experiment.paths.released)

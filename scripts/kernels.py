@@ -20,8 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmark.scoring.conformance.kernels import KERNELS, unavailable  # noqa: E402
+from benchmark.scoring.conformance.kernels import KERNELS, findings, unavailable  # noqa: E402
 from benchmark.surroundings import THREAD_VARIABLES  # noqa: E402
+from methods.shared.capabilities import estimators  # noqa: E402
 
 ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 
@@ -40,9 +41,6 @@ def tested(kernel: str, arguments: list[str]) -> tuple[int, str]:
 
 def figures() -> int:
     """Writes the largest relative difference of each estimator between the kernels, as `benchmark.check` has it."""
-    from benchmark.scoring.conformance.kernels import findings
-    from methods.shared.capabilities import estimators
-
     functions = estimators()
     found, skipped = findings({name: name for name in functions}, {}, functions)
     tried = [kernel for kernel in KERNELS if not any(line.startswith(kernel) for line in skipped)]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cells.keys import key_of
-from benchmark.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,20 +105,3 @@ def intact(key: str, contents: Mapping[str, bytes | np.ndarray]) -> list[str]:
             raise ValueError(f"{name} has another checksum")
     refuse_another(key, bytes(contents["spec.json"]))
     return list(files)
-
-
-def members_of(archive: zipfile.ZipFile, path: Path) -> dict[str, dict[str, str]]:
-    """{key: {file: member}} of a zip file; ConfigError where one could be written elsewhere than into its cell."""
-    members: dict[str, dict[str, str]] = {}
-    for info in archive.infolist():
-        key, _, file = info.filename.partition("/")
-        if info.is_dir() and is_plain(key) and not file:
-            continue
-        link = stat.S_ISLNK(info.external_attr >> 16)
-        if link or not (is_plain(key) and is_plain(file)) or file in members.get(key, {}):
-            why = "a link" if link else "a second one" if file in members.get(key, {}) else "not <key>/<file>"
-            raise ConfigError(
-                f"The released {path.name} must hold files <key>/<file> alone. Got {info.filename!r}, {why}. {RESTORE}"
-            )
-        members.setdefault(key, {})[file] = info.filename
-    return members

@@ -15,9 +15,7 @@ import fcntl
 import json
 import os
 import shutil
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -31,11 +29,12 @@ from benchmark.cells.contents import (
     buffer,
     files_of,
     intact,
-    members_of,
     refuse_another,
 )
+from benchmark.cells.schema import check_schema, mark_schema
+from benchmark.cells.zipped import ZippedStage
 from benchmark.errors import ConfigError
-from benchmark.files import digest, put, sync
+from benchmark.files import digest, sync
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,26 +57,26 @@ class Store:
         self.lasting = lasting
         _refuse_absent(self.released)
         self._verified: set[Path] = set()
-        self._zips: dict[str, tuple[zipfile.ZipFile, dict[str, dict[str, str]]] | None] = {}
-        self._check_schema()
+        self._zips: dict[str, ZippedStage | None] = {}
+        check_schema(self.cache)
 
     # reading
 
     def has(self, stage: str, key: str) -> bool:
         """Whether a finished cell is there (its bytes are verified on reading)."""
-        return self._folder(stage, key) is not None or key in self._zip_members(stage)
+        return self._folder(stage, key) is not None or key in self._zipped_keys(stage)
 
     def released_keys(self, stage: str) -> set[str]:
         """The keys of a stage's cells in the released layer."""
         folders = (self.released / stage).glob("*/manifest.json") if self.released else ()
-        return {*self._zip_members(stage), *(manifest.parent.name for manifest in folders)}
+        return {*self._zipped_keys(stage), *(manifest.parent.name for manifest in folders)}
 
     def read(self, stage: str, key: str) -> Entry:
         """A verified cell; raises Damaged for one that is not intact (and sets it aside) or not there."""
         if folder := self._folder(stage, key):
             return Entry(stage, key, self._verify_folder(stage, key, folder))
-        if key in self._zip_members(stage):
-            return Entry(stage, key, self._verify_zipped(stage, key))
+        if (zipped := self._zipped(stage)) and key in zipped.members:
+            return Entry(stage, key, zipped.read(key))
         raise Damaged(stage, key, "it is gone")
 
     def folder(self, stage: str, key: str) -> Path:
@@ -166,6 +165,17 @@ class Store:
         homes = [self._home(stage, key)] + ([self.released / stage / key] if self.released else [])
         return next((home for home in homes if (home / "manifest.json").exists()), None)
 
+    def _zipped(self, stage: str) -> ZippedStage | None:
+        """A stage's released zip file, which is opened once."""
+        if stage not in self._zips:
+            path = self.released / f"{stage}.zip" if self.released else None
+            self._zips[stage] = ZippedStage(path) if path and path.exists() else None
+        return self._zips[stage]
+
+    def _zipped_keys(self, stage: str) -> Collection[str]:
+        zipped = self._zipped(stage)
+        return zipped.members if zipped else ()
+
     @staticmethod
     def _lock(path: Path, wait: bool) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT)
@@ -175,19 +185,6 @@ class Store:
             os.close(handle)
             raise Busy(path.stem) from None
         return handle
-
-    def _zip_members(self, stage: str) -> dict[str, dict[str, str]]:
-        """{key: {file: member}} of a stage's released zip file, which is opened once."""
-        if stage not in self._zips:
-            self._zips[stage] = None
-            if self.released and (path := self.released / f"{stage}.zip").exists():
-                try:
-                    archive = zipfile.ZipFile(path)
-                except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-                    raise ConfigError(f"The released {path.name} is damaged ({error}). {RESTORE}") from None
-                self._zips[stage] = archive, members_of(archive, path)
-        held = self._zips[stage]
-        return held[1] if held else {}
 
     def _verify_folder(self, stage: str, key: str, folder: Path) -> dict[str, Path]:
         try:
@@ -207,18 +204,6 @@ class Store:
         except MALFORMED as error:
             self._set_aside(stage, key, folder, str(error))
         return {name: folder / name for name in files}
-
-    def _verify_zipped(self, stage: str, key: str) -> dict[str, bytes]:
-        held = self._zips[stage]
-        if held is None:
-            raise Damaged(stage, key, "it is gone")
-        archive, members = held
-        try:
-            contents = {file: archive.read(name) for file, name in members[key].items()}
-            intact(key, contents)
-        except (*MALFORMED, zipfile.BadZipFile, zlib.error) as error:
-            raise ConfigError(f"The released {stage}.zip is damaged at {key[:12]} ({error}). {RESTORE}") from None
-        return contents
 
     def _set_aside(self, stage: str, key: str, folder: Path, why: str) -> NoReturn:
         if self.cache not in folder.parents:
@@ -248,7 +233,7 @@ class Store:
             staged.mkdir()
         try:
             yield staged
-            self._mark_schema()
+            mark_schema(self.cache)
             for path in staged.iterdir() if self.lasting else ():  # no rename before the bytes, if the power fails
                 sync(path)
         except OSError as error:
@@ -265,31 +250,6 @@ class Store:
             staged.rename(home)
             if self.lasting:
                 sync(home.parent)
-
-    def _check_schema(self) -> None:
-        """ConfigError for a cache of a newer version, and for one that does not say of which it is."""
-        marker = self.cache / "schema.json"
-        try:
-            schema = json.loads(marker.read_text(encoding="utf-8"))["schema"]
-            if type(schema) is not int:
-                raise ValueError(f"schema is {schema!r}")
-        except (FileNotFoundError, NotADirectoryError):  # a new cache, or no folder, which is said on writing
-            return
-        except MALFORMED as error:
-            said = str(error) or type(error).__name__
-            raise ConfigError(
-                f'{marker} must be {{"schema": <number>}}. Got a damaged file ({said}). Delete it: every cell says of '
-                "which schema it is. Or take another folder as paths.cache."
-            ) from None
-        if schema > SCHEMA:
-            raise ConfigError(
-                f"paths.cache must be of schema {SCHEMA} or older. Got a newer one. Update, or take another folder."
-            )
-
-    def _mark_schema(self) -> None:
-        marker = self.cache / "schema.json"
-        if not marker.exists():
-            put(marker, json.dumps({"schema": SCHEMA}))
 
 
 def is_layer(path: Path) -> bool:

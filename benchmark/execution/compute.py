@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import Store, clean
@@ -37,9 +38,7 @@ def run(
     schedule = Schedule(cells, all_cells, store, count, planned=spec.order == "planned")
     pool: AbstractContextManager[Workers]
     if spec.name == "ray":
-        from benchmark.execution.ray.driver import crew
-
-        pool = crew(store, spec, schedule.progress)
+        pool = of_a_cluster(store, spec, schedule.progress)
     elif count == 0:
         pool = inline(store, device, spec.threads)
     else:
@@ -50,6 +49,18 @@ def run(
     finally:
         clean(store)
     return schedule.failed
+
+
+def of_a_cluster(store: Store, spec: ExecutorSpec, progress: Progress) -> AbstractContextManager[Workers]:
+    """The workers of a Ray cluster. Raises ConfigError where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise ConfigError(
+            "executor=ray must have Ray installed. Got no package 'ray'. "
+            "Run pip install 'diverse-model-selection[ray]'."
+        )
+    from benchmark.execution.ray.driver import crew
+
+    return crew(store, spec, progress)
 
 
 def drive(schedule: Schedule, workers: Workers, report: Callable[[Cell, Outcome, Progress], None]) -> None:

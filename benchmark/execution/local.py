@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import STAGES, Busy, Damaged, Store
 from benchmark.config.experiment import ExecutorSpec
+from benchmark.execution import stages as execution_stages
 from benchmark.execution.schedule import POLL_SECONDS, Outcome
 from benchmark.files import as_system_error, no_room
 from benchmark.surroundings import THREAD_VARIABLES
@@ -47,8 +48,6 @@ def worker_count(spec: ExecutorSpec, gpus: int) -> int:
 
 def attempt(task: Sequence[Cell], store: Store, device: str, threads: int = 1) -> Outcome:
     """Compute a task unless it is there or being computed by another run."""
-    from benchmark.execution import stages as execution_stages
-
     start = time.perf_counter()
     try:
         if task[0].stage in ("weights", "tune", "truth", "probe"):

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, cast
 from benchmark import provenance
 from benchmark.cells.plan import Cell
 from benchmark.cells.store import Store
+from benchmark.models import loading
 from benchmark.scoring import draws as scoring_draws
 from benchmark.scoring import whole_bank
 from benchmark.scoring.call import Lost
 from benchmark.scoring.draws import draw_seeds, scoring_seed
 from benchmark.scoring.score import score_probe
+from benchmark.training import features as probing
 
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
@@ -48,7 +50,6 @@ def pack(cell: Cell, store: Store, device: str) -> None:
 
 
 def weights(cell: Cell, store: Store, device: str) -> None:
-    from benchmark.models import loading
     from benchmark.training import pretrain
 
     model = cell.work["model"]
@@ -82,8 +83,6 @@ def truth(cell: Cell, store: Store, device: str) -> None:
 def probe(cell: Cell, store: Store, device: str) -> None:
     """One forward pass over the union of the draws; each draw is kept as positions in that union."""
     import numpy as np
-
-    from benchmark.training import features as probing
 
     model, wanted, data = cell.work["model"], cell.work["probe"], _pack(store, cell.work["pack"])
     train = data.distinct(data.indices("train"))

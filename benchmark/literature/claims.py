@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.literature.paper_tables import METHODS, Run, published, signed
+from benchmark.literature.paper_grids import signed
+from benchmark.literature.paper_tables import METHODS, Run, published
 from benchmark.reporting import layout
 from benchmark.reporting.layout import Grid
 from benchmark.stats import correlations, measures, resampling

@@ -9,7 +9,8 @@ import pandas as pd
 
 from benchmark.files import put, together
 from benchmark.literature.claims import claims, claims_page
-from benchmark.literature.paper_tables import AS_RELEASED, SIZES_COMMAND, Run, grids, records
+from benchmark.literature.paper_grids import grids
+from benchmark.literature.paper_tables import AS_RELEASED, SIZES_COMMAND, Run, records
 from benchmark.reporting import layout
 from benchmark.reporting.latex import latex
 from benchmark.reporting.pictures.lines import line_picture, times_picture

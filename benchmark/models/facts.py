@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict
 
 from benchmark.config.model import ModelSpec
-from benchmark.models.architecture import body_parameters, build, create, features_and_logits
+from benchmark.models.architecture import build, create
+from benchmark.models.classifiers import body_parameters, features_and_logits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.filetypes import begins, something_else
+from benchmark.safe_pickle import Refused, loads
 from benchmark.wording import said
 
 if TYPE_CHECKING:
@@ -151,8 +152,6 @@ def _read(file: Path) -> object:
 
         return load_file(file)
     if file.suffix == ".pkl" and begins(file, 1) == b"\x80":
-        from benchmark.safe_pickle import Refused, loads
-
         try:
             return loads(file.read_bytes(), file.name)
         except Refused as error:

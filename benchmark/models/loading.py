@@ -11,18 +11,16 @@ from benchmark.config.model import TRAINED
 from benchmark.files import put_tensors
 from benchmark.models import layouts
 from benchmark.models.architecture import (
-    NUM_CLASSES,
     TORCHVISION,
     apply_edits,
     arguments,
     build,
     construct,
     factory_arguments,
-    heads,
     is_dotted_path,
-    new_head,
     with_features,
 )
+from benchmark.models.classifiers import NUM_CLASSES, heads, new_head
 from benchmark.models.layouts import LAYOUTS, Misfit
 from benchmark.models.weights import weight_files
 from benchmark.provenance import seed_of

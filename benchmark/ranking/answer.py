@@ -19,6 +19,7 @@ from benchmark.config import compose
 from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec
 from benchmark.config.validation import experiment
+from benchmark.data import packs
 from benchmark.data.user import listing
 from benchmark.data.user.findings import Finding
 from benchmark.data.user.reading import reading_of
@@ -27,8 +28,11 @@ from benchmark.execution.local import resolve_devices, worker_count
 from benchmark.execution.progress import Display
 from benchmark.ranking import blind_spots, candidates, computing, fetching, looks
 from benchmark.ranking import table as candidate_table
+from benchmark.ranking import transfers as ranking_transfers
 from benchmark.ranking.candidates import Limits
+from benchmark.ranking.learning_curve import NEARLY_ALL, learning_curve
 from benchmark.ranking.request import Settings, with_bank
+from benchmark.ranking.to_check import to_check
 from benchmark.wording import some
 
 if TYPE_CHECKING:
@@ -76,9 +80,6 @@ class Answer:
     @cached_property
     def to_check(self) -> ToCheck:
         """The images to look at again, by what the first model makes of them."""
-        from benchmark.data import packs
-        from benchmark.ranking.to_check import to_check
-
         probe = self.store.read("probe", self.transfers[self.table.iloc[0]["model"]].probe).arrays
         pack = packs.load(self.store.folder("pack", self.pack))
         return to_check(pack, self.names, probe["features"], probe["labels"], probe["image_ids"])
@@ -86,8 +87,6 @@ class Answer:
     @cached_property
     def learning_curve(self) -> LearningCurve | None:
         """What the first model's frozen features gain from images; None where the probe did not see all there are."""
-        from benchmark.ranking.learning_curve import NEARLY_ALL, learning_curve
-
         first = self.table.iloc[0]["model"]
         probe = self.store.read("probe", self.transfers[first].probe).arrays
         if len(probe["labels"]) < NEARLY_ALL * self.about["distinct"]:
@@ -159,8 +158,6 @@ def _looked_at(
 
 def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, DataSpec]:
     """The experiment of a ranking: the bank on the user's images, with the methods that the recommender knows."""
-    from benchmark.ranking import transfers as ranking_transfers
-
     for override in overrides:
         if (key := re.split(r"[.=@]", override.lstrip("+~"))[0]) in OWN:
             raise ConfigError(f"{key} must be left out of a ranking, which sets it itself. Got '{override}'.")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ranking.weighted_sum import CELL
-from benchmark.stats import measures, resampling
+from benchmark.stats import measures, resampling, weighted
 
 SURE, SEEN = 1.96, 0.84
 """Standard errors: of an interval of 95 %, and beyond it so that four of five repetitions exclude zero."""
@@ -79,7 +79,7 @@ def between_models_too(
         m = oracle.shape[1]
         counts = np.random.default_rng(0).multinomial(m, np.full(m, 1 / m), size=number)
         regret = [
-            resampling.under_counts(counts, _ranked(wide[k], oracle), oracle, wanted=("regret1",))["regret1"]
+            weighted.under_counts(counts, _ranked(wide[k], oracle), oracle, wanted=("regret1",))["regret1"]
             for k in ("first", "second")
         ]
         found.append(regret[0] - regret[1])

@@ -18,6 +18,7 @@ from benchmark.data.user.findings import MAJORITY, UNEVEN
 from benchmark.files import put_record, record
 from benchmark.provenance import seed_of
 from benchmark.search.job import Job
+from benchmark.training.features import forward
 
 MOST, FEWEST = 600, 60
 """Images that the heads see at most, and at least."""
@@ -101,7 +102,6 @@ def _sample(labels: np.ndarray) -> np.ndarray:
 def _features(job: Job, module: Any, pack: Pack, chosen: np.ndarray, device: Any) -> np.ndarray:
     """Features (m, d) of the first m of the chosen images: as many as the time is enough for."""
     from benchmark.training import ground_truth
-    from benchmark.training.features import forward
     from benchmark.training.views import at_once
 
     begun = time.monotonic()

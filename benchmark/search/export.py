@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmark.errors import ConfigError
 from benchmark.files import begun, ordinary
+from benchmark.search import checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +67,6 @@ def of_checkpoint(file: Path, wanted: Sequence[Kind], pixels: np.ndarray | None,
 
     pixels  to check them on; None: made-up images, drawn from one seed
     """
-    from benchmark.search import checkpoint
-
     module, about = checkpoint.load(file, trust)
     if pixels is None:
         size = about.spec.input_size

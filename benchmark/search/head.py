@@ -10,13 +10,14 @@ import numpy as np
 
 from benchmark import provenance
 from benchmark.data import packs
-from benchmark.models import architecture
+from benchmark.models import classifiers
 from benchmark.provenance import seed_of
 from benchmark.search import linear
 from benchmark.search.division import aside
 from benchmark.search.job import Job
 from benchmark.search.keeping import Judges, keep
 from benchmark.search.trainee import trainee
+from benchmark.training import features
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,6 @@ AGREES = 0.05
 
 def head(job: Job, device: torch.device, parts: int = 1) -> dict[str, Any]:
     """Fit a logistic head to features of the training images, of as many as `job.seconds` allow; test and keep it."""
-    from benchmark.training import features
     from benchmark.training.loop import TrainingFailed
 
     start, pack = time.monotonic(), packs.load(job.pack)
@@ -92,8 +92,6 @@ def _pixels(pack: Pack, indices: np.ndarray, frame: int) -> torch.Tensor:
 
 
 def _features(module: nn.Module, job: Job, pack: Pack, indices: np.ndarray) -> np.ndarray:
-    from benchmark.training import features
-
     frame = job.model.frame(pack.meta.get("size", job.model.input_size))
     return features.forward(module, job.model, [_pixels(pack, indices, frame)])[0]
 
@@ -103,7 +101,7 @@ def _put(module: nn.Module, last: linear.Head) -> None:
     import torch
 
     with torch.no_grad():
-        for part in architecture.heads(module):
+        for part in classifiers.heads(module):
             weight = part.get_parameter("weight")
             weight.copy_(torch.from_numpy(last.weights).reshape(weight.shape))
             part.get_parameter("bias").copy_(torch.from_numpy(last.offsets))

@@ -12,6 +12,7 @@ import numpy as np
 from benchmark.files import ordinary
 from benchmark.search import calibration, checkpoint
 from benchmark.search.job import Job
+from benchmark.training import judging
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,8 +49,6 @@ def keep(
     """
     from safetensors.numpy import save_file as save_arrays
 
-    from benchmark.training import judging
-
     start, pack, n = time.monotonic(), judges.pack, len(judges.tested)
     tested, beside = outputs[:n], outputs[n:]
     labels, own = judges.labels(judges.tested), judges.labels(judges.aside)
@@ -78,8 +77,6 @@ def keep(
 
 def judged(outputs: np.ndarray, labels: np.ndarray) -> float | None:
     """Accuracy on images kept aside, percent; None where there are none, or no label of several occurs in them."""
-    from benchmark.training import judging
-
     if not len(labels) or (labels.ndim == 2 and not labels.any()):
         return None
     return judging.accuracies(outputs, labels)["oracle"]

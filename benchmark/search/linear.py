@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.search.division import parts_of
+from benchmark.search.keeping import judged
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Values of scikit-learn's C, of standardised features, from which the choice is made."""
@@ -49,8 +50,6 @@ def chosen(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, 
 
     groups  (n,) near-duplicates share a number and stay together; of equal penalties the stronger one is taken
     """
-    from benchmark.search.keeping import judged
-
     few = slice(0, CHOOSING)
     rest, held = parts_of(labels[few], validation, None if groups is None else groups[few])
     scores = []

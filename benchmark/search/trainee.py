@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.files import put_tensors
-from benchmark.models import architecture, loading
+from benchmark.models import classifiers, loading
 from benchmark.provenance import seed_of
 from benchmark.search.job import Job
 
@@ -35,7 +35,7 @@ def trainee(job: Job, n_classes: int, device: torch.device) -> nn.Module:
     from benchmark.training import views
 
     module, _ = loading.load(job.model, job.weights)
-    module = architecture.new_head(module, n_classes, seed_of("halving", "head"))
+    module = classifiers.new_head(module, n_classes, seed_of("halving", "head"))
     if job.begin is not None:
         module.load_state_dict(load_file(job.begin))
     return views.to_device(module, job.model, device)

@@ -11,6 +11,7 @@ from benchmark.data import packs
 from benchmark.search.division import parts_of
 from benchmark.search.job import Job
 from benchmark.search.trainee import MARGIN, fit, keep_state, most_steps, now, seconds_an_image, trainee
+from benchmark.training import judging
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ def compete(job: Job, device: torch.device, parts: int = 1) -> dict[str, Any]:
 
     Its weights are kept for the training that goes on from them.
     """
-    from benchmark.training import ground_truth, judging, loop
+    from benchmark.training import ground_truth, loop
 
     start, pack = time.monotonic(), packs.load(job.pack)
     train = pack.indices("train")

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.files import put
-from benchmark.stats import measures, pairs, resampling
+from benchmark.stats import measures, pairs, resampling, weighted
 from benchmark.stats import robustness as stats_robustness
 from benchmark.stats.alignment import Aligned
 from benchmark.stats.pairs import FEWEST, LEVEL, REFERENCE, TESTED
@@ -98,7 +98,7 @@ def compute(
     _, r, t, m = scores.shape
     few = resampling.resamples(m, t, r, min(number, FEW))
     many = resampling.resamples(m, t, r, number)
-    rest = [name for name in resampling.MEASURES if name not in TESTED]
+    rest = [name for name in weighted.MEASURES if name not in TESTED]
     plain = resampling.estimates(scores, truth)
     for name in measures.MEASURES:
         plain[name][at_random(aligned.methods)] = measures.of_random_orders(truth)

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmark.stats import measures, resampling
+from benchmark.stats import measures, weighted
 from benchmark.stats.alignment import Aligned, of_models
 from benchmark.tables.columns import MODEL, at_random
 
@@ -112,7 +112,7 @@ def _cells(scores: np.ndarray, truth: np.ndarray, counts: np.ndarray, wanted: Se
     """Each measure's mean over draws: name -> (b, k, t)."""
     shape, m = scores.shape[:3], scores.shape[-1]
     y = np.broadcast_to(truth, scores.shape).reshape(-1, m)
-    found = resampling.under_counts(counts, scores.reshape(-1, m), y, wanted=tuple(wanted))
+    found = weighted.under_counts(counts, scores.reshape(-1, m), y, wanted=tuple(wanted))
     return {name: measures.nanmean(value.reshape(len(counts), *shape), 2) for name, value in found.items()}
 
 

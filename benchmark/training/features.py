@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark import provenance
-from benchmark.models import architecture, loading
-from benchmark.models.architecture import features_and_logits
+from benchmark.models import classifiers, loading
+from benchmark.models.classifiers import features_and_logits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,7 +66,7 @@ def extract(
             batches = (torch.from_numpy(pack.stack(cut, frame)) for cut in cuts)
         features, logits = forward(module, spec, batches)
         arrays = {"features": features} | ({"logits": logits} if has_head else {})
-        return arrays, clock() - start, architecture.body_parameters(module)
+        return arrays, clock() - start, classifiers.body_parameters(module)
 
     (arrays, seconds, parameters), retried = twice_for_memory(attempt)
     for name, values in arrays.items():

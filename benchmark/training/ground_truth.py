@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import numpy as np
 import torch
 
-from benchmark.models import architecture, loading
+from benchmark.models import classifiers, loading
 from benchmark.provenance import seed_of
 from benchmark.training.judging import accuracies, correctness, parts, training_indices
 from benchmark.training.loop import Course, Examples, TrainingFailed, fit, predict, record, twice_for_memory
@@ -77,7 +77,7 @@ def _trained(
 
     def attempt(parts: int) -> tuple[np.ndarray, Course, float]:
         module, _ = loading.load(spec, weights)
-        module = to_device(architecture.new_head(module, pack.n_classes, seeds[0]), spec, place)
+        module = to_device(classifiers.new_head(module, pack.n_classes, seeds[0]), spec, place)
         here = examples.on(place) if parts == 1 else examples
         flip = bool(pack.meta.get("flip", False))
         course = fit(module, spec, here, recipe, rate, seeds[1], flip, parts=parts)

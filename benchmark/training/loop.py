@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark import provenance
-from benchmark.models import architecture
+from benchmark.models import classifiers
 from benchmark.training.views import at_once, even_orders, look, normaliser, orders, quarter_turns, views
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _training_mode(module: nn.Module, frozen: bool) -> None:
     """All of it trains; or, frozen, just the last classifier, with the rest as in evaluation."""
     module.train(not frozen)
     if frozen:
-        own = {id(p) for p in architecture.head_parameters(module)}
+        own = {id(p) for p in classifiers.head_parameters(module)}
         for parameter in module.parameters():
             parameter.requires_grad_(id(parameter) in own)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.data import packs
-from benchmark.models import architecture, loading
+from benchmark.models import classifiers, loading
 from benchmark.models.timm_alone import timm  # noqa: F401 - imported here, so that no method's time counts it
 from benchmark.provenance import seed_of
 from benchmark.training.ground_truth import examples_of
@@ -50,7 +50,7 @@ class Trainee:
         Raises WeightsUnavailable.
         """
         module, _ = loading.load(self.spec, self.weights)
-        module = architecture.new_head(module, packs.load(self.pack).n_classes, seed_of("score", "head"))
+        module = classifiers.new_head(module, packs.load(self.pack).n_classes, seed_of("score", "head"))
         return to_device(module, self.spec, torch.device(self.device)).train()
 
     def images(self, indices: np.ndarray) -> Images:

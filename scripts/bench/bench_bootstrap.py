@@ -12,7 +12,7 @@ import numpy as np
 import scipy.stats
 from threadpoolctl import threadpool_limits
 
-from benchmark.stats import resampling
+from benchmark.stats import resampling, weighted
 
 METHODS, TARGETS, MODELS = 30, 7, 28
 LOOP = {
@@ -38,7 +38,7 @@ def main() -> None:
     scores = truth + rng.normal(size=(METHODS, 1, TARGETS, MODELS))
     counts = resampling.resamples(MODELS, TARGETS, 1)
     print(f"{resampling.RESAMPLES:,} resamples × {METHODS} methods × {TARGETS} targets × {MODELS} models")
-    for wanted in [(name,) for name in resampling.MEASURES] + [("pearson", "kendall"), resampling.MEASURES]:
+    for wanted in [(name,) for name in weighted.MEASURES] + [("pearson", "kendall"), weighted.MEASURES]:
         start = time.perf_counter()
         for _ in resampling.distributions(scores, truth, counts, wanted):
             pass

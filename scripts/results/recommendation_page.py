@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmark.ranking import weighted_sum
 from benchmark.ranking.choices import between, judged, targets_needed
+from benchmark.ranking.transfers import METHODS
 from benchmark.ranking.weighted_sum import CELL
 from benchmark.reporting import layout
 from benchmark.stats import measures
@@ -80,8 +81,6 @@ that of the true ones.
 
 def page(made: Mapping[str, Mapping[str, pd.DataFrame]], looks: pd.DataFrame | None, about: Mapping[str, str]) -> str:
     """The page of judgements, differences and predictions, of each target and of each kind left out."""
-    from benchmark.ranking.transfers import METHODS
-
     every = made["target"]["judgements"]
     said, own = own_looks(looks) if looks is not None and len(looks) else ("No looks yet.\n", None)
     return TEXT.format(

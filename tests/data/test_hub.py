@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d
 from benchmark.config.compose import compose
 from benchmark.config.model import ModelSpec
 from benchmark.config.validation import experiment
-from benchmark.models import architecture, loading, weights
+from benchmark.models import architecture, classifiers, loading, weights
 from benchmark.models import facts as models_facts
 from benchmark.models.facts import longest_path
 from scripts.results import pin_hub
@@ -94,7 +94,7 @@ def test_layers_by_hand() -> None:
     found = models_facts.facts(one)
     assert found["layers"] == 1 + 3 * 3 + 1
     module = architecture.build(one, 1)
-    own = {id(p) for p in architecture.head_parameters(module)}
+    own = {id(p) for p in classifiers.head_parameters(module)}
     assert found["parameters"] == sum(p.numel() for p in module.parameters() if id(p) not in own)
     assert found["feature_dim"] == 32
     # the stem: 7 × 7 × 3 inputs × 64 outputs at 16 × 16 places; the whole is more than that

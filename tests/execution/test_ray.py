@@ -13,26 +13,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cells.keys import key_of
-from benchmark.cells.plan import Cell
-from benchmark.cells.planner import plan
-from benchmark.cells.store import Damaged, Store
-from benchmark.config.experiment import ExecutorSpec
-from benchmark.config.model import ModelSpec
-from benchmark.errors import ConfigError
-from benchmark.execution import schedule
-from benchmark.execution.ray import cluster as ray_cluster
-from benchmark.execution.ray import driver as ray_driver
-from benchmark.execution.ray import guard, shipping
-from benchmark.execution.ray.cluster import connected, gather_code
-from benchmark.execution.ray.driver import Crew, _Delivery
-from benchmark.execution.ray.node import OUTSIDE, Parcel, Place, Remote, _enter, contents, remove, seal_of
-from benchmark.execution.schedule import Progress
-from benchmark.models import weights
-from tests.cells.test_plan import tiny
-from tests.running import Started, children, eventually, gone, records, run, tables, values
-
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+
+from benchmark.cells.keys import key_of  # noqa: E402
+from benchmark.cells.plan import Cell  # noqa: E402
+from benchmark.cells.planner import plan  # noqa: E402
+from benchmark.cells.store import Damaged, Store  # noqa: E402
+from benchmark.config.experiment import ExecutorSpec  # noqa: E402
+from benchmark.config.model import ModelSpec  # noqa: E402
+from benchmark.errors import ConfigError  # noqa: E402
+from benchmark.execution import schedule  # noqa: E402
+from benchmark.execution.compute import of_a_cluster  # noqa: E402
+from benchmark.execution.ray import cluster as ray_cluster  # noqa: E402
+from benchmark.execution.ray import driver as ray_driver  # noqa: E402
+from benchmark.execution.ray import guard, shipping  # noqa: E402
+from benchmark.execution.ray import nodes as ray_nodes  # noqa: E402
+from benchmark.execution.ray.cluster import connected, gather_code  # noqa: E402
+from benchmark.execution.ray.delivery import Delivery  # noqa: E402
+from benchmark.execution.ray.driver import Crew  # noqa: E402
+from benchmark.execution.ray.node import OUTSIDE, Parcel, Place, Remote, _enter, contents, remove, seal_of  # noqa: E402
+from benchmark.execution.schedule import Progress  # noqa: E402
+from benchmark.models import weights  # noqa: E402
+from tests.cells.test_plan import tiny  # noqa: E402
+from tests.running import Started, children, eventually, gone, records, run, tables, values  # noqa: E402
 
 STORE_BYTES = 80 * 2**20
 PATIENCE = 300.0  # of a test; a cluster and its workers are up in some 15 s where the machine has nothing else to do
@@ -257,7 +260,7 @@ def test_what_arrives_damaged_does_not_enter_the_store(tmp_path):
     with pytest.raises(Damaged, match="it has other files than its manifest"):
         here.adopt("tune", key, {n: c for n, c in parcel.box.items() if n != "record.json"})
     assert not here.has("tune", key)
-    delivery = _Delivery((), schedule.Outcome("done"), ExitStack(), [Future()], here.cache)
+    delivery = Delivery((), schedule.Outcome("done"), ExitStack(), [Future()], here.cache)
     delivery.writing[0].set_exception(Damaged("tune", key, "on its way here: values.json has another checksum"))
     reason = "what came back is damaged (on its way here: values.json has another checksum)"
     assert delivery.finish() == ((), schedule.Outcome("failed", reason=reason))
@@ -326,7 +329,7 @@ def test_cells_that_fit_nowhere_are_not_waited_for(tmp_path, monkeypatch, nodes,
 
 
 def test_what_kills_workers_again_and_again_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_driver, "_answers", lambda host, port: port == 1)
+    monkeypatch.setattr(ray_nodes, "answers", lambda host, port: port == 1)
     one = crew(tmp_path, monkeypatch, {"CPU": 1}, {"CPU": 2})  # the second does not answer
     place = Place("0", "here", "", "cpu", {})
     lost = type("Lost", (), {"place": place, "there": place, "dismiss": lambda self: None})
@@ -377,13 +380,10 @@ def test_the_guard_ends_what_bears_its_mark():
     other.wait()
 
 
-def test_without_ray_the_extra_is_named(monkeypatch):
+def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with (
-        pytest.raises(ConfigError, match=r"Run pip install 'diverse-model-selection\[ray\]'"),
-        connected(ExecutorSpec(name="ray")),
-    ):
-        pass
+    with pytest.raises(ConfigError, match=r"Run pip install 'diverse-model-selection\[ray\]'"):
+        of_a_cluster(Store(tmp_path), ExecutorSpec(name="ray"), Progress(1, 1))
 
 
 @pytest.mark.parametrize(

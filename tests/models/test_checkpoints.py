@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmark.config.model import ModelSpec
-from benchmark.models import architecture, layouts, loading
+from benchmark.models import architecture, classifiers, layouts, loading
 from benchmark.models.weights import WeightsUnavailable, weight_files
 
 SMALL = {"arch": "resnet26", "args": {"channels": [8, 8, 16, 16]}, "layers": 26}
@@ -140,11 +140,11 @@ def test_torchvisions_networks_have_their_paper_features(
     assert has_head
     x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        features, logits = architecture.features_and_logits(loaded.eval(), x)
+        features, logits = classifiers.features_and_logits(loaded.eval(), x)
         torch.testing.assert_close(logits, theirs(x))
         torch.testing.assert_close(theirs.get_submodule(last)(features), logits)
     assert features.shape == (2, width)
-    fresh = architecture.new_head(loaded, 5, 0)
+    fresh = classifiers.new_head(loaded, 5, 0)
     loading.save(fresh, tmp_path)
     again, _ = loading.load(one.model_copy(update={"weights": "pretrain:x"}), tmp_path)
     with torch.inference_mode():

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from benchmark.config.model import ModelSpec
 from benchmark.data.images import resize
-from benchmark.models import architecture, layouts, loading
+from benchmark.models import architecture, classifiers, layouts, loading
 from benchmark.models import weights as models_weights
 from benchmark.models.facts import describe
 from benchmark.models.weights import WeightsUnavailable, weight_files
@@ -42,7 +42,7 @@ def test_features_are_what_enters_the_last_classifier(name: str) -> None:
     module = architecture.build(one, 10).eval()
     x = pixels()
     with torch.inference_mode():
-        features, logits = architecture.features_and_logits(module, x)
+        features, logits = classifiers.features_and_logits(module, x)
         pooled = module.forward_head(module.forward_features(x), pre_logits=True)
         assert torch.equal(logits, module(x))
         torch.testing.assert_close(features, pooled)
@@ -61,7 +61,7 @@ def test_distilled_transformers_average_their_two_heads_inputs() -> None:
     one = spec("vit", arch="deit_tiny_distilled_patch16_224", args=args)
     module = architecture.build(one, 5).eval()
     with torch.inference_mode():
-        features, logits = architecture.features_and_logits(module, pixels())
+        features, logits = classifiers.features_and_logits(module, pixels())
         pooled = module.forward_head(module.forward_features(pixels()), pre_logits=True)
         torch.testing.assert_close(features, pooled)
         assert torch.equal(logits, module(pixels()))
@@ -84,11 +84,11 @@ def test_initialisation_depends_on_the_seed_alone(name: str) -> None:
 
 def test_new_head_touches_nothing_else() -> None:
     module, before = architecture.build(spec(), 10), architecture.build(spec(), 10)
-    architecture.new_head(module, 4, seed=1)
+    classifiers.new_head(module, 4, seed=1)
     assert module.fc.weight.shape == (4, 160)
     assert float(module.fc.bias.detach().abs().sum()) == 0
     # 640 normal numbers of sd 0.01: their sample sd has a relative standard error of 1/sqrt(1280) = 2.8 %
-    assert abs(float(module.fc.weight.detach().std()) / architecture.HEAD_STD - 1) < 0.12
+    assert abs(float(module.fc.weight.detach().std()) / classifiers.HEAD_STD - 1) < 0.12
     del module.fc, before.fc
     assert same(module, before)
 
@@ -179,7 +179,7 @@ def test_weights_without_a_classifier_have_no_source_head(tmp_path: Path) -> Non
     loaded, has_head = loading.load(spec(weights=f"file:{tmp_path / 'body.safetensors'}"), None)
     assert not has_head
     assert torch.equal(loaded.layer4[0].conv1.weight, module.layer4[0].conv1.weight)
-    assert architecture.new_head(loaded, 4, 0).eval()(pixels()).shape == (2, 4)
+    assert classifiers.new_head(loaded, 4, 0).eval()(pixels()).shape == (2, 4)
 
 
 def test_a_local_folder_of_weights_is_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmark.cells.keys import NETWORKS, network_code
 from benchmark.config.model import ModelSpec
-from benchmark.models import absent, architecture, loading, weights
+from benchmark.models import absent, architecture, classifiers, loading, weights
 from benchmark.ranking import candidates
 
 BANK = yaml.safe_load((Path(__file__).resolve().parents[2] / "conf" / "bank" / "public.yaml").read_text())
@@ -62,7 +62,7 @@ def test_features_of_a_strangers_network_are_what_enters_its_last_layer(stranger
     module = architecture.build(one(arch=f"strange_nets.{arch}", weights="random", **body), 4).eval()
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        features, logits = architecture.features_and_logits(module, x)
+        features, logits = classifiers.features_and_logits(module, x)
         conv = module.conv if arch == "Named" else module.body.conv
         torch.testing.assert_close(features, conv(x).relu().mean((2, 3)))
     assert features.shape == (2, 5)
@@ -115,7 +115,7 @@ def test_an_edit_of_a_network_that_changes_what_it_computes_raises_its_version(
         value.copy_(wave.abs() + 0.5 if "var" in key else wave / max(1.0, value[:1].numel()) ** 0.5)
     x = torch.cos(torch.arange(3 * 40 * 40, dtype=torch.float64) / 7).view(1, 3, 40, 40)
     with torch.inference_mode():
-        features, outputs = architecture.features_and_logits(module.double().eval(), x)
+        features, outputs = classifiers.features_and_logits(module.double().eval(), x)
     assert (float(features.sum()), float(outputs[0, 0])) == pytest.approx((sum_of, first), rel=1e-6, abs=1e-12)
 
 
@@ -188,14 +188,14 @@ def test_released_weights_fill_their_networks_and_give_finite_features(name: str
     except weights.WeightsUnavailable as error:
         pytest.skip(str(error))
     module, has_head = loading.load(spec, None)
-    assert architecture.body_parameters(module) == entry["parameters"]
+    assert classifiers.body_parameters(module) == entry["parameters"]
     size = min(64, spec.input_size)
     with torch.inference_mode():
         pixels = torch.linspace(0, 1, 3 * size**2).view(1, 3, size, size)
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.mean, spec.std))
-        features, _ = architecture.features_and_logits(module.eval(), (pixels - mean) / std)
+        features, _ = classifiers.features_and_logits(module.eval(), (pixels - mean) / std)
     assert torch.isfinite(features).all()
     assert features.std() > 0
-    head = architecture.head_parameters(module)[0]
+    head = classifiers.head_parameters(module)[0]
     assert has_head == (entry["objective"] == "classes" and head.shape[0] > 1)
-    assert all(isinstance(part, nn.Linear) for part in architecture.heads(module))
+    assert all(isinstance(part, nn.Linear) for part in classifiers.heads(module))

@@ -662,7 +662,7 @@ def test_the_lines_load_what_the_ranking_probed(name, monkeypatch):
     import torch
 
     from benchmark.cells.planner import plan
-    from benchmark.models import architecture, loading
+    from benchmark.models import classifiers, loading
 
     monkeypatch.chdir(ROOT)
     spec = experiment(compose.compose(["bank=diverse", "target=digits", "method=knn"]))
@@ -679,8 +679,8 @@ def test_the_lines_load_what_the_ranking_probed(name, monkeypatch):
     exec(lines, place)
     images = torch.randn(2, 3, work["model"].input_size, work["model"].input_size)
     with torch.inference_mode():
-        expected, _ = architecture.features_and_logits(module.eval(), images)
-        features, logits = architecture.features_and_logits(place["model"].eval(), images)
+        expected, _ = classifiers.features_and_logits(module.eval(), images)
+        features, logits = classifiers.features_and_logits(place["model"].eval(), images)
     assert logits.shape == (2, 7)
     assert torch.allclose(features, expected, atol=1e-5)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmark.literature import comparison, paper_tables, published_tables
+from benchmark.literature import comparison, paper_grids, paper_tables, published_tables
 from benchmark.reporting import folder, grids, latex, layout, report
 from benchmark.stats import correlations, measures
 
@@ -205,7 +205,7 @@ def written(made):
         columns=["table", "row", "column", "paper", "paper_sd", "ours", "ours_sd", "difference"],
     )
     own = list(found.query("table == 'S1' and column != 'mean'")["column"].unique())
-    every = [*grids.latex_grids(made), grids.times_grid(made), *paper_tables.grids(found, own).values()]
+    every = [*grids.latex_grids(made), grids.times_grid(made), *paper_grids.grids(found, own).values()]
     rows = [[STRANGE[i : i + 12], "-1"] for i in range(0, len(STRANGE), 12)]
     return [*every, layout.Grid(STRANGE, ["name", STRANGE[:9]], [rows, [["none", None]]], better=["", "high"])]
 

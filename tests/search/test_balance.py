@@ -100,7 +100,7 @@ def test_a_balanced_training_sees_a_rare_class_as_often_as_the_others(monkeypatc
     import torch
 
     from benchmark.config.recipe import RecipeSpec
-    from benchmark.models import architecture, loading
+    from benchmark.models import classifiers, loading
     from benchmark.training import loop
     from tests.tiny import spec
 
@@ -111,7 +111,7 @@ def test_a_balanced_training_sees_a_rare_class_as_often_as_the_others(monkeypatc
     measured = loop.loss_of
     monkeypatch.setattr(loop, "loss_of", lambda out, y, s: seen.append(int(y.sum())) or measured(out, y, s))
     for balanced in (False, True):
-        module = architecture.new_head(loading.load(spec(), None)[0], 2, 0)
+        module = classifiers.new_head(loading.load(spec(), None)[0], 2, 0)
         recipe = RecipeSpec(steps=3, batch=20)
         loop.fit(module, spec(), loop.Examples(pixels, labels), recipe, 0.01, 0, flip=False, balanced=balanced)
     assert sum(seen[:3]) == 3

@@ -22,7 +22,7 @@ from benchmark.data import packs
 from benchmark.data.examples import Examples
 from benchmark.data.images import decode
 from benchmark.errors import ConfigError
-from benchmark.models import architecture
+from benchmark.models import architecture, classifiers
 from benchmark.search import checkpoint, prediction, trained_model
 from tests.tiny import spec
 
@@ -36,7 +36,7 @@ def save(
     """A checkpoint of a model that has learned nothing, and the module in it."""
     module = architecture.build(model, len(names)).eval()
     with torch.no_grad():
-        architecture.head_parameters(module)[0].normal_(0, 1)  # the images must differ
+        classifiers.head_parameters(module)[0].normal_(0, 1)  # the images must differ
     test, history = {"oracle": 76.54, "images": 9}, {"rate": 0.05}
     about = checkpoint.Checkpoint(model, names, multilabel, 24, test, history, calibration)
     file = folder / "model.safetensors"

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.stats import measures, resampling, significance
+from benchmark.stats import measures, resampling, significance, weighted
 
 SLOW = {
     "pearson": lambda x, y: 100 * scipy.stats.pearsonr(x, y)[0],
@@ -23,7 +23,7 @@ def test_a_resample_by_counts_is_the_measure_of_the_repeated_rows(data, m, top):
     counts = np.array(data.draw(st.lists(st.integers(0, 4), min_size=m, max_size=m)))
     x[data.draw(st.integers(0, m - 1))] = np.nan
     held = np.where(np.isfinite(x), counts, 0)
-    found = resampling.under_counts(counts[None], x[None], y[None], wanted=tuple(SLOW))
+    found = weighted.under_counts(counts[None], x[None], y[None], wanted=tuple(SLOW))
     a, b = np.repeat(x, held), np.repeat(y, held)
     for name, slow in SLOW.items():
         if (held > 0).sum() < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -44,9 +44,9 @@ def test_selection_is_the_expectation_over_random_tie_breaking(data, m):
         seen["regret1"].append(y.max() - y[order[0]])
         seen["relative1"].append(100 * y[order[0]] / y.max())
         seen["relative3"].append(100 * y[order[:3]].mean() / y.max())
-        seen["near_best"].append(y[order[0]] >= y.max() - resampling.NEAR - 1e-9)
+        seen["near_best"].append(y[order[0]] >= y.max() - weighted.NEAR - 1e-9)
         luck.append(y.max() - y[order[:3]].max())
-    found = resampling.under_counts(np.ones((1, m)), x[None], y[None], wanted=(*seen, "regret3"))
+    found = weighted.under_counts(np.ones((1, m)), x[None], y[None], wanted=(*seen, "regret3"))
     for name, values in seen.items():
         assert found[name][0, 0] == pytest.approx(np.mean(values), abs=5 * np.std(values) / np.sqrt(3000) + 1e-9)
     orders = [np.lexsort((sign * y, x))[::-1][:3] for sign in (1, -1)]
@@ -55,7 +55,7 @@ def test_selection_is_the_expectation_over_random_tie_breaking(data, m):
 
 def test_selection_sees_only_the_models_of_the_resample():
     x, y = np.array([[4.0, 3, 2, 1]]), np.array([[90.0, 70, 95, 60]])
-    found = resampling.under_counts(np.array([[1, 1, 1, 1], [0, 2, 1, 0], [0, 0, 0, 3], [0, 0, 0, 0]]), x, y)
+    found = weighted.under_counts(np.array([[1, 1, 1, 1], [0, 2, 1, 0], [0, 0, 0, 3], [0, 0, 0, 0]]), x, y)
     np.testing.assert_allclose(found["regret1"][:, 0], [5, 25, 0, np.nan])
     np.testing.assert_allclose(found["regret3"][:, 0], [0, 0, 0, np.nan])
     np.testing.assert_allclose(found["relative3"][:3, 0], [100 * 85 / 95, 100 * 82.5 / 95, 100])
@@ -68,9 +68,9 @@ def test_partial_correlation_is_the_correlation_of_residuals():
     x, y = 2 * static + rng.normal(size=20), 3 * static + rng.normal(size=20)
     design = np.stack([np.ones(20), static], 1)
     rest = [v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y)]
-    found = resampling.under_counts(np.ones((1, 20)), x[None], y[None], static[None], ("partial",))
+    found = weighted.under_counts(np.ones((1, 20)), x[None], y[None], static[None], ("partial",))
     assert found["partial"][0, 0] == pytest.approx(100 * scipy.stats.pearsonr(*rest)[0], abs=1e-9)
-    same = resampling.under_counts(np.ones((1, 20)), static[None], y[None], static[None], ("partial",))
+    same = weighted.under_counts(np.ones((1, 20)), static[None], y[None], static[None], ("partial",))
     assert np.isnan(same["partial"][0, 0])  # nothing is left of the static list itself
 
 
@@ -112,7 +112,7 @@ def test_intervals_cover_the_true_correlation():
     rng, covered = np.random.default_rng(3), 0
     x = rng.normal(size=(300, 40))
     y = 0.6 * x + 0.8 * rng.normal(size=x.shape)
-    found = resampling.under_counts(resampling.resamples(40, 1, 1, 1000).models, x, y, wanted=("pearson",))["pearson"]
+    found = weighted.under_counts(resampling.resamples(40, 1, 1, 1000).models, x, y, wanted=("pearson",))["pearson"]
     for column in found.T:
         low, high, _ = resampling.interval(column)
         covered += low <= 60 <= high
@@ -125,12 +125,12 @@ def test_equal_methods_are_rarely_told_apart_and_different_ones_are():
     for _ in range(200):
         truth = rng.normal(size=30)
         x = np.stack([truth + rng.normal(size=30) for _ in range(2)])
-        moved = resampling.under_counts(counts, x, np.stack([truth, truth]), wanted=("pearson",))["pearson"]
+        moved = weighted.under_counts(counts, x, np.stack([truth, truth]), wanted=("pearson",))["pearson"]
         estimate = np.subtract(*measures.pearson(x, truth))
         wrong += significance.paired_p(estimate, 30, moved[:, 0] - moved[:, 1]) < 0.05
     assert wrong / 200 <= 0.1
     x = np.stack([truth + 0.1 * rng.normal(size=30), rng.normal(size=30)])
-    moved = resampling.under_counts(counts, x, np.stack([truth, truth]), wanted=("pearson",))["pearson"]
+    moved = weighted.under_counts(counts, x, np.stack([truth, truth]), wanted=("pearson",))["pearson"]
     assert significance.paired_p(np.subtract(*measures.pearson(x, truth)), 30, moved[:, 0] - moved[:, 1]) < 1e-3
     assert significance.paired_p(0.0, 30, np.zeros(500)) == 1
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.data import packs
-from benchmark.models import architecture, facts, loading
+from benchmark.models import architecture, classifiers, facts, loading
 from benchmark.scoring import draws
 from benchmark.training import features as training_features
 from benchmark.training import loop
@@ -138,7 +138,7 @@ def test_features_are_the_models_whatever_the_batch(tmp_path: Path) -> None:
     loaded, _ = loading.load(one, tmp_path / "w")
     x = (torch.from_numpy(pack.stack(ids, 32)) / 255 - torch.tensor(one.mean)) / torch.tensor(one.std)
     with torch.inference_mode():
-        features, logits = architecture.features_and_logits(loaded.eval(), x.permute(0, 3, 1, 2))
+        features, logits = classifiers.features_and_logits(loaded.eval(), x.permute(0, 3, 1, 2))
     np.testing.assert_allclose(arrays["features"], features, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(arrays["logits"], logits, rtol=1e-3, atol=1e-5)
     once, _ = extract(one, tmp_path / "w", pack, ids, batch=64)

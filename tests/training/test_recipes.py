@@ -16,7 +16,7 @@ from benchmark.config.validation import validate
 from benchmark.data import packs
 from benchmark.data.examples import Examples
 from benchmark.errors import ConfigError
-from benchmark.models import architecture
+from benchmark.models import architecture, classifiers
 from benchmark.training import ground_truth, loop, views
 from benchmark.training.features import extract
 from benchmark.training.loop import TrainingFailed
@@ -142,7 +142,7 @@ def test_a_probe_sees_the_centre_crop(tmp_path: Path) -> None:
     cut = np.stack([pack.image(i)[4:36, 4:36] for i in range(6)])
     x = (torch.from_numpy(cut).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
     with torch.inference_mode():
-        features, _ = architecture.features_and_logits(architecture.build(one, 1).eval(), x)
+        features, _ = classifiers.features_and_logits(architecture.build(one, 1).eval(), x)
     np.testing.assert_allclose(arrays["features"], features.numpy(), rtol=1e-4, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from benchmark.config.recipe import RecipeSpec
-from benchmark.models import architecture
+from benchmark.models import architecture, classifiers
 from benchmark.training import ground_truth
 from benchmark.training.trainee import Trainee
 from benchmark.training.views import look, normaliser, views
@@ -24,7 +24,7 @@ def test_the_network_is_whole_with_a_new_head_and_made_anew(tmp_path):
     assert one.training
     assert one is not other
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
-    weight, bias = architecture.head_parameters(one)
+    weight, bias = classifiers.head_parameters(one)
     assert weight.shape == (10, 16)
     assert 0.005 < float(weight.detach().std()) < 0.02
     assert not bias.any()

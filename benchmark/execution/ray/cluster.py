@@ -19,6 +19,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import ray
+
 from benchmark import provenance
 from benchmark.config.experiment import ExecutorSpec
 from benchmark.errors import ConfigError
@@ -38,13 +40,6 @@ def connected(spec: ExecutorSpec) -> Iterator[bool]:
     Yields whether it is of this machine alone, so that no other node will ever join it.
     The project's code goes to the nodes as the job's working directory; installed packages must be there already.
     """
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "executor=ray must have Ray installed. Got no package 'ray'. "
-            "Run pip install 'diverse-model-selection[ray]'."
-        ) from None
     address = spec.address or os.environ.get("RAY_ADDRESS") or "local"
     _refuse_unreachable(address)
     environment = dict.fromkeys(THREAD_VARIABLES, str(spec.threads))

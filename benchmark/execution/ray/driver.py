@@ -8,31 +8,33 @@ comes back as the bytes of its folder, which are checked before they enter the s
 from __future__ import annotations
 
 import contextlib
-import math
 import multiprocessing
 import os
-import socket
 import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import ray
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmark import provenance
 from benchmark.cells.plan import Cell
-from benchmark.cells.store import STAGES, Damaged, Store
+from benchmark.cells.store import STAGES, Store
 from benchmark.config.experiment import ExecutorSpec
 from benchmark.errors import ConfigError
 from benchmark.execution.local import LocalWorker, dead, outcome_of, pinned
 from benchmark.execution.local import Place as Here
 from benchmark.execution.ray.cluster import TERMINATED, TOLD_TO_END, connected
+from benchmark.execution.ray.delivery import Delivery
 from benchmark.execution.ray.node import Parcel, Place, Remote, remove
+from benchmark.execution.ray.nodes import Nodes
 from benchmark.execution.ray.shipping import Shipping
 from benchmark.execution.schedule import POLL_SECONDS, Outcome, Progress
 
@@ -41,29 +43,6 @@ if TYPE_CHECKING:
 
 Files = Mapping[str, np.ndarray]
 """The files of a cell by name, as bytes."""
-
-
-class _Method(Protocol):
-    """A method of an actor as Ray calls it: elsewhere, later."""
-
-    def remote(self, *arguments: object) -> ObjectRef: ...
-
-
-class _Actor(Protocol):
-    """What of a `Remote` can be called from here."""
-
-    arrive: _Method
-    compute: _Method
-
-
-class _Node(TypedDict):
-    """What Ray says of a node."""
-
-    NodeID: str
-    NodeManagerAddress: str
-    NodeManagerPort: int
-    Resources: Mapping[str, float]
-
 
 HERE = ("pack",)
 ELSEWHERE = tuple(stage for stage in STAGES if stage not in HERE)
@@ -93,27 +72,24 @@ class Crew:
     """As many workers as the cluster has room for, however many nodes it has at the moment."""
 
     def __init__(self, store: Store, spec: ExecutorSpec, progress: Progress, wait: float):
-        import ray
-
-        self.ray, self.store, self.spec, self.progress = ray, store, spec, progress
+        self.store, self.spec, self.progress = store, spec, progress
         self.run, self.wait = uuid.uuid4().hex[:12], wait
-        self.remote = ray.remote(Remote)
+        self.remote: Any = ray.remote(Remote)  # Ray types the methods of an actor as they are at home
         self.abroad: list[_Abroad] = []
         self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
         self.shipping = Shipping(store, ray.put)
         self.folders: dict[str, str] = {}
         self.clerks = ThreadPoolExecutor(CLERKS)
-        self.deliveries: list[_Delivery] = []
+        self.deliveries: list[Delivery] = []
         self.lost: Counter[str] = Counter()
-        self.gone: set[str] = set()  # nodes; the cluster itself needs some time to notice
-        self.cpus, self.gpus = spec.num_cpus or spec.threads, self._gpus()
+        self.nodes = Nodes(spec)
         self.looked = self.noticed = time.monotonic()
         self.without_room: float | None = None
 
     def __iter__(self) -> Iterator[_Abroad | _AtHome]:
         return iter([*self.at_home, *self.abroad])
 
-    def ready(self) -> Sequence[_Delivery | _AtHome]:
+    def ready(self) -> Sequence[Delivery | _AtHome]:
         """What has come back and is in the store, after a while at most; the workers of it are idle before that."""
         if TOLD_TO_END.is_set():
             sys.exit(TERMINATED)
@@ -133,8 +109,8 @@ class Crew:
         heard = [w for w in self.abroad if w.outcome]
         if not waiting:
             time.sleep(min(patience, 0.05))
-        elif self.ray.wait(list(waiting), timeout=patience)[0]:
-            heard += [waiting[r] for r in self.ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]]
+        elif ray.wait(list(waiting), timeout=patience)[0]:
+            heard += [waiting[r] for r in ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]]
         for worker in heard:
             if worker.task:
                 self.deliveries.append(worker.unload())
@@ -144,15 +120,15 @@ class Crew:
     def recruit(self) -> None:
         """Ask for the workers that there is room for; complain where no node can hold one."""
         self.looked = time.monotonic()
-        nodes = [n["Resources"] for n in self._nodes()]
-        room = sum(map(self._seats, nodes))
+        nodes = [n["Resources"] for n in self.nodes.alive()]
+        room = sum(map(self.nodes.seats, nodes))
         since = self.looked if self.without_room is None else self.without_room
         self.without_room = None if room else since
         if not room and self.looked - since >= self.wait:
             have = "; ".join(f"{n.get('CPU', 0):g} CPU and {n.get('GPU', 0):g} GPU" for n in nodes)
             raise ConfigError(
-                f"executor.num_cpus and executor.num_gpus must fit on a node of the cluster. Got {self._request}; its "
-                f"nodes have {have or 'gone'}. Ask for less, or add a node; what is finished is kept."
+                f"executor.num_cpus and executor.num_gpus must fit on a node of the cluster. Got {self.nodes.request}; "
+                f"its nodes have {have or 'gone'}. Ask for less, or add a node; what is finished is kept."
             )
         left = self.progress.total - self.progress.done
         for _ in range(min(self.spec.workers or room, left) - len(self.abroad)):
@@ -161,7 +137,7 @@ class Crew:
             self.noticed = self.looked
         elif room and self.looked - self.noticed > NOTICE_SECONDS:
             self.noticed = self.looked
-            print(f"still no worker ({self._request}): the cluster is busy or slow", file=sys.stderr, flush=True)
+            print(f"still no worker ({self.nodes.request}): the cluster is busy or slow", file=sys.stderr, flush=True)
 
     def again(self, worker: _Abroad, task: Sequence[Cell], why: str) -> Outcome:
         """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
@@ -174,17 +150,12 @@ class Crew:
         """A worker is gone, with its node or alone."""
         self.abroad.remove(worker)
         worker.dismiss()
-        home = next((n for n in self._nodes() if n["NodeID"] == worker.there.node), None)
-        if home and _answers(home["NodeManagerAddress"], home["NodeManagerPort"]):
+        if self.nodes.still_has(worker.there.node):
             return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
-        self.gone.add(worker.there.node)
         return Outcome("lost", reason=f"node {worker.there.host} is gone; it starts again elsewhere")
 
     def dismiss(self) -> None:
         """End all workers and remove what the run left on the nodes."""
-        from ray.exceptions import RayError
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         for worker in self.abroad:
             worker.dismiss()
         for process in self.at_home:
@@ -193,31 +164,12 @@ class Crew:
         for delivery in self.deliveries:
             delivery.claims.close()
         with contextlib.suppress(RayError, OSError):  # the cluster itself may be gone
-            sweep = self.ray.remote(num_cpus=0, max_retries=0)(remove)
-            nodes = {n["NodeID"] for n in self._nodes()} & self.folders.keys()
+            sweep = ray.remote(num_cpus=0, max_retries=0)(remove)
+            nodes = {n["NodeID"] for n in self.nodes.alive()} & self.folders.keys()
             there = {n: NodeAffinitySchedulingStrategy(n, soft=False) for n in nodes}
             refs = [sweep.options(scheduling_strategy=there[n]).remote(Path(self.folders[n])) for n in nodes]
             if refs:
-                self.ray.wait(refs, num_returns=len(refs), timeout=30)
-
-    def _nodes(self) -> list[_Node]:
-        return [n for n in self.ray.nodes() if n["Alive"] and n["NodeID"] not in self.gone]
-
-    def _gpus(self) -> float:
-        if self.spec.device == "cpu" or self.spec.num_gpus is not None:
-            return self.spec.num_gpus or 0
-        return int(self.spec.device == "cuda" or any(n["Resources"].get("GPU") for n in self._nodes()))
-
-    def _seats(self, resources: Mapping[str, float]) -> int:
-        """Workers that a node can hold at once; a worker's share of a GPU is of one GPU."""
-        seats = math.floor(resources.get("CPU", 0) / self.cpus + 1e-9)
-        if self.gpus:
-            seats = min(seats, int(resources.get("GPU", 0)) * math.floor(1 / self.gpus + 1e-9))
-        return seats
-
-    @property
-    def _request(self) -> str:
-        return f"{self.cpus:g} CPU and {self.gpus:g} GPU per cell"
+                ray.wait(refs, num_returns=len(refs), timeout=30)
 
 
 class _Abroad:
@@ -232,10 +184,10 @@ class _Abroad:
         self.outcome: Outcome | None = None
         self.sent: list[Parcel] = []
         self.claims = contextlib.ExitStack()
-        wanted = {"num_cpus": crew.cpus, "num_gpus": crew.gpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+        share = {"num_cpus": crew.nodes.cpus, "num_gpus": crew.nodes.gpus}
         cache = str(spec.node_cache) if spec.node_cache else None
-        actor = crew.remote.options(**wanted).remote(crew.run, cache, spec.threads, not crew.gpus)
-        self.actor = cast(_Actor, actor)  # Ray's own types know the methods as they are at home
+        made = crew.remote.options(**share, max_restarts=0, scheduling_strategy="SPREAD")
+        self.actor = made.remote(crew.run, cache, spec.threads, not crew.nodes.gpus)
         self.ref: ObjectRef | None = self.actor.arrive.remote()
 
     @property
@@ -249,19 +201,23 @@ class _Abroad:
             raise RuntimeError("a worker must have arrived. Got one on its way. Wait for it.")
         return self.place
 
+    def _heard(self) -> ObjectRef:
+        """What it has been asked, which it has answered; it can be asked something else from now on."""
+        ref, self.ref = self.ref, None
+        if ref is None:
+            raise RuntimeError("a worker must have been asked something. Got none. Ask it first.")
+        return ref
+
     def settle_in(self) -> None:
         """Note where the worker is; a node on which it cannot even start ends the run, with the reason."""
-        from ray.exceptions import ActorDiedError, RayError
-
-        ref, self.ref = self.ref, None
         try:
-            self.place = cast(Place, self.crew.ray.get(ref))
+            self.place = cast(Place, ray.get(self._heard()))
         except RayError as error:
             if isinstance(error, ActorDiedError) and not error.actor_init_failed:  # it went with its node
                 self.crew.abroad.remove(self)
                 return
             raise ConfigError(
-                f"Every node of the cluster must be able to run this project. Got: {_last_line(error)}. Install the "
+                f"Every node of the cluster must be able to run this project. Got: {last_line(error)}. Install the "
                 "same packages there as here (constraints.txt)."
             ) from None
         place = self.there
@@ -287,7 +243,7 @@ class _Abroad:
         except Exception as error:  # as in a worker of this machine
             self.outcome = outcome_of(error, cache=self.crew.store.cache)
 
-    def unload(self) -> _Delivery:
+    def unload(self) -> Delivery:
         """What became of the task; the worker is free for another while the cells are being written."""
         task, self.task = self.task, ()
         claims, self.claims = self.claims, contextlib.ExitStack()
@@ -298,22 +254,19 @@ class _Abroad:
         writing = [
             self.crew.clerks.submit(self.crew.store.adopt, c.stage, c.key, made[c.key]) for c in task if c.key in made
         ]
-        return _Delivery(task, outcome, claims, writing, self.crew.store.cache)
+        return Delivery(task, outcome, claims, writing, self.crew.store.cache)
 
     def dismiss(self) -> None:
-        self.crew.ray.kill(self.actor, no_restart=True)
+        ray.kill(self.actor, no_restart=True)
         self.claims.close()
 
     def _come_back(self, task: tuple[Cell, ...]) -> tuple[Outcome, Mapping[str, Files]]:
         """What became of a task, and the files of its cells; of a worker that is gone, the crew knows what follows."""
-        from ray.exceptions import RayError, RayTaskError
-
         crew, node, host = self.crew, self.there.node, self.there.host
-        ref, self.ref = self.ref, None
         try:
-            outcome, made = crew.ray.get(ref)
+            outcome, made = ray.get(self._heard())
         except RayTaskError as error:  # the worker's own trouble: a full disk, for instance
-            return Outcome("failed", reason=f"on {host}: {_last_line(error)}"), {}
+            return Outcome("failed", reason=f"on {host}: {last_line(error)}"), {}
         except RayError:
             return crew.without(self, task), {}
         crew.shipping.arrived(node, self.sent, made)
@@ -323,32 +276,6 @@ class _Abroad:
             crew.shipping.has[node].pop(outcome.damaged[1], None)
             return crew.again(self, task, outcome.reason), {}
         return outcome, made
-
-
-@dataclass
-class _Delivery:
-    """A task that came back, its claims, and its cells on their way into the store."""
-
-    task: tuple[Cell, ...]
-    outcome: Outcome
-    claims: contextlib.ExitStack
-    writing: list[Future[None]]
-    cache: Path
-
-    @property
-    def written(self) -> bool:
-        return all(one.done() for one in self.writing)
-
-    def finish(self) -> tuple[tuple[Cell, ...], Outcome]:
-        with self.claims:
-            try:
-                for one in self.writing:
-                    one.result()
-            except Damaged as error:
-                return self.task, Outcome("failed", reason=f"what came back is damaged ({error.why})")
-            except Exception as error:  # a full disk, for instance
-                return self.task, outcome_of(error, cache=self.cache)
-            return self.task, self.outcome
 
 
 class _AtHome(LocalWorker):
@@ -361,15 +288,7 @@ class _AtHome(LocalWorker):
         super().__init__(multiprocessing.get_context("spawn"), here, at_once=False)
 
 
-def _answers(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """The exception at the end of a traceback that came from a node."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import ray
 
 from benchmark import provenance
 from benchmark.cells.contents import buffer
@@ -70,8 +71,6 @@ class Remote:
 
     def arrive(self) -> Place:
         """Take up a place on the node; what killed runs left there is removed."""
-        import ray
-
         context = ray.get_runtime_context()
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = self.cache / f"{self.run}-{context.get_node_id()[:12]}"
@@ -113,8 +112,6 @@ class Remote:
 
 def _fetched(parcel: Parcel) -> dict[str, np.ndarray]:
     """The content of a parcel, from wherever Ray keeps it."""
-    import ray
-
     if parcel.box is None:
         raise RuntimeError(f"a node must have the file of {parcel.weights}. Got none. Run it again.")
     return ray.get(parcel.box)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CHANNELS = 3
 SPREAD = 0.01
-"""Of the head's weights, as in `benchmark.models.architecture.new_head`."""
+"""Of the head's weights, as in `benchmark.models.classifiers.new_head`."""
 
 
 def made_up(features: np.ndarray, classes: int) -> dict[str, object]:
