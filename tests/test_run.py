@@ -1,6 +1,7 @@
 """Whole runs of the tiny experiment: sweeps, strangers' code and data, warm starts, verification, tracking."""
 
 import json
+import os
 import shutil
 import textwrap
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmark.reporting import tracking
-from tests.running import ROOT, records, run, tables, values
+from tests.running import ROOT, here, records, run, tables, values
 
 RECORDER = """
     import atexit, os, sys
@@ -21,18 +22,23 @@ RECORDER = """
 """
 
 
-def module(folder: Path, name: str, code: str) -> str:
-    """A stranger's module in a folder; returns a PYTHONPATH that has it."""
+def module(folder: Path, name: str, code: str) -> Path:
+    """A stranger's module in a folder; returns the folder."""
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(textwrap.dedent(code))
-    return f"{ROOT}:{folder}"
+    return folder
+
+
+def path_to(*folders: Path) -> str:
+    """A PYTHONPATH that has these and the project."""
+    return os.pathsep.join(map(str, (*folders, ROOT)))
 
 
 def recorded(folder: Path) -> dict[str, str]:
     """An environment in which each process leaves the names of the modules that it imported."""
-    path = module(folder / "recorder", "sitecustomize", RECORDER)
     (folder / "modules").mkdir()
-    return {"PYTHONPATH": f"{folder / 'recorder'}:{path}", "MODULES": str(folder / "modules")}
+    path = path_to(module(folder / "recorder", "sitecustomize", RECORDER))
+    return {"PYTHONPATH": path, "MODULES": str(folder / "modules")}
 
 
 def imported(folder: Path) -> list[set[str]]:
@@ -56,7 +62,7 @@ def test_a_warm_run_computes_nothing_and_imports_no_deep_learning(finished, copi
 
 def test_a_sweep_ends_in_one_table(finished, copied):
     before = records(copied)
-    swept = run(copied, "-m", "method=parc,knn", "probe.size=10,20")
+    swept = here(copied, "-m", "method=parc,knn", "probe.size=10,20")
     assert swept.returncode == 0, swept.stderr
     table, once = scores(copied), scores(finished)
     columns = [f"{m} @ probe.size={n}" for m in ("parc", "knn") for n in (10, 20)]
@@ -104,7 +110,7 @@ def test_a_strangers_method_needs_no_change_here(finished, copied):
     theirs = [
         f"+method.{n}._target_=stranger.{f}" for n, f in (("bad", "broken"), ("rare", "rarely"), ("dead", "dies"))
     ]
-    done = run(copied, *mine, *theirs, PYTHONPATH=module(copied / "theirs", "stranger", code))
+    done = run(copied, *mine, *theirs, PYTHONPATH=path_to(module(copied / "theirs", "stranger", code)))
     assert done.returncode == 1, done.stderr
     told = done.stderr
     assert told.count("Traceback") == 1
@@ -140,7 +146,7 @@ def test_a_strangers_method_may_take_the_network_and_the_images(finished, copied
     before = records(copied)
     mine = "+method.mine._target_=stranger_of_networks.loss_at_start"
     looking = ("method=[parc,knn,look]", "method.look.steps=4", mine)
-    done = run(copied, *looking, PYTHONPATH=module(copied / "theirs", "stranger_of_networks", code))
+    done = here(copied, *looking, code=module(copied / "theirs", "stranger_of_networks", code))
     assert done.returncode == 0, done.stderr
     table, once = scores(copied), scores(finished)
     for method in ("parc", "knn"):
@@ -155,7 +161,7 @@ def test_a_strangers_method_may_take_the_network_and_the_images(finished, copied
 
 def test_models_of_one_specification_share_cells_and_each_have_rows(finished, copied):
     before = records(copied)
-    done = run(copied, "+bank.twin=${bank.random}")
+    done = here(copied, "+bank.twin=${bank.random}")
     assert done.returncode == 0, done.stderr
     assert records(copied) == before
     truth = pd.read_parquet(copied / "out" / "truth.parquet").set_index("Model")["Oracle"]
@@ -192,7 +198,7 @@ def parquet(path: Path, per_class: int = 20, classes: int = 3) -> None:
 def test_ones_own_images_in_a_parquet_file(tmp_path):
     parquet(tmp_path / "colours.parquet")
     own = ("target=parquet", f"target.parquet.path={tmp_path}/colours.parquet", "target.parquet.size=16")
-    done = run(tmp_path, *own, "~bank.trained", "probe.size=12")
+    done = here(tmp_path, *own, "~bank.trained", "probe.size=12")
     assert done.returncode == 0, done.stderr
     truth = pd.read_parquet(tmp_path / "out" / "truth.parquet")
     assert set(truth["Target Dataset"]) == {"parquet"}
@@ -232,7 +238,7 @@ def test_a_newcomer_adds_a_model_a_data_set_and_an_estimator(tmp_path):
     conf = f"hydra.searchpath=[file://{ROOT}/tests/conf,file://{tmp_path}/conf]"
     new = ("bank=[tiny,newmodel]", "~bank.trained", "target=newdata", "method=[parc,newmethod]", "probe.size=10")
     path = module(tmp_path / "theirs", "newcomer", code)
-    done = run(tmp_path, conf, "experiment=tiny", *new, tiny=False, PYTHONPATH=path)
+    done = here(tmp_path, conf, "experiment=tiny", *new, tiny=False, code=path)
     assert done.returncode == 0, done.stderr
     table = scores(tmp_path)
     assert set(table["Model"]) == {"random", "vit", "newmodel"}
@@ -249,7 +255,7 @@ def test_a_newcomer_adds_a_model_a_data_set_and_an_estimator(tmp_path):
 
 def test_verification_agrees_exactly_on_one_machine(finished, copied):
     before = values(copied)
-    done = run(copied, "truth.verify=2")
+    done = here(copied, "truth.verify=2")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(copied / "out" / "verify.csv")
     assert len(table) == 2
@@ -292,7 +298,7 @@ def test_a_sweep_is_a_tracked_run_of_its_own():
 
 def test_a_tracker_that_fails_loses_nothing(finished, copied):
     broken = "def init(**_):\n    raise ConnectionError('no network')\n"
-    done = run(copied, "logger=wandb", PYTHONPATH=module(copied / "theirs", "wandb", broken))
+    done = run(copied, "logger=wandb", PYTHONPATH=path_to(module(copied / "theirs", "wandb", broken)))
     assert done.returncode == 0, done.stderr
     assert "warning: wandb failed, nothing else is affected (ConnectionError: no network)." in done.stderr
     assert tables(copied) == tables(finished)
@@ -307,7 +313,7 @@ def test_a_method_beside_finished_ones_is_computed_alone(finished, copied):
     path = module(copied / "theirs", "stranger_beside", code)
     before = records(copied)
     shutil.rmtree(copied / "cache" / "score")
-    done = run(copied, *mine, PYTHONPATH=path)
+    done = here(copied, *mine, code=path)
     assert done.returncode == 0, done.stderr
     new = records(copied).keys() - {k for k in before if not k.startswith("score/")}
     assert {k.split("/")[0] for k in new} == {"score"}
@@ -323,11 +329,11 @@ def test_a_method_beside_finished_ones_is_computed_alone(finished, copied):
 
 def test_finished_scores_of_other_probes_or_another_truth_are_refused(finished, copied):
     mine = ("+method.mine._target_=tests.stranger.centroid_accuracy", f"against={finished / 'out'}")
-    other = run(copied, *mine, "probe.size=10")
+    other = here(copied, *mine, "probe.size=10")
     assert other.returncode == 2
     assert "probe.size is 20 there and 10 here" in other.stderr
     shutil.rmtree(next((copied / "cache" / "truth").iterdir()))
-    gone = run(copied, *mine)
+    gone = here(copied, *mine)
     assert gone.returncode == 2
     assert "no stored truth of 1 of 3 transfers here" in gone.stderr
     assert "paths.released is null" in gone.stderr

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests import running
-from tests.running import Started, eventually, gone, records, run, tables, values, workers
+from tests.running import Started, eventually, gone, here, records, tables, values, workers
 
 FINISHED_LINE = re.compile(r"^\[\d+/\d+\] (?P<label>.+?)  (?P<took>[\d.]+ s|by another run), ", re.MULTILINE)
 
@@ -30,7 +30,7 @@ def _holds(spec: str, facts: dict) -> bool:
 def test_kill_at_any_moment_and_go_on(finished, tmp_path):
     """Killed while workers start, while models train and while scores are due; then once to the end."""
     done: dict = {}
-    for moment, count in (("workers", 2), ("pretrain trained", 1), ("choose rate", 2)):
+    for moment, count in (("workers", 2), ("pretrain trained", 1), ("choose rate", 1)):
         started = Started(tmp_path, f"executor.workers={count}")
         started.until_workers(2) if moment == "workers" else started.until(moment)
         of_this_run = workers(started.process.pid)
@@ -41,7 +41,7 @@ def test_kill_at_any_moment_and_go_on(finished, tmp_path):
         assert done.items() <= now.items()  # what was finished was not computed again
         done = now
     assert done
-    last = run(tmp_path)
+    last = here(tmp_path)
     assert last.returncode == 0, last.stderr
     assert done.items() <= records(tmp_path).items()
     assert f"/{18 - len(done)}] " in last.stderr  # just the rest was to do
@@ -98,7 +98,7 @@ def test_damaged_cells_of_every_stage_are_named_and_made_again(finished, copied)
         path.write_bytes(content[:-1] if stage in ("pack", "truth") else content)
     shutil.rmtree(cell(copied, "truth", tune=tune.name))  # so that tune, weights and pack are read
     before = records(copied)
-    again = run(copied)
+    again = here(copied)
     assert again.returncode == 0, again.stderr
     for stage, path in harmed.items():
         assert f"{stage} cell {path.parent.name[:12]} is damaged" in again.stderr, stage
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_cleanly(tmp_path, whom):
     eventually(lambda: gone(pids))
     assert not list((tmp_path / "cache").glob("unfinished/*"))
     done = records(tmp_path)
-    going_on = run(tmp_path, "dry_run=true")
+    going_on = here(tmp_path, "dry_run=true")
     assert f"{18 - len(done)} cells to do" in going_on.stdout  # what was finished stays
     assert len(done) >= (1 if whom == "main" else 0)
 
@@ -142,7 +142,7 @@ def test_a_worker_that_is_killed_costs_its_cell_only(finished, tmp_path):
     status = pd.read_csv(tmp_path / "out" / "status.csv")
     assert status["Reason"].str.contains("the worker process died").any()
     done = records(tmp_path)
-    last = run(tmp_path)
+    last = here(tmp_path)
     assert last.returncode == 0, last.stderr
     assert done.items() <= records(tmp_path).items()
     assert values(tmp_path) == values(finished)
@@ -156,7 +156,7 @@ def test_a_model_that_fails_is_a_row_and_the_rest_goes_on(finished, copied):
     absent = "{arch: resnet10t, weights: 'file:/nowhere/w.pth', layers: 10}"
     odd = "{arch: resnet10t, args: {no_such: 1}, weights: random, layers: 10}"
     before = records(copied)
-    done = run(copied, f"+bank.hot={hot}", f"+bank.absent={absent}", f"+bank.odd={odd}")
+    done = here(copied, f"+bank.hot={hot}", f"+bank.absent={absent}", f"+bank.odd={odd}")
     assert done.returncode == 1
     assert "unavailable: weights of model 'absent' must be available. Got no file /nowhere/w.pth" in done.stderr
     assert "failed: pretrain hot: loss became NaN or infinite within 4 steps at rate 1e+30" in done.stderr
