@@ -89,7 +89,9 @@ def probe(cell: Cell, store: Store, device: str) -> None:
     labels = data.labels[train]
     draws = [train[scoring_draws.draw(labels, wanted.size, seed, data.multilabel)] for seed in draw_seeds(wanted.draws)]
     union = np.unique(np.concatenate(draws))
-    arrays, record = probing.extract(model, _weights(store, cell.work["weights"]), data, union, device)
+    arrays, record = probing.extract(
+        model, _weights(store, cell.work["weights"]), data, union, device, fold=wanted.fold
+    )
     arrays |= {"labels": data.labels[union], "image_ids": union}
     arrays |= {f"draw_{r}": np.searchsorted(union, ids) for r, ids in enumerate(draws)}
     values: dict[str, object] = {

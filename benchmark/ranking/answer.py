@@ -180,7 +180,8 @@ def configured(asked: Settings, overrides: Sequence[str]) -> tuple[Experiment, D
         "task": f"the user's {name}",
         "size": max(SHOWN_SIZE, *map(round, sizes)),
     }
-    spec = experiment(composed | {"source": sources, "target": {name: entry | own}})
+    probe = {"fold": True} | dict(composed.get("probe") or {})
+    spec = experiment(composed | {"source": sources, "target": {name: entry | own}, "probe": probe})
     return spec, spec.target[name]
 
 

@@ -21,6 +21,7 @@ class Job:
     seconds  of a trial, or of a head's features of training images; a final ends so that its test is over at `until`
     until    when to stop at the latest, in seconds of time.monotonic
     result   the file for what it found
+    probed   of a head, the folder of the model's probe, which holds features of training images
     begin    weights to go on from, as a trial left them; None: the pretrained ones
     threads  at most so many; what is faster is found out
     keep     the checkpoint of a finished model, its test outputs beside it; `history`: what its provenance holds
@@ -36,6 +37,7 @@ class Job:
     until: float
     result: Path
     seconds: float = 0.0
+    probed: Path | None = None
     begin: Path | None = None
     threads: int = 1
     keep: Path | None = None

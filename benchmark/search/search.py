@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cells.contents import Damaged
 from benchmark.cells.keys import key_of
 from benchmark.cells.planner import plan
 from benchmark.cells.store import Store
@@ -132,6 +133,7 @@ def prepare(
     chosen = {n: experiment.bank[n] for n in names}
     made = plan(experiment.model_copy(update={"target": {data.name: data}, "bank": chosen}), with_truth=False)
     of_model = {t.model.name: made.cells[t.probe].work for t in made.transfers}
+    probed = {t.model.name: _folder(store, t.probe) for t in made.transfers}
     out = [f"{n}: {made.unavailable.get(n, 'it was trained on this task')}" for n in names if n not in of_model]
     if not of_model:
         raise ConfigError(f"ranking must hold a model that is available. Got none: {'; '.join(out)}.")
@@ -147,10 +149,18 @@ def prepare(
         raise ConfigError(failed[pack])
     out += [f"{n}: {failed[w['weights']]}" for n, w in of_model.items() if w["weights"] in failed]
     candidates = [
-        Candidate(chosen[n], store.folder("weights", w["weights"]) if w["weights"] else None)
+        Candidate(chosen[n], store.folder("weights", w["weights"]) if w["weights"] else None, probed=probed.get(n))
         for n, w in of_model.items()
         if w["weights"] not in failed
     ]
     if not candidates:
         raise ConfigError(f"ranking must hold a model that is available. Got none: {'; '.join(out)}.")
     return out, candidates, pack
+
+
+def _folder(store: Store, probe: str) -> Path | None:
+    """The folder of a probe that the store has; what is missing or damaged is done without."""
+    try:
+        return store.folder("probe", probe) if store.has("probe", probe) else None
+    except Damaged:
+        return None

@@ -25,11 +25,15 @@ Run = Callable[[Sequence[Job], Callable[[], None]], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ranked model with the folder of its weights where the harness trained them, and what the ranking says of it."""
+    """A ranked model with the folder of its weights where the harness trained them, and what the ranking says of it.
+
+    probed  the folder of its probe, where there is one
+    """
 
     spec: ModelSpec
     weights: Path | None = None
     expected: Expected | None = None
+    probed: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class Session:
             history |= {"validation": self.validation[arm]} if arm in self.validation else {}
             more |= {"keep": self.folder / kind / "model.safetensors", "history": history}
             more |= {"calibrate": given.calibrate}
+        if kind == "head":
+            more |= {"probed": candidate.probed}
         return Job(
             kind=kind,
             model=candidate.spec,

@@ -13,12 +13,16 @@ import numpy as np
 from benchmark import provenance
 from benchmark.models import classifiers, loading
 from benchmark.models.classifiers import features_and_logits
+from benchmark.models.folding import folded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from benchmark.config.model import ModelSpec
     from benchmark.data.packs import Pack
+
+EXAMPLES = 4
+"""Images on which a network is compared with what is folded of it."""
 
 
 def extract(
@@ -28,11 +32,13 @@ def extract(
     indices: np.ndarray,
     device: str = "cpu",
     batch: int = 64,
+    fold: bool = False,
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """One forward pass over images of a pack: what enters the last classifier, and the source head's output.
 
     weights  folder of the trained weights, or None (see benchmark.models.loading.load)
     batch    images of a forward pass; fewer of large ones on a processor (see benchmark.training.views.at_once)
+    fold     whether normalisations are folded into convolutions first (benchmark.models.folding)
     indices  (n,) images of the pack, for instance the union of all draws
     returns  ({"features": (n, d) float32, "logits": (n, z) float32 where the model has a source head}, record: speed,
              `parameters` without the last classifier, and where it ran)
@@ -55,6 +61,7 @@ def extract(
     def attempt(parts: int) -> tuple[dict[str, np.ndarray], float, int]:
         module, has_head = loading.load(spec, weights)
         module = to_device(module.eval(), spec, place)
+        whole = swift(module, spec, torch.from_numpy(pack.stack(indices[:EXAMPLES], frame))) if fold else module
         if parts == 1:
             images = _images(pack, np.asarray(indices, np.int64).tobytes(), frame)
             start = clock()
@@ -64,7 +71,7 @@ def extract(
             few = max(1, batch // parts)
             cuts = (indices[first : first + few] for first in range(0, len(indices), few))
             batches = (torch.from_numpy(pack.stack(cut, frame)) for cut in cuts)
-        features, logits = forward(module, spec, batches)
+        features, logits = forward(whole, spec, batches)
         arrays = {"features": features} | ({"logits": logits} if has_head else {})
         return arrays, clock() - start, classifiers.body_parameters(module)
 
@@ -88,6 +95,15 @@ def extract(
 def _images(pack: Pack, indices: bytes, size: int) -> np.ndarray:
     """Images of a pack at one size, kept for the next model: a worker takes a target's models one after another."""
     return pack.stack(np.frombuffer(indices, np.int64), size)
+
+
+def swift(module: nn.Module, spec: ModelSpec, images: Tensor) -> nn.Module:
+    """The network for `forward` alone, where that is faster and says the same of some images (b, s, s, 3) uint8."""
+    from benchmark.training.views import middle_of, normaliser
+
+    place = next(module.parameters()).device
+    pixels = images[:EXAMPLES].to(place).permute(0, 3, 1, 2)
+    return folded(module, normaliser(spec, place)(middle_of(pixels, spec.input_size)))
 
 
 def forward(module: nn.Module, spec: ModelSpec, batches: Iterable[Tensor]) -> tuple[np.ndarray, np.ndarray]:

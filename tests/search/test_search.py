@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -193,6 +194,35 @@ def test_a_head_is_the_network_as_it_is_with_another_last_layer(folder: Path, tm
     assert facts["test"]["oracle"] > 20, "of ten digits, by random features"
     body = architecture.build(job.model, 10).state_dict()
     assert all(bool((v == body[k]).all()) for k, v in module.state_dict().items() if not k.startswith("fc."))
+
+
+def test_a_head_takes_from_the_probe_what_that_holds(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    from safetensors.numpy import save_file
+
+    from benchmark.models import loading
+    from benchmark.search import head
+    from benchmark.training import features
+
+    pack, model = packs.load(folder), spec(**SMALL)
+    ids = pack.indices("train")[::2].copy()
+    module = loading.load(model, None)[0].eval()
+    known = features.forward(module, model, [head._pixels(pack, model, ids)])[0]
+    save_file({"features": known, "image_ids": ids}, tmp_path / "arrays.safetensors")
+    job = Job("head", model, None, folder, RECIPE, 0.0, time.monotonic() + 600, tmp_path / "head-00.json", seconds=60.0)
+    job, passed, forward = replace(job, keep=tmp_path / "head/model.safetensors"), [], features.forward
+    monkeypatch.setattr(features, "forward", lambda m, s, b: (passed.extend(map(len, b)), forward(m, s, b))[1])
+    found = {}
+    for probed in (None, tmp_path):
+        passed.clear()
+        work(replace(job, probed=probed), "cpu")
+        found[probed] = json.loads(job.result.read_text())
+        new = 270 + 30 - (len(ids) if probed else 0)
+        assert sum(passed) == new + 60 + head.CHECKED, "the rest of the training part, the test, and a few to compare"
+    assert found[None]["images"] == found[tmp_path]["images"] == 270
+    assert min(facts["test"]["oracle"] for facts in found.values()) > 20, "of ten digits, by random features"
+    some = pack.indices("train")[[7, 4, 5, 280, 3]]
+    one, other = (head._Features(module, replace(job, probed=p), pack, 64)(some) for p in (None, tmp_path))
+    np.testing.assert_allclose(one, other, atol=1e-4 * one.std())
 
 
 def test_the_final_training_goes_on_where_it_was_killed(folder: Path, tmp_path: Path) -> None:
