@@ -11,7 +11,7 @@ from benchmark.cells.store import Store
 from benchmark.config.compose import compose
 from benchmark.config.validation import experiment
 from scripts.results import release
-from tests.running import TINY, run
+from tests.running import TINY, here
 
 ANOTHERS = {stage: key_of({"stage": stage}) for stage in ("weights", "tune", "truth")}
 """Keys of another experiment's cells."""
@@ -24,13 +24,13 @@ def spec(folder, *more):
 
 def test_the_first_experiments_weights_and_everybodys_truth(tmp_path, capsys):
     one, more = spec(tmp_path), spec(tmp_path, "recipe.steps=3")
-    assert run(tmp_path).returncode == 0
+    assert here(tmp_path).returncode == 0
     assert release.release([one, more]) == 1
     assert "6 cells are not in" in capsys.readouterr().err  # three models, a rate and one seed each
     assert release.release([one, more], finished=True) == 0
     assert "6 of 13 cells are not computed yet" in capsys.readouterr().out
     assert {stage: len(keys) for stage, keys in held(tmp_path).items()} == {"weights": 1, "tune": 3, "truth": 3}
-    assert run(tmp_path, "recipe.steps=3").returncode == 0
+    assert here(tmp_path, "recipe.steps=3").returncode == 0
     assert release.release([more, one]) == 0
     with zipfile.ZipFile(tmp_path / "released" / "truth.zip") as archive:
         keys = {name.partition("/")[0] for name in archive.namelist()}
@@ -38,7 +38,7 @@ def test_the_first_experiments_weights_and_everybodys_truth(tmp_path, capsys):
     assert keys == {key for made in plans for t in made.transfers for key in t.truth}
     assert len(keys) == 6
     assert len(list((tmp_path / "released" / "weights").iterdir())) == 1
-    again = run(tmp_path, f"paths.cache={tmp_path}/other", f"paths.released={tmp_path}/released")
+    again = here(tmp_path, f"paths.cache={tmp_path}/other", f"paths.released={tmp_path}/released")
     assert again.returncode == 0
     made = {p.name for p in (tmp_path / "other").iterdir()}
     assert "probe" in made
@@ -82,7 +82,7 @@ def test_a_fresh_clone_adds_an_experiment_to_what_is_released(folder):
     assert not (folder / "other").exists()
     assert len(held(folder)["truth"]) == 4
     with_seeds = (folder / "second", "recipe.seeds=2", f"paths.released={folder}/released")
-    assert run(*with_seeds).returncode == 0
+    assert here(*with_seeds).returncode == 0
     assert len(list((folder / "second" / "cache" / "truth").iterdir())) == 3  # the second seeds
     assert call(folder, "recipe.seeds=2", f"paths.cache={folder}/second/cache") == 0
     assert {stage: len(keys) for stage, keys in held(folder).items()} == {"weights": 2, "tune": 4, "truth": 7}

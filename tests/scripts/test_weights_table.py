@@ -9,7 +9,7 @@ from benchmark.config.compose import compose
 from benchmark.config.validation import experiment
 from benchmark.errors import ConfigError
 from scripts.results import weights_table
-from tests.running import TINY, run
+from tests.running import TINY, here
 
 
 def test_a_row_for_each_trained_model(tmp_path):
@@ -17,7 +17,7 @@ def test_a_row_for_each_trained_model(tmp_path):
     spec = experiment(compose([*TINY, *(f"{k}={v}" for k, v in places.items())]))
     with pytest.raises(ConfigError, match=r"Not there: trained\. Run it first"):
         weights_table.table(spec)
-    assert run(tmp_path).returncode == 0
+    assert here(tmp_path).returncode == 0
     assert weights_table.write([spec]) == 0
     found = pd.read_csv(tmp_path / "out" / "weights.csv")
     assert found["model"].tolist() == ["trained"]

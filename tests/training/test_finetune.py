@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from torch.nn import functional
 
+from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import OptimiserSpec, PretrainSpec, RecipeSpec
 from benchmark.data import packs
 from benchmark.models import architecture, loading
@@ -27,6 +28,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def rates(*values: float, name: str = "sgd") -> dict[str, OptimiserSpec]:
     return {family: OptimiserSpec(name=name, rates=values) for family in ("cnn", "convnext", "transformer")}
+
+
+def lean(**changes) -> ModelSpec:
+    """The residual network with fewer channels, at half the side: a third of the time, and it learns digits as well."""
+    return spec(args={"channels": [16, 32, 48, 64], "output_stride": 16}, input_size=16, **changes)
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -184,14 +190,14 @@ QUICK = RecipeSpec(steps=20, optimisers=rates(0.1))
 
 def test_training_repeats_itself_to_the_last_bit(pack: packs.Pack) -> None:
     torch.manual_seed(1)
-    first, arrays, record = ground_truth.train(spec(), None, pack, QUICK, 0.1, "cell")
+    first, arrays, record = ground_truth.train(lean(), None, pack, QUICK, 0.1, "cell")
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    again, same, _ = ground_truth.train(spec(), None, pack, QUICK, 0.1, "cell")
+    again, same, _ = ground_truth.train(lean(), None, pack, QUICK, 0.1, "cell")
     assert torch.equal(state, torch.get_rng_state())
     assert first == again
     assert {k: v.tobytes() for k, v in arrays.items()} == {k: v.tobytes() for k, v in same.items()}
-    other, _, _ = ground_truth.train(spec(), None, pack, QUICK, 0.1, "another cell")
+    other, _, _ = ground_truth.train(lean(), None, pack, QUICK, 0.1, "another cell")
     assert other["curve"] != first["curve"]
     assert first["accuracy"] == first["oracle"] == 100 * arrays["correct"].sum() / 100
     assert np.array_equal(arrays["correct"], arrays["predictions"] == pack.labels[pack.indices("test")])
@@ -215,57 +221,57 @@ def test_the_test_split_decides_nothing(pack: packs.Pack) -> None:
     labels[test] = labels[test][::-1]
     other = packs.Pack(**{**vars(pack), "labels": labels})
     recipe = RecipeSpec(steps=10, optimisers=rates(0.02, 0.1))
-    assert ground_truth.tune(spec(), None, pack, recipe)[0] == ground_truth.tune(spec(), None, other, recipe)[0]
-    _, mine, _ = ground_truth.train(spec(), None, pack, QUICK, 0.1, "cell")
-    _, theirs, _ = ground_truth.train(spec(), None, other, QUICK, 0.1, "cell")
+    assert ground_truth.tune(lean(), None, pack, recipe)[0] == ground_truth.tune(lean(), None, other, recipe)[0]
+    _, mine, _ = ground_truth.train(lean(), None, pack, QUICK, 0.1, "cell")
+    _, theirs, _ = ground_truth.train(lean(), None, other, QUICK, 0.1, "cell")
     assert np.array_equal(mine["predictions"], theirs["predictions"])
 
 
 def test_tuning_takes_the_better_rate_and_of_equal_ones_the_smaller(pack: packs.Pack) -> None:
-    values, record = ground_truth.tune(spec(), None, pack, RecipeSpec(steps=20, optimisers=rates(1e-9, 0.1)))
+    values, record = ground_truth.tune(lean(), None, pack, RecipeSpec(steps=20, optimisers=rates(1e-9, 0.1)))
     assert values["rate"] == 0.1
     assert values["validation"][1] > values["validation"][0]
     assert (values["n_train"], values["n_validation"]) == (160, 40)
     assert [len(c) for c in values["curves"]] == [20, 20]
     assert record["seconds"] > 0
     # steps so small that single precision loses them: both rates leave the model as it was
-    values, _ = ground_truth.tune(spec(), None, pack, RecipeSpec(steps=2, optimisers=rates(2e-12, 1e-12)))
+    values, _ = ground_truth.tune(lean(), None, pack, RecipeSpec(steps=2, optimisers=rates(2e-12, 1e-12)))
     assert values["validation"][0] == values["validation"][1]
     assert values["rate"] == 1e-12
-    values, _ = ground_truth.tune(spec(), None, pack, RecipeSpec(optimisers=rates(0.3)))
+    values, _ = ground_truth.tune(lean(), None, pack, RecipeSpec(optimisers=rates(0.3)))
     assert (values["rate"], values["validation"]) == (0.3, [None])
 
 
 def test_a_rate_that_explodes_fails_and_the_others_count(pack: packs.Pack) -> None:
-    values, _ = ground_truth.tune(spec(), None, pack, RecipeSpec(steps=20, optimisers=rates(0.05, 1e30)))
+    values, _ = ground_truth.tune(lean(), None, pack, RecipeSpec(steps=20, optimisers=rates(0.05, 1e30)))
     assert values["rate"] == 0.05
     assert values["validation"][1] is None
     assert "NaN" in values["failed"]["1e+30"]
     with pytest.raises(loop.TrainingFailed, match="every rate failed"):
-        ground_truth.tune(spec(), None, pack, RecipeSpec(steps=20, optimisers=rates(1e29, 1e30)))
+        ground_truth.tune(lean(), None, pack, RecipeSpec(steps=20, optimisers=rates(1e29, 1e30)))
     with pytest.raises(loop.TrainingFailed, match=r"NaN or infinite within 20 steps at rate 1e\+30"):
-        ground_truth.train(spec(), None, pack, QUICK, 1e30, "cell")
+        ground_truth.train(lean(), None, pack, QUICK, 1e30, "cell")
 
 
 def test_multilabel_targets(tmp_path: Path) -> None:
     pack = digits(tmp_path, multilabel=True)
     recipe = RecipeSpec(steps=60, crop=0.8, optimisers=rates(0.05, 0.2))
-    tuned, _ = ground_truth.tune(spec(), None, pack, recipe)
+    tuned, _ = ground_truth.tune(lean(), None, pack, recipe.model_copy(update={"steps": 5}))
     assert tuned["measure"] == "map"
-    values, arrays, _ = ground_truth.train(spec(), None, pack, recipe, 0.2, "cell")
+    values, arrays, _ = ground_truth.train(lean(), None, pack, recipe, 0.2, "cell")
     labels = pack.labels[pack.indices("test")]
     assert arrays["correct"].shape == arrays["predictions"].shape == (100, 11)
     assert values["map"] == values["oracle"] == judging.accuracies(arrays["predictions"], labels)["map"]
     assert values["per_label"] == pytest.approx(100 * arrays["correct"].mean())
-    # a constant output has the labels' mean frequency as its map, 1.5/11 = 14 %; this gave 75 %
+    # a constant output has the labels' mean frequency as its map, 1.5/11 = 14 %; this gave 90 %
     assert values["map"] > 60
 
 
 def test_fewer_images_than_a_batch_and_a_cap(tmp_path: Path, pack: packs.Pack) -> None:
-    _, _, record = ground_truth.train(spec(), None, digits(tmp_path, train=20, test=20), QUICK, 0.1, "cell")
+    _, _, record = ground_truth.train(lean(), None, digits(tmp_path, train=20, test=20), QUICK, 0.1, "cell")
     assert record["batch"] == 20
     capped = RecipeSpec(steps=4, train_cap=50)
-    values, _, _ = ground_truth.train(spec(), None, pack, capped, 0.1, "cell")
+    values, _, _ = ground_truth.train(lean(), None, pack, capped, 0.1, "cell")
     assert values["n_train"] == 50
     chosen = judging.training_indices(pack, capped)
     assert set(chosen) < set(pack.indices("train"))
@@ -345,10 +351,10 @@ SHORT = PretrainSpec(steps=40, batch=32, optimisers=rates(0.15), crop=0.8)
 
 
 def test_a_pretrained_model_knows_its_source(pack: packs.Pack, tmp_path: Path) -> None:
-    one = spec(weights="pretrain:digits", pretrain=SHORT)
+    one = lean(weights="pretrain:digits", pretrain=SHORT)
     module, values, record = pretrain(one, pack)
     assert (values["classes"], values["steps"], values["n_train"]) == (10, 40, 200)
-    assert values["source_accuracy"] > 60  # chance is 10 %; 40 steps gave 83 %
+    assert values["source_accuracy"] > 60  # chance is 10 %; 40 steps gave 79 %
     assert record["images_per_second"] > 0
     loading.save(module, tmp_path / "a")
     again, _, _ = pretrain(one, pack)
@@ -360,15 +366,15 @@ def test_a_pretrained_model_knows_its_source(pack: packs.Pack, tmp_path: Path) -
     assert abs(accuracy - values["source_accuracy"]) <= 1  # half precision may turn one of 100 images
     fewer = RecipeSpec(steps=5, optimisers=rates(0.01))
     from_source, _, _ = ground_truth.train(one, tmp_path / "a", pack, fewer, 0.01, "cell")
-    from_scratch, _, _ = ground_truth.train(spec(), None, pack, fewer, 0.01, "cell")
+    from_scratch, _, _ = ground_truth.train(lean(), None, pack, fewer, 0.01, "cell")
     assert from_source["accuracy"] > from_scratch["accuracy"] + 20, "five steps are enough from its own source"
 
 
 def test_rotation_prediction_needs_no_labels(pack: packs.Pack, tmp_path: Path) -> None:
-    one = spec(weights="pretrain:digits", objective="rotation", pretrain=SHORT)
+    one = lean(weights="pretrain:digits", objective="rotation", pretrain=SHORT)
     module, values, _ = pretrain(one, pack)
     assert values["classes"] == 4
-    assert values["source_accuracy"] > 40  # chance is 25 %; this gave 52 %: 0, 1 and 8 look the same upside down
+    assert values["source_accuracy"] > 40  # chance is 25 %; this gave 53 %: 0, 1 and 8 look the same upside down
     unlabelled = packs.Pack(**{**vars(pack), "labels": np.zeros_like(pack.labels)})
     other, same, _ = pretrain(one, unlabelled)
     assert same == values
@@ -380,7 +386,7 @@ def test_rotation_prediction_needs_no_labels(pack: packs.Pack, tmp_path: Path) -
 def test_pretraining_that_explodes_says_so(pack: packs.Pack) -> None:
     wild = PretrainSpec(steps=10, batch=32, optimisers=rates(1e30))
     with pytest.raises(loop.TrainingFailed, match="NaN"):
-        pretrain(spec(weights="pretrain:digits", pretrain=wild), pack)
+        pretrain(lean(weights="pretrain:digits", pretrain=wild), pack)
 
 
 # --- on a CUDA device -----------------------------------------------------------------------------------------
