@@ -69,17 +69,40 @@ def quotas(counts: np.ndarray, total: int) -> np.ndarray:
 def stratified(labels: np.ndarray, names: Sequence[str], total: int, seed: int = 0) -> np.ndarray:
     """Indices, ascending, of `total` examples with the classes (or label sets) in proportion; all if there are fewer.
 
-    Within a class those that come first in `hash_order` are taken.
+    Within a class those that come first in `hash_order` are taken, so that neither the order of rows nor numpy's
+    generator matters. Of what is trained on, a part is drawn with `stratified_draw` instead.
     """
     strata = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
-    quota = quotas(np.bincount(strata), total)
-    taken = np.zeros_like(quota)
-    chosen = []
+    return np.sort(_first_of_each(strata, quotas(np.bincount(strata), total), names, seed))
+
+
+def _first_of_each(strata: np.ndarray, quota: np.ndarray, names: Sequence[str], seed: int) -> np.ndarray:
+    """Indices of the first quota[k] of every stratum k in hash order."""
+    left, chosen = quota.copy(), []
     for i in hash_order(names, seed):
-        if taken[strata[i]] < quota[strata[i]]:
-            taken[strata[i]] += 1
+        if left[strata[i]]:
+            left[strata[i]] -= 1
             chosen.append(i)
-    return np.sort(np.array(chosen, np.int64))
+    return np.array(chosen, np.int64)
+
+
+def stratified_draw(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Positions (sorted) of a random sample of `size` that keeps the classes' shares; plain for multi-label.
+
+    Within a class of m images the shuffled ones stand at (k + ½)/m; the `size` lowest are taken, so that every
+    class gives its share rounded. All ground truth that is released was validated on such samples, so this can't
+    become `stratified` without training anew.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    shuffled = generator.permutation(len(labels))
+    if labels.ndim == 2:
+        return np.sort(shuffled[:size])
+    _, members, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = np.argsort(members, kind="stable")
+    turn = np.empty(len(labels))
+    turn[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = (turn + 0.5) / counts[members]
+    return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])
 
 
 def split_here(labels: np.ndarray, names: list[str], files: list[str], test_share: float, seed: int) -> np.ndarray:
@@ -88,10 +111,6 @@ def split_here(labels: np.ndarray, names: list[str], files: list[str], test_shar
     if counts.min() < 2:
         single = [names[k] for k in np.flatnonzero(counts < 2)][:SHOWN]
         raise ValueError(f"every class must have at least two images to be split. Got one in {single}. Add images.")
-    quota = np.clip(np.round(test_share * counts).astype(int), 1, counts - 1)
-    split, taken = np.full(len(labels), TRAIN), np.zeros(len(names), int)
-    for i in hash_order(files, seed):
-        if taken[labels[i]] < quota[labels[i]]:
-            taken[labels[i]] += 1
-            split[i] = TEST
+    split = np.full(len(labels), TRAIN)
+    split[_first_of_each(labels, np.clip(np.round(test_share * counts).astype(int), 1, counts - 1), files, seed)] = TEST
     return split

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.data.splits import stratified_draw
 from benchmark.provenance import seed_of
 
 if TYPE_CHECKING:
@@ -43,24 +44,6 @@ def correctness(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (outputs.argmax(axis=1) == labels).astype(np.uint8)
 
 
-def stratified(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Positions (sorted) of a random sample of `size` that keeps the classes' shares; plain for multi-label.
-
-    Within a class of m images the shuffled ones stand at (k + ½)/m; the `size` lowest are taken, so that every
-    class gives its share rounded.
-    """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    shuffled = generator.permutation(len(labels))
-    if labels.ndim == 2:
-        return np.sort(shuffled[:size])
-    _, members, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
-    by_class = np.argsort(members, kind="stable")
-    turn = np.empty(len(labels))
-    turn[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    place = (turn + 0.5) / counts[members]
-    return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])
-
-
 def parts(
     labels: np.ndarray, size_of: Callable[[int], int], groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +54,7 @@ def parts(
              trained on
     """
     first = np.arange(len(labels)) if groups is None else np.sort(np.unique(groups, return_index=True)[1])
-    held = first[stratified(labels[first], size_of(len(first)), seed_of("validation"))]
+    held = first[stratified_draw(labels[first], size_of(len(first)), seed_of("validation"))]
     out = held if groups is None else np.flatnonzero(np.isin(groups, groups[held]))
     return np.delete(np.arange(len(labels)), out), held
 
@@ -81,4 +64,4 @@ def training_indices(pack: Pack, recipe: RecipeSpec) -> np.ndarray:
     indices = pack.indices("train")
     if recipe.train_cap is None or recipe.train_cap >= len(indices):
         return indices
-    return indices[stratified(pack.labels[indices], recipe.train_cap, seed_of("train_cap"))]
+    return indices[stratified_draw(pack.labels[indices], recipe.train_cap, seed_of("train_cap"))]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmark.config.functions import DataSpec
-from benchmark.data import images, packs
+from benchmark.data import images, packs, splits
 from benchmark.data.examples import LEFT_OUT, TEST, TRAIN
 from benchmark.data.splits import grouped_split
 from benchmark.data.user import adapter, listing
@@ -523,7 +523,6 @@ def test_a_class_of_few_groups_keeps_two_images_in_probe_sets(tmp_path):
 def test_validation_holds_out_whole_groups(tmp_path):
     from benchmark.provenance import seed_of
     from benchmark.search.division import parts_of
-    from benchmark.training import judging
 
     pack = built(copied(tmp_path / "mine"), tmp_path / "pack")
     train = pack.indices("train")
@@ -533,7 +532,7 @@ def test_validation_holds_out_whole_groups(tmp_path):
     assert not set(groups[held].tolist()) & set(groups[rest].tolist())
     assert len(rest) == 56 - 3 * 4
     assert sorted(np.unique(labels[rest])) == [0, 1]
-    plain = judging.stratified(labels, 11, seed_of("validation"))  # a fifth of 56 images, as ever
+    plain = splits.stratified_draw(labels, 11, seed_of("validation"))  # a fifth of 56 images, as ever
     rest, held = parts_of(labels, 0.2)
     assert held.tolist() == plain.tolist()
     assert rest.tolist() == sorted(set(range(56)) - set(plain.tolist()))

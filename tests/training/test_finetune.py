@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from benchmark.config.model import ModelSpec
 from benchmark.config.recipe import OptimiserSpec, PretrainSpec, RecipeSpec
-from benchmark.data import packs
+from benchmark.data import packs, splits
 from benchmark.models import architecture, loading
 from benchmark.provenance import seed_of
 from benchmark.training import features, ground_truth, judging, loop, views
@@ -175,12 +175,12 @@ def test_multilabel_accuracies_are_scikit_learns() -> None:
 def test_a_stratified_sample_keeps_the_shares(counts: list[int], share: float) -> None:
     labels = np.random.default_rng(1).permutation(np.repeat(np.arange(len(counts)), counts))
     size = max(1, round(share * len(labels)))
-    held = judging.stratified(labels, size, seed=4)
+    held = splits.stratified_draw(labels, size, seed=4)
     assert len(held) == len(set(held.tolist())) == size
     found = np.bincount(labels[held], minlength=len(counts))
     # each class gives its share of the whole to within the rounding of all classes' cut points
     assert (np.abs(found - np.array(counts) * size / len(labels)) <= 1 + 0.5 * len(counts)).all()
-    assert np.array_equal(held, judging.stratified(labels, size, seed=4))
+    assert np.array_equal(held, splits.stratified_draw(labels, size, seed=4))
 
 
 # --- training -------------------------------------------------------------------------------------------------
