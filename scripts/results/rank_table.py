@@ -16,9 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from rank_page import LIST, OURS, RIVALS, decision, page  # noqa: E402
 
 from benchmark import files  # noqa: E402
 from benchmark.config import cli  # noqa: E402
@@ -28,16 +31,18 @@ from benchmark.literature import banks as literature_banks  # noqa: E402
 from benchmark.literature import published_tables, sources  # noqa: E402
 from benchmark.literature.banks import with_scores  # noqa: E402
 from benchmark.ranking import reasons, recommend, transfers  # noqa: E402
-from benchmark.reporting import layout  # noqa: E402
 from benchmark.stats import measures, resampling  # noqa: E402
 from benchmark.tables.columns import save  # noqa: E402
 
-OURS, LIST = "recommendation", "static_list"
 MEASURES = ("regret1", "kendall", "weighted_kendall", "top1")
-RIVALS = (LIST, "parc", "parc_f32")  # what the recommendation has to beat to be kept
-COVERAGE = (70.0, 92.0)  # percent in which the 80 % intervals should lie
 KEYS = ["table", "target"]
 SPIDER = {"LogME": "logme", "H-Score": "hscore_f32"}  # Model Spider's names of what the recommender learns from
+
+
+class Settings(Spec):
+    known: Path = Field(ROOT / "results", description="folder with the ground truth's folders")
+    published: Path | None = Field(None, description="folder of the published tables, to be judged on them, too")
+    out: Path = Field(ROOT / "results/rank", description="folder for the tables; the page is <out>.md")
 
 
 def judged(scores: np.ndarray, oracle: np.ndarray) -> dict[str, float]:
@@ -225,164 +230,33 @@ def on_published(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     return pd.concat(found, ignore_index=True), cases
 
 
-def decision(found: pd.DataFrame) -> list[str]:
-    """Whether the combination is kept, block by block: regret at most that of each of RIVALS, τ not clearly below."""
-    lines = []
-    for block, part in found.groupby("block", sort=False):
-        row = part.set_index("method")
-        rivals = [m for m in RIVALS if m in row.index]
-        lost = [m for m in rivals if row.at[OURS, "regret1"] > row.at[m, "regret1"] + 1e-9]
-        lost += [f"{m} (τ)" for m in rivals if row.at[m, "tau_low"] > 1e-9]
-        others = row.drop(index=[OURS, *rivals])
-        better = others.index[others["regret1"] < row.at[OURS, "regret1"] - 1e-9]
-        named = f"; of the {len(others)} others lower: {', '.join(better) or 'none'}"
-        lines.append(f"- {block}: {'not kept, behind ' + ', '.join(lost) if lost else 'kept'}{named}.")
-    return lines
-
-
-def page(
-    found: pd.DataFrame,
-    wide: pd.DataFrame,
-    at_stake: pd.DataFrame,
-    theirs: pd.DataFrame | None,
-    cases: dict[str, str],
-    new: pd.DataFrame,
-) -> str:
-    """results/rank.md."""
-    lines = [
-        "# Which model should be fine-tuned? How good the answer is",
-        "",
-        "Made by `python scripts/results/rank_table.py`. `benchmark.ranking.recommend` adds up what the scores "
-        f"({', '.join(transfers.METHODS)}) say on the target, what models did on other targets (the static list), "
-        "size and source accuracy, and learns from the committed ground truth how far to trust each. Here every known "
-        "target is left out in turn, in all tables that hold it, and its models are ranked as a user's candidates "
-        "would be. Models that were trained on a target's task are no candidates there.",
-        "",
-        "regret@1: points that the first of the list loses against the best candidate, with a 95 % interval over "
-        "resampled targets; `more`: how much more than the recommendation, on the same targets; top-1: how often "
-        "the first is the best, in percent. The static list is the mean standardised accuracy on the other targets"
-        " of the same group of data, among the models that are candidates on the target. Scores that are missing "
-        "or all equal pick at random, with τ 0.",
-        "",
-    ]
-    lines += [_grid(block, part) for block, part in found.groupby("block", sort=False)]
-    lines += [
-        "Kept is a combination that loses no more points than the static list and PARC (with and without reduction "
-        "of dimensions) and does not order clearly worse (the 95 % interval of the difference in τ_b). Of many single "
-        "estimators some will be lower on a few targets by chance alone.",
-        "",
-        *decision(found),
-        "",
-        "Whether scores are trusted is decided by what they add to the list on known targets, so it can come out "
-        "otherwise for another bank. Here:",
-        "",
-        *(f"- {name}: {case}" for name, case in cases.items()),
-        "",
-        "## Predicted accuracy",
-        "",
-        "80 % intervals (jackknife+ over targets), each target left out of everything; coverage and width are means "
-        "over targets. The models of a target share its level, so its intervals mostly hold or fail together.",
-        "",
-    ]
-    head = ["targets left out", "targets", "candidates", "coverage, %", "width, points", "median width", "mean error"]
-    cells = [
-        [r.block, str(r.targets), str(r.candidates), *(layout.number(v) for v in r[3:])]
-        for r in wide.itertuples(index=False)
-    ]
-    lines.append(layout.markdown(layout.Grid("Intervals", head, [cells])))
-    for r in wide.itertuples(index=False):
-        if not COVERAGE[0] <= r.coverage <= COVERAGE[1]:
-            lines += [f"{r.block}: {r.coverage:.0f} % is outside {COVERAGE[0]:g} to {COVERAGE[1]:g} %.", ""]
-    lines += [
-        "## Models that nobody has tried",
-        "",
-        "The same with the candidates' names, architectures and sources hidden, so that scores, size and source "
-        "accuracy are all there is: what to expect for a bank without ground truth, such as the hub's. Beside it, on "
-        "the same targets, the regret of the recommendation that knows the models, of the list, and of PARC.",
-        "",
-    ]
-    head = ["targets left out", "targets", "regret@1", "95 %", "τ_b", "coverage, %", "width, points"]
-    head += ["models known", "static list", "parc", "parc_f32"]
-    cells = [
-        [
-            *(r.block, str(int(r.targets)), layout.number(r.regret1, 2), layout.between(r.low, r.high, 1)),
-            *(layout.number(r.kendall, 3), layout.number(r.coverage), layout.number(r.width)),
-            *(layout.number(getattr(r, f"{m}_regret1"), 2) for m in (OURS, *RIVALS)),
-        ]
-        for r in new.itertuples()
-    ]
-    lines.append(layout.markdown(layout.Grid("Strangers", head, [cells])))
-    lines += ["## How much the choice matters: what is said and what came true", ""]
-    cells = [
-        [[r.pick, str(r.targets), layout.number(r.expected), layout.number(r.realised)] for r in part.itertuples()]
-        for _, part in at_stake.groupby("block", sort=False)
-    ]
-    for (block, _), rows in zip(at_stake.groupby("block", sort=False), cells, strict=True):
-        grid = layout.Grid(f"Regret in points, {block}", ["pick", "targets", "expected", "realised"], [rows])
-        lines.append(layout.markdown(grid))
+def run(settings: Settings) -> int:
+    """Write the tables and the page."""
+    try:
+        known = transfers.known(settings.known)
+        predictions = predicted(known)
+        cases = {group: recommend.fit(known, group=group).case for group in sorted(set(known["group"]))}
+        theirs, more = on_published(settings.published) if settings.published else (None, {})
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from None
+    blind = predicted(known, strangers=True)
+    tables = {
+        "left_out": left_out(known, predictions),
+        "predicted_intervals": intervals(predictions),
+        "stakes": stakes(predictions),
+        "predictions": predictions.drop(columns=["score", "favourite"]),
+    }
+    tables["recommendation"] = summary(tables["left_out"])
+    tables["untried"] = untried(left_out(known, blind), intervals(blind), tables["recommendation"])
     if theirs is not None:
-        lines += [
-            "## On other people's tables",
-            "",
-            "The same, learned and judged on published ground truths (see [published.md](published.md)); on banks "
-            "without published scores the sum is the list, with architectures, sources and facts.",
-            "",
-        ]
-        lines += [_grid(block, part) for block, part in theirs.groupby("block", sort=False)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _grid(block: str, part: pd.DataFrame) -> str:
-    head = ["method", "regret@1", "95 %", "more", "95 %", "τ_b", "τ_w", "top-1"]
-    order = part.assign(own=part["method"].map({OURS: 0, LIST: 1}).fillna(2)).sort_values(["own", "regret1"])
-    rows = [
-        [
-            r.method,
-            layout.number(r.regret1, 2),
-            layout.between(r.low, r.high, 1),
-            None if r.method == OURS else layout.number(r.more, 2),
-            None if r.method == OURS else layout.between(r.more_low, r.more_high, 1),
-            layout.number(r.kendall, 3),
-            layout.number(r.weighted_kendall, 3),
-            layout.number(r.top1, 0),
-        ]
-        for r in order.itertuples()
-    ]
-    targets = part["targets"].iloc[0]
-    return layout.markdown(layout.Grid(f"{block}: means over {targets} targets", head, [rows[:2], rows[2:]]))
-
-
-def main(argv: list[str] | None = None) -> int:
-    from pydantic import Field
-
-    class Settings(Spec):
-        known: Path = Field(ROOT / "results", description="folder with the ground truth's folders")
-        published: Path | None = Field(None, description="folder of the published tables, to be judged on them, too")
-        out: Path = Field(ROOT / "results/rank", description="folder for the tables; the page is <out>.md")
-
-    def run(settings: Settings) -> int:
-        try:
-            known = transfers.known(settings.known)
-            predictions = predicted(known)
-            cases = {group: recommend.fit(known, group=group).case for group in sorted(set(known["group"]))}
-            theirs, more = on_published(settings.published) if settings.published else (None, {})
-        except (ValueError, OSError) as error:
-            raise ConfigError(str(error)) from None
-        judgements = left_out(known, predictions)
-        found, wide, at_stake = summary(judgements), intervals(predictions), stakes(predictions)
-        settings.out.mkdir(parents=True, exist_ok=True)
-        made = {"recommendation": found, "left_out": judgements, "predicted_intervals": wide, "stakes": at_stake}
-        blind = predicted(known, strangers=True)
-        made["untried"] = untried(left_out(known, blind), intervals(blind), found)
-        made["predictions"] = predictions.drop(columns=["score", "favourite"])
-        for name, table in (made | ({} if theirs is None else {"published": theirs})).items():
-            save(table.round(4), settings.out / f"{name}.csv")
-        files.put(settings.out.with_suffix(".md"), page(found, wide, at_stake, theirs, cases | more, made["untried"]))
-        print("\n".join(decision(found)))
-        return 0
-
-    return cli.settings(run, Settings, __doc__.strip(), argv)
+        tables["published"] = theirs
+    settings.out.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        save(table.round(4), settings.out / f"{name}.csv")
+    files.put(settings.out.with_suffix(".md"), page(tables, cases | more))
+    print("\n".join(decision(tables["recommendation"])))
+    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(cli.settings(run, Settings, (__doc__ or "").strip()))

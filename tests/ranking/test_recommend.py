@@ -23,7 +23,7 @@ def script(name: str):
     return module
 
 
-rank_table = script("rank_table")
+rank_table, rank_page = script("rank_table"), script("rank_page")
 
 
 def bank(list_part: float, score_part: float, targets: int = 7, models: int = 12, seed: int = 0) -> pd.DataFrame:
@@ -380,7 +380,7 @@ def test_the_page_says_what_its_tables_hold():
     found = pd.read_csv(ROOT / "results/rank/recommendation.csv")
     predictions = pd.read_csv(ROOT / "results/rank/predictions.csv")
     page = (ROOT / "results/rank.md").read_text()
-    for line in rank_table.decision(found):
+    for line in rank_page.decision(found):
         assert line in page
     own = found[found["method"] == "recommendation"].set_index("block")["regret1"]
     for table, rows in judged[judged["method"] == "recommendation"].groupby("table"):
@@ -501,11 +501,11 @@ def test_summary_pairs_every_method_with_the_recommendation():
     assert (other["more_low"], other["more_high"]) == (pytest.approx(1), pytest.approx(1))
     assert other["low"] < other["regret1"] < other["high"]
     assert (other["tau_low"], other["tau_high"]) == (0, 0)
-    assert rank_table.decision(found.reset_index())[0].startswith("- a (real): kept")
+    assert rank_page.decision(found.reset_index())[0].startswith("- a (real): kept")
     better = table.assign(kendall=[0.5, 0.6] * 3)
-    assert "not kept, behind static_list (τ)" in rank_table.decision(rank_table.summary(better, 500))[0]
+    assert "not kept, behind static_list (τ)" in rank_page.decision(rank_table.summary(better, 500))[0]
     lower = table.assign(regret1=[2.0, 1.0] * 3)
-    assert "not kept, behind static_list;" in rank_table.decision(rank_table.summary(lower, 500))[0]
+    assert "not kept, behind static_list;" in rank_page.decision(rank_table.summary(lower, 500))[0]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared with published tables")

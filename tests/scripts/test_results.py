@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import make_results  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "scripts" / "results"))
+import public_methods  # noqa: E402
 import public_page  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
@@ -80,7 +81,7 @@ def test_the_page_of_the_public_bank_says_what_its_tables_say():
 def test_a_pair_of_models_with_near_scores_is_told_from_one_with_far_scores():
     """Three models at scores 0, 0.1 and 10: the near pair is in the wrong order, the two far ones are right."""
     keys = {"Model": ["a", "b", "c"], "Target Dataset": "t"}
-    near, far = public_page.gap(
+    near, far = public_methods.gap(
         pd.DataFrame(keys | {"m": [0.0, 0.1, 10.0]}), pd.DataFrame(keys | {"Oracle": [2.0, 1.0, 3.0]}), "m"
     )
     assert (near, far) == (0, 100)
