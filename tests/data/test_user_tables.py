@@ -260,3 +260,37 @@ def test_a_column_of_labels_that_is_named_is_taken_beside_columns_of_0_and_1(tmp
         0,
         1,
     ]
+
+
+@pytest.mark.parametrize("form", ["1 0 1", '"1,0,1"', "1,0,1", "1;0;1", '"[1, 0, 1]"', '"[1.0, 0.0, 1.0]"'])
+def test_a_cell_of_zeros_and_ones_is_a_label_for_each_1_and_that_is_said(tmp_path, form):
+    other = form.translate(str.maketrans("1", "x")).replace("0", "1").replace("x", "0").replace(".1", ".0")
+    found = read(table(tmp_path, of_labels(form, other, form, other, form, form)))
+    assert found.class_names == ["0", "1", "2"]
+    assert found.labels.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1], [0, 1, 0], [1, 0, 1], [1, 0, 1]]
+    said = "labels.csv, column label: the places 0, 1, 2 hold 0 or 1 and are taken for a class each: several labels"
+    assert found.remarks[0].startswith(said)
+
+
+def test_cells_with_a_single_1_are_one_class_an_image_and_two_digits_are_labels(tmp_path):
+    found = read(table(tmp_path / "one", of_labels("0 0 1", "0 1 0", "1 0 0", "0 0 1", "0 1 0", "1 0 0")))
+    assert found.labels.tolist() == [2, 1, 0, 2, 1, 0]
+    assert read(table(tmp_path / "two", of_labels("0;1", "1", "0", "0;1", "1", "0"))).labels.tolist()[0] == [1, 1]
+    with pytest.raises(DataError, match=r"Got 3 times 0 or 1 in every row: of 6 rows 1 with none"):
+        read(table(tmp_path / "none", of_labels("0 0 1", "0 1 0", "0 0 0", "0 0 1", "0 1 0", "1 0 0")))
+
+
+def test_measurements_are_no_classes_and_few_values_are(tmp_path):
+    with pytest.raises(DataError, match=r"labels must be classes. Got numbers with fractions, most of them once: 20.5"):
+        read(table(tmp_path / "ages", of_labels("20.5", "21.37", "2.5e1", "33.1", "8.25", "20.5")))
+    doses = read(table(tmp_path / "doses", of_labels("0.5", "1.5", "0.5", "1.5", "2.5", "2.5")))
+    assert doses.class_names == ["0.5", "1.5", "2.5"]
+
+
+def test_of_several_tables_that_of_the_training_part_is_named(tmp_path):
+    for part in ("train_images", "test_images"):
+        put(tmp_path / part / "0.png")
+    for name in ("sample_submission", "train"):
+        (tmp_path / f"{name}.csv").write_text(of_labels("a"))
+    with pytest.raises(DataError, match=r"or give data=\S*/train.csv if"):
+        read(tmp_path)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from benchmark.data.labels import Cell
 from benchmark.data.user.findings import DataError
 from benchmark.data.user.names import one_spelling, plain
+from benchmark.data.user.one_hot import OneHot, hot_cells
 from benchmark.data.user.reading import WHOLE
 from benchmark.wording import SHOWN, plural, some
 
@@ -16,6 +18,7 @@ ALWAYS = "|"
 """Stands between labels wherever it is met; the others where the cells speak for it."""
 FOUND = (";", ",", " ")
 NONE = {"", "nan", "null", "<na>", "n/a", "#n/a"}
+FRACTION = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
 NAMED = {" ": "a space"}
 
 
@@ -32,13 +35,35 @@ def labels_of(
     beyond     cells beyond the last column, which are further labels where the last column is the labels'
     separator  what stands between labels; None: what the cells speak for; `none`: nothing
     """
+    if separator != WHOLE and (hot := _hot(texts, beyond, separator, where)):
+        return hot.labels(range(len(texts))), [hot.sentence(where)]
     several, remarks = _several(texts, beyond, delimiter, separator, where)
     if several is None:
         stripped = [t.strip() for t in texts]
+        _refuse_measurements(stripped, where)
         spelling, said = one_spelling(stripped)
         return [spelling[t] for t in stripped], remarks + said
     spelling, said = one_spelling(label for labels in several for label in labels)
     return [list(dict.fromkeys(spelling[label] for label in labels)) for labels in several], remarks + said
+
+
+def _hot(texts: Sequence[str], beyond: Sequence[Sequence[str]], separator: str | None, where: str) -> OneHot | None:
+    """The classes of cells that hold a 0 or 1 a class; None of others."""
+    if any(beyond):
+        return hot_cells([[t, *more] for t, more in zip(texts, beyond, strict=True)], where)
+    taken_apart = [[_listed(t) or [] for t in texts]] if separator is None else []
+    taken_apart += [[_parts(t, sep) for t in texts] for sep in (FOUND if separator is None else separator)]
+    return next((hot for rows in taken_apart if (hot := hot_cells(rows, where))), None)
+
+
+def _refuse_measurements(texts: Sequence[str], where: str) -> None:
+    """DataError where the cells are numbers with fractions, most of which occur once: an age or a size, no class."""
+    if FRACTION.fullmatch(texts[0] if texts else "") and sum(n == 1 for n in Counter(texts).values()) > len(texts) / 2:
+        if all(FRACTION.fullmatch(t) for t in texts):
+            raise DataError(
+                f"{where}: labels must be classes. Got numbers with fractions, most of them once: {some(texts)}. Name "
+                f"another column with label=<column>, write classes in their place, or give separator={WHOLE}."
+            )
 
 
 def _several(
