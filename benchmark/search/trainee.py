@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from benchmark.training.loop import Course, Examples
+    from benchmark.training.batches import Examples
+    from benchmark.training.loop import Course
 
 SAMPLE = 64
 """Images whose evaluation is timed."""

@@ -15,8 +15,9 @@ import torch
 
 from benchmark.models import classifiers, loading
 from benchmark.provenance import seed_of
+from benchmark.training.batches import Examples
 from benchmark.training.judging import accuracies, correctness, parts, training_indices
-from benchmark.training.loop import Course, Examples, TrainingFailed, fit, predict, record, twice_for_memory
+from benchmark.training.loop import Course, TrainingFailed, fit, predict, record, twice_for_memory
 from benchmark.training.views import middle_of, to_device
 
 if TYPE_CHECKING:

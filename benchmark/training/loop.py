@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from benchmark import provenance
 from benchmark.models import classifiers
-from benchmark.training.views import at_once, even_orders, look, normaliser, orders, quarter_turns, views
+from benchmark.training.batches import Asked, Batches, Examples
+from benchmark.training.views import at_once, normaliser
 
 if TYPE_CHECKING:
     from benchmark.config.model import ModelSpec
@@ -33,17 +34,6 @@ T = TypeVar("T")
 
 class TrainingFailed(Exception):
     """A training that gave no usable model: the loss or the outputs were not finite, or memory ran out twice."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What a training sees: pixels (n, s, s, 3) uint8, targets (n,) int64 or (n, c) float32 for multi-label."""
-
-    pixels: Tensor
-    targets: Tensor
-
-    def on(self, device: torch.device) -> Examples:
-        return Examples(self.pixels.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True)
@@ -159,53 +149,10 @@ def fit(
     Raises TrainingFailed when the loss is not finite.
     """
     device = next(module.parameters()).device
-    n = len(examples.pixels)
-    batch = min(recipe.batch, n)
-    if batch < 2:
-        raise ValueError(f"training images must be at least 2. Got {n}. Take a larger split.")
-    generator = np.random.Generator(np.random.PCG64(seed))
-    if balanced:
-        order = even_orders(examples.targets.cpu().numpy(), batch, recipe.steps, generator)
-    else:
-        order = orders(n, batch, recipe.steps, generator)
-    middle = spec.input_size / examples.pixels.shape[1]
-    maps = views(order.shape, recipe.crop, flip and recipe.flip, generator, middle)
-    turns = None
-    if rotations:
-        drawn = generator.integers(0, 4, order.shape)
-        maps, turns = quarter_turns(maps, drawn), torch.from_numpy(drawn).to(device)
-    blend = getattr(recipe, "mixup", 0.0)
-    shares = generator.beta(blend, blend, recipe.steps) if blend else np.ones(recipe.steps)
-    milestones = getattr(recipe, "milestones", ())
-    index = torch.from_numpy(order).to(examples.pixels.device)
-    maps_on = None if maps is None else torch.from_numpy(maps).to(device)
-    normalise = normaliser(spec, device)
-    layout = torch.contiguous_format if spec.family == "transformer" else torch.channels_last
-    update = optimiser(module, spec, recipe)
+    batches = Batches(spec, examples, recipe, Asked(seed, flip, rotations, balanced), device)
+    cuts = [slice(k, batches.size, parts) for k in range(min(parts, batches.size))]
+    update, milestones = optimiser(module, spec, recipe), getattr(recipe, "milestones", ())
     losses, finite = torch.zeros(recipe.steps, device=device), Finite()
-    cuts = [slice(k, batch, parts) for k in range(min(parts, batch))]
-
-    def backward(step: int, cut: slice) -> Tensor:
-        chosen = index[step, cut]
-        pixels = examples.pixels.index_select(0, chosen).to(device, non_blocking=True).permute(0, 3, 1, 2)
-        seen = look(pixels, None if maps_on is None else maps_on[step, cut], spec.input_size)
-        images = normalise(seen).contiguous(memory_format=layout)
-        if turns is not None:
-            targets = turns[step, cut]
-        else:
-            targets = examples.targets.index_select(0, chosen).to(device, non_blocking=True)
-        share = float(shares[step])  # of each image beside its partner, which stands as far from the batch's end
-        if blend:
-            images = images * share + images.flip(0) * (1 - share)
-        with autocast(recipe, device):
-            outputs = module(images)
-        loss = loss_of(outputs.float(), targets, recipe.label_smoothing)
-        if blend:
-            loss = share * loss + (1 - share) * loss_of(outputs.float(), targets.flip(0), recipe.label_smoothing)
-        loss = loss * (len(chosen) / batch)
-        loss.backward()
-        return loss.detach()
-
     frozen = getattr(recipe, "freeze", "none") == "backbone"
     _training_mode(module, frozen)
     start, done = time.perf_counter(), recipe.steps
@@ -223,16 +170,34 @@ def fit(
                 group["lr"] = rate * rate_at(place, recipe.steps, recipe.warmup, milestones)
             update.zero_grad(set_to_none=True)
             for cut in cuts:
-                losses[step] += backward(step, cut)
+                losses[step] += _backward(module, batches, recipe, step, cut)
             update.step()
             looked = step % CHECK_EVERY == CHECK_EVERY - 1 or step == recipe.steps - 1
             if looked and not finite(losses[: step + 1], wait=step == recipe.steps - 1):
-                raise TrainingFailed(f"loss became NaN or infinite within {step + 1} steps at rate {rate:g}")
+                raise _not_finite(step + 1, rate)
     if not bool(torch.isfinite(losses[:done]).all()):
-        raise TrainingFailed(f"loss became NaN or infinite within {done} steps at rate {rate:g}")
+        raise _not_finite(done, rate)
     seconds = time.perf_counter() - start
     pieces = np.array_split(losses[:done].double().cpu().numpy(), max(1, min(CURVE_POINTS, done)))
-    return Course([round(float(p.mean()), 6) for p in pieces if len(p)], seconds, batch, done * batch)
+    return Course([round(float(p.mean()), 6) for p in pieces if len(p)], seconds, batches.size, done * batches.size)
+
+
+def _backward(module: nn.Module, batches: Batches, recipe: RecipeSpec | PretrainSpec, step: int, cut: slice) -> Tensor:
+    """Add the gradients of a part of a step's batch; its share of the batch's mean loss."""
+    images, targets = batches.part(step, cut)
+    with autocast(recipe, batches.device):
+        outputs = module(images)
+    loss = loss_of(outputs.float(), targets, recipe.label_smoothing)
+    if batches.mixed:
+        share = float(batches.shares[step])
+        loss = share * loss + (1 - share) * loss_of(outputs.float(), targets.flip(0), recipe.label_smoothing)
+    loss = loss * (len(targets) / batches.size)
+    loss.backward()
+    return loss.detach()
+
+
+def _not_finite(steps: int, rate: float) -> TrainingFailed:
+    return TrainingFailed(f"loss became NaN or infinite within {steps} steps at rate {rate:g}")
 
 
 def _training_mode(module: nn.Module, frozen: bool) -> None:

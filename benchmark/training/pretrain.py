@@ -11,6 +11,7 @@ import torch
 from benchmark.models import architecture, loading
 from benchmark.provenance import seed_of
 from benchmark.training import ground_truth, judging, loop, views
+from benchmark.training.batches import Examples
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +73,7 @@ def pretrain(
     return module.cpu().eval(), values, loop.record([course], retried, evaluation, device)
 
 
-def _accuracy(module: nn.Module, spec: ModelSpec, test: loop.Examples, rotations: bool, parts: int) -> float:
+def _accuracy(module: nn.Module, spec: ModelSpec, test: Examples, rotations: bool, parts: int) -> float:
     """Accuracy in percent on the source's test split; for rotations over all four turns of every image."""
     if not rotations:
         outputs = loop.predict(module, spec, test.pixels, spec.pretrain, parts)

@@ -29,7 +29,7 @@ from benchmark.data import packs  # noqa: E402
 from benchmark.data.embedded.patches import photo_file  # noqa: E402
 from benchmark.data.examples import Examples  # noqa: E402
 from benchmark.models import architecture  # noqa: E402
-from benchmark.training import ground_truth, loop, views  # noqa: E402
+from benchmark.training import batches, ground_truth, loop, views  # noqa: E402
 from benchmark.training.features import forward  # noqa: E402
 
 IMAGES, STEPS = 1000, 156  # the small recipe's training images and steps
@@ -62,7 +62,7 @@ class Case:
     def module(self) -> nn.Module:
         return views.to_device(architecture.build(self.spec, CLASSES), self.spec, self.device)
 
-    def examples(self) -> loop.Examples:
+    def examples(self) -> batches.Examples:
         return ground_truth.splits(self.spec, self.pack, self.pack.indices("train"), self.pack.indices("test"))[0]
 
 

@@ -16,7 +16,7 @@ import bench_training as bench
 import gpu_bench
 import training_loops as loops
 
-from benchmark.training import loop, views
+from benchmark.training import batches, loop, views
 from tests.tiny import spec
 
 TINY = spec(args={"channels": (8, 8, 16, 16), "output_stride": 16}, input_size=32)
@@ -66,8 +66,8 @@ def test_the_bare_loop_trains_as_ours_does(images, monkeypatch):
         loops.Case, "module", lambda self: built.append(loops.architecture.build(one.spec, 8)) or built[-1]
     )
     monkeypatch.setattr(loops.Case, "recipe", lambda self, steps: loops.RecipeSpec(steps=steps, batch=16, crop=0))
-    monkeypatch.setattr(loop, "orders", lambda n, batch, steps, generator: np.tile(np.arange(batch), (steps, 1)))
-    monkeypatch.setattr(loop, "views", lambda *_: None)
+    monkeypatch.setattr(batches, "orders", lambda n, batch, steps, generator: np.tile(np.arange(batch), (steps, 1)))
+    monkeypatch.setattr(batches, "views", lambda *_: None)
     monkeypatch.setattr(loop, "rate_at", lambda *_: 1.0)
     monkeypatch.setattr(views, "middle_of", lambda pixels, size: pixels)
     loops.bare_training(one, 4)()

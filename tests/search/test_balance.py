@@ -102,6 +102,7 @@ def test_a_balanced_training_sees_a_rare_class_as_often_as_the_others(monkeypatc
     from benchmark.config.recipe import RecipeSpec
     from benchmark.models import classifiers, loading
     from benchmark.training import loop
+    from benchmark.training.batches import Examples
     from tests.tiny import spec
 
     labels = torch.zeros(60, dtype=torch.int64)
@@ -113,6 +114,6 @@ def test_a_balanced_training_sees_a_rare_class_as_often_as_the_others(monkeypatc
     for balanced in (False, True):
         module = classifiers.new_head(loading.load(spec(), None)[0], 2, 0)
         recipe = RecipeSpec(steps=3, batch=20)
-        loop.fit(module, spec(), loop.Examples(pixels, labels), recipe, 0.01, 0, flip=False, balanced=balanced)
+        loop.fit(module, spec(), Examples(pixels, labels), recipe, 0.01, 0, flip=False, balanced=balanced)
     assert sum(seen[:3]) == 3
     assert all(4 <= count <= 16 for count in seen[3:])
