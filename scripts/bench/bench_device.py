@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts" / "bench")]
 
-import bench  # noqa: E402
+import bench_probes as bench  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 

@@ -14,7 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "bench"
 
 import bench_training as bench
 import gpu_bench
+import gpu_sections
 import training_loops as loops
+import training_pages
 
 from benchmark.training import batches, loop, views
 from tests.tiny import spec
@@ -94,8 +96,10 @@ def test_ratios_are_taken_round_by_round(images):
     bare, own = loops.rows_of(case(images), "fine-tuning", speeds)
     assert (bare["share"], own["share"], own["images_per_second"]) == (1.0, 0.9, 80.0)
     assert (own["low"], own["high"]) == (0.85, 0.9)
-    assert bench.misses([bare, own]) == []
-    assert bench.misses([own | {"share": 0.89}]) == ["fine-tuning of resnet10t at 32 pixels: 0.89 of the bare model"]
+    assert training_pages.misses([bare, own]) == []
+    assert training_pages.misses([own | {"share": 0.89}]) == [
+        "fine-tuning of resnet10t at 32 pixels: 0.89 of the bare model"
+    ]
 
 
 def held_for_a_while(seconds: float) -> float:
@@ -122,7 +126,7 @@ def test_shares_of_preparation_follow_from_the_speeds():
         about | {"stage": "preparation", "variant": "loading", "value": 20.0},
         about | {"stage": "preparation", "variant": "resizing", "value": 80.0},
     ]
-    assert bench._preparation(rows)[-2] == "| a | 64 | 20 | 80 | 0.010 | 0.040 | 0.200 |"
+    assert training_pages._preparation(rows)[-2] == "| a | 64 | 20 | 80 | 0.010 | 0.040 | 0.200 |"
 
 
 def test_memory_of_a_fine_tuning_is_what_it_must_hold(images):
@@ -144,15 +148,15 @@ def test_overlapping_kernels_count_once():
         return {"cat": kind, "ts": start, "dur": length}
 
     trace = [event(10, 5), event(12, 6), event(30, 2, "gpu_memcpy"), event(13, 1), event(0, 99, "cpu_op"), {"ph": "M"}]
-    assert gpu_bench.covered(trace) == pytest.approx(10e-6)  # 10 to 18, and 30 to 32
-    assert gpu_bench.covered([]) == 0
+    assert gpu_sections.covered(trace) == pytest.approx(10e-6)  # 10 to 18, and 30 to 32
+    assert gpu_sections.covered([]) == 0
 
 
 def test_a_variant_pays_when_it_has_earned_its_setup():
     # 32 images: 0.32 s against 0.16 s, so that each step saves 0.16 s
-    assert gpu_bench.pays_from(100.0, 200.0, 1.6, 32) == 10
-    assert gpu_bench.pays_from(100.0, 200.0, 1.61, 32) == 11
-    assert gpu_bench.pays_from(200.0, 100.0, 1.0, 32) is None
+    assert gpu_sections.pays_from(100.0, 200.0, 1.6, 32) == 10
+    assert gpu_sections.pays_from(100.0, 200.0, 1.61, 32) == 11
+    assert gpu_sections.pays_from(200.0, 100.0, 1.0, 32) is None
 
 
 def written(folder: Path) -> list[dict[str, str]]:
@@ -220,7 +224,7 @@ def test_a_graph_trains_as_the_loop_does(images):
     looped, graphed = one.module(), one.module()
     before = [p.detach().clone() for p in looped.parameters()]
     loop.fit(looped, one.spec, one.examples().on(one.device), one.recipe(6), 1e-4, seed=1, flip=True)
-    gpu_bench.graph_training(one, 6, graphed)()
+    gpu_sections.graph_training(one, 6, graphed)()
     moved = [
         torch.cat([(p - b).flatten() for p, b in zip(m.parameters(), before, strict=True)]) for m in (looped, graphed)
     ]
@@ -234,12 +238,12 @@ def test_architectures_measured_again_stand_beside_the_others(tmp_path):
     row = {"stage": "fine-tuning", "variant": "own", "images_per_second": 1.0, "share": 0.9, "rounds": 3}
     names = [("resnet10t", 32), ("mobilenetv3_small_050", 64), ("DenseNet", 32)]
     first = [row | {"architecture": name, "pixels": pixels} for name, pixels in names]
-    bench.save(first, tmp_path, "training", "A page", "its text")
+    training_pages.save(first, tmp_path, "training", "A page", "its text")
     again = first[1] | {"share": 0.95}
-    found = bench.beside([again], tmp_path / "training.csv", order)
+    found = training_pages.beside([again], tmp_path / "training.csv", order)
     assert [(r["architecture"], r["pixels"], r["share"]) for r in found] == [
         ("resnet10t", 32, 0.9),
         ("mobilenetv3_small_050", 64, 0.95),
         ("DenseNet", 32, 0.9),
     ]
-    assert bench.beside([again], tmp_path / "nothing.csv", order) == [again]
+    assert training_pages.beside([again], tmp_path / "nothing.csv", order) == [again]
