@@ -15,6 +15,9 @@ from benchmark.config import cli, compose
 from scripts import torture
 from tests.running import TINY
 
+import torture_damage  # isort: skip  scripts/ is on the path once the command is imported
+import torture_options  # isort: skip
+
 
 @pytest.fixture
 def campaign(tmp_path: Path) -> torture.Campaign:
@@ -31,7 +34,7 @@ def campaign(tmp_path: Path) -> torture.Campaign:
 def damaged(campaign: torture.Campaign, rounds: int) -> list[str]:
     for number in range(rounds):
         cache = campaign.folder / "undisturbed" / "cache"
-        torture.read_damaged(campaign, str(number), random.Random(number), cache)
+        torture_damage.read_damaged(campaign, str(number), random.Random(number), cache)
     return campaign.faults
 
 
@@ -59,7 +62,7 @@ def test_each_kind_of_harm_happens_and_touches_what_it_says(campaign: torture.Ca
         rng = random.Random(number)
         cell = rng.choice(sorted(p.parent for p in cache.glob("*/*/manifest.json")))
         before = {p: p.read_bytes() for p in cache.rglob("*") if p.is_file()}
-        touched = torture.harm(rng, cell)
+        touched = torture_damage.harm(rng, cell)
         changed = {p.parent for p in before if not p.exists() or p.read_bytes() != before[p]}
         assert changed <= touched
         sizes[len(touched)] += 1
@@ -72,10 +75,10 @@ def test_malformed_options_are_refused_and_acceptance_is_a_fault(
     campaign: torture.Campaign, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     for number in range(2):
-        torture.options(campaign, f"options {number}", random.Random(number))
+        torture_options.options(campaign, f"options {number}", random.Random(number))
     assert campaign.faults == []
     monkeypatch.setattr(cli, "experiments", lambda run, usage, argv: run([]))
-    torture.options(campaign, "options 0", random.Random(0))
+    torture_options.options(campaign, "options 0", random.Random(0))
     assert campaign.faults[0].startswith("options 0: accepted: ")
 
 
@@ -83,7 +86,7 @@ def test_what_is_misspelt_is_no_key() -> None:
     known = sorted(compose.known_keys(compose.compose([*TINY])))
     rng = random.Random(0)
     for _ in range(300):
-        assert torture.misspelt(rng, rng.choice(known), known) not in known
+        assert torture_options.misspelt(rng, rng.choice(known), known) not in known
 
 
 def test_the_page_says_what_was_done(campaign: torture.Campaign) -> None:
