@@ -58,12 +58,12 @@ def _hot(texts: Sequence[str], beyond: Sequence[Sequence[str]], separator: str |
 
 def _refuse_measurements(texts: Sequence[str], where: str) -> None:
     """DataError where the cells are numbers with fractions, most of which occur once: an age or a size, no class."""
-    if FRACTION.fullmatch(texts[0] if texts else "") and sum(n == 1 for n in Counter(texts).values()) > len(texts) / 2:
-        if all(FRACTION.fullmatch(t) for t in texts):
-            raise DataError(
-                f"{where}: labels must be classes. Got numbers with fractions, most of them once: {some(texts)}. Name "
-                f"another column with label=<column>, write classes in their place, or give separator={WHOLE}."
-            )
+    once = sum(n == 1 for n in Counter(texts).values())
+    if 2 * once > len(texts) and all(FRACTION.fullmatch(t) for t in texts):
+        raise DataError(
+            f"{where}: labels must be classes. Got numbers with fractions, most of them once: {some(texts)}. Name "
+            f"another column with label=<column>, write classes in their place, or give separator={WHOLE}."
+        )
 
 
 def _several(

@@ -155,7 +155,8 @@ def one_class(root: Path, name: str) -> DataError:
 
 def _likeliest(tables: list[Path]) -> Path:
     """The first with columns for image and label, else the first; those of a training part before others."""
-    for table in (tables := sorted(tables, key=lambda t: not any("train" in n.lower() for n in (t.stem, t.parent.name)))):
+    tables = sorted(tables, key=lambda t: not any("train" in n.lower() for n in (t.stem, t.parent.name)))
+    for table in tables:
         head = re.split(r"[,;\t]", table.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0].lower())
         columns = {column.strip(' "\r') for column in head}
         if columns & {*IMAGE_COLUMNS} and columns & {*LABEL_COLUMNS}:
