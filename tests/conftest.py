@@ -5,16 +5,17 @@ import shutil
 import pytest
 
 from benchmark.data import packs
+from benchmark.reporting import folder
 from tests import running, tiny
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The folder of a finished, uninterrupted run of the tiny experiment. Not to be written to: see `copied`."""
-    folder = tmp_path_factory.mktemp("finished")
-    done = running.here(folder)  # what others compute in processes must be the same bytes
+    place = tmp_path_factory.mktemp("finished")
+    done = running.here(place)  # what others compute in processes must be the same bytes
     assert done.returncode == 0, done.stderr
-    return folder
+    return place
 
 
 @pytest.fixture
@@ -28,6 +29,12 @@ def copied(finished, tmp_path):
 def pack(tmp_path_factory) -> packs.Pack:
     """A pack of digits that small networks learn in seconds. Not to be written to."""
     return tiny.digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch) -> None:
+    """Reports without their pictures, which take most of the time, for tests of what else is in them."""
+    monkeypatch.setattr(folder, "_pictures", lambda *_: None)
 
 
 @pytest.fixture

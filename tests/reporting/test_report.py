@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 import resource
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -154,7 +155,9 @@ def test_files_repeat_to_the_byte_and_hold_no_time(tables, tmp_path):
     timed = {"scores": tables.scores, "truth": tables.truth, "seeds": tables.seeds, "status": tables.status}
     write(tables, first, quiet=True, provenance={"device": "cpu"})
     write(tables, second, quiet=True, provenance={"device": "cpu"})
-    write(SimpleNamespace(**timed, timings=slower), third, quiet=True, provenance={"device": "gpu"})
+    with pytest.MonkeyPatch.context() as patch:  # two of each picture are enough
+        patch.setattr(reporting_folder, "_pictures", lambda _, out: [shutil.copy(p, out) for p in first.glob("*.png")])
+        write(SimpleNamespace(**timed, timings=slower), third, quiet=True, provenance={"device": "gpu"})
     assert hashes(first) == hashes(second)
     differing = {name for name, value in hashes(first).items() if hashes(third)[name] != value}
     assert differing == {"timings.csv", "times.csv", "times.md", "times.tex", "provenance.json"}
@@ -178,7 +181,7 @@ def test_intervals_ceiling_and_what_is_supported_stand_in_the_table(tables, tmp_
     assert targets.set_index("target").loc["leaves", "ceiling"] == pytest.approx(100 * np.sqrt(1 - noise))
 
 
-def test_written_tables_give_the_same_correlations_again(tables, tmp_path):
+def test_written_tables_give_the_same_correlations_again(tables, tmp_path, no_pictures):
     write(tables, tmp_path, quiet=True)
     scores, truth = pd.read_csv(tmp_path / "scores.csv"), pd.read_csv(tmp_path / "truth.csv")
     assert list(scores.columns) == ["Run", *KEYS[1:], "good", "noise", "head", "vacuous"]
@@ -190,7 +193,7 @@ def test_written_tables_give_the_same_correlations_again(tables, tmp_path):
     np.testing.assert_allclose(merged["mean_x"], merged["mean_y"], atol=1e-9)
 
 
-def test_models_of_one_architecture_and_source_stay_apart_in_the_papers_columns(tables, tmp_path):
+def test_models_of_one_architecture_and_source_stay_apart_in_the_papers_columns(tables, tmp_path, no_pictures):
     for table in (tables.scores, tables.truth, tables.seeds):
         table["Source Dataset"] = "imagenet"
     write(tables, tmp_path, quiet=True)
@@ -222,7 +225,7 @@ def test_nothing_to_correlate_is_an_exit_code(tables, tmp_path, capsys):
     assert "no score came out" in capsys.readouterr().err
 
 
-def test_table_without_named_models(tables, tmp_path):
+def test_table_without_named_models(tables, tmp_path, no_pictures):
     write(tables, tmp_path, exclude_models=["m0"], quiet=True)
     rest = pd.read_csv(tmp_path / "table-without.csv").set_index("method")
     assert rest.loc["head", ["scored", "cells"]].tolist() == [66, 66]

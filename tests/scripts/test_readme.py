@@ -142,7 +142,7 @@ def test_links_of_the_readme_lead_somewhere():
 
 
 @pytest.mark.parametrize("run", ["diverse", "demo_all", pytest.param("diverse_all", marks=pytest.mark.slow)])
-def test_tables_rebuild_byte_for_byte_from_their_records(run, tmp_path):
+def test_tables_rebuild_byte_for_byte_from_their_records(run, tmp_path, no_pictures):
     from benchmark import report
 
     committed, again = ROOT / "results" / run, tmp_path / run

@@ -27,9 +27,9 @@ TOLERANCE = 0.05
 another order: scores move by some 1e-4 of that spread. A changed definition moves them by more."""
 
 
-def test_a_committed_table_is_what_todays_code_makes_of_the_released_models(tmp_path):
+def test_a_committed_table_is_what_todays_code_makes_of_the_released_models(tmp_path, no_pictures):
     """Every method, on the demo's bank and one of its targets: a changed definition asks for `make results`."""
-    overrides = ["experiment=demo", "method=all", f"target={TARGET}", "probe.draws=1", "executor.workers=1"]
+    overrides = ["experiment=demo", "method=all", f"target={TARGET}", "probe.draws=1", "executor.workers=0"]
     places = ["paths.released=results/released", f"paths.cache={tmp_path}/cache", f"paths.out={tmp_path}/out"]
     assert cli.experiments(run.run, "", [*overrides, *places]) == 0
     index = ["Model", "Target Dataset"]

@@ -62,7 +62,7 @@ def test_contenders_are_those_whose_interval_reaches_the_firsts() -> None:
 # --- real searches ---
 
 RECIPE = RecipeSpec(steps=45, batch=16)
-SECONDS = 10.0
+SECONDS = 5.0
 
 
 def on_own_time():
@@ -233,7 +233,7 @@ def test_the_final_training_goes_on_where_it_was_killed(folder: Path, tmp_path: 
     from benchmark.training import loop
 
     model = spec(**SMALL)
-    job = Job("finish", model, None, folder, RECIPE, 0.05, time.monotonic() + 15, tmp_path / "f.json")
+    job = Job("finish", model, None, folder, RECIPE, 0.05, time.monotonic() + 5, tmp_path / "f.json")
     job = replace(job, keep=tmp_path / "model.safetensors")
     learned = architecture.build(model, 10)
     state = learned.state_dict() | {"place": torch.tensor(0.999)}
@@ -312,18 +312,18 @@ def test_search_from_a_ranking(tmp_path: Path) -> None:
     (data,) = one.target.values()
     store, ranking = Store(one.paths.cache), pd.DataFrame({"model": ["vit", "trained"]})
     with on_own_time():
-        result = search_search.search(ranking, one, store, data, 10, tmp_path / "out")
-    assert result.seconds <= 10 * 1.05
+        result = search_search.search(ranking, one, store, data, SECONDS, tmp_path / "out")
+    assert result.seconds <= SECONDS * 1.05
     assert result.model in ("vit", "trained")
     assert checkpoint.read(result.checkpoint).class_names == [str(d) for d in range(10)]
-    assert search_search.search(ranking, one, store, data, 10, tmp_path / "out") == result, "it is there already"
+    assert search_search.search(ranking, one, store, data, SECONDS, tmp_path / "out") == result, "it is there already"
     files = [result.checkpoint.read_bytes(), result.log.read_bytes()]
     with on_own_time():
-        alone = search_search.search(ranking, one, store, data, 10, tmp_path / "out", look=False)
+        alone = search_search.search(ranking, one, store, data, SECONDS, tmp_path / "out", look=False)
     assert alone.model == "vit"
     assert alone != result
     assert [alone.checkpoint.read_bytes(), alone.log.read_bytes()] != files
-    assert search_search.search(ranking, one, store, data, 10, tmp_path / "out") == result
+    assert search_search.search(ranking, one, store, data, SECONDS, tmp_path / "out") == result
     assert [result.checkpoint.read_bytes(), result.log.read_bytes()] == files, "its own are put back"
     with pytest.raises(ConfigError, match="more than 0"):
         search_search.search(ranking, one, store, data, 0, tmp_path / "out")
