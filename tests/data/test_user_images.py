@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from benchmark.data import packs
 from benchmark.data.depth import eight_bits, levels_of, range_in, range_of
 from benchmark.data.user import adapter
 from benchmark.data.user.findings import shift
+from benchmark.data.user.shortcuts import facts_of, shortcuts
 from tests.data.made_up import pixels, put
 
 BEFORE = {"plain": "64154c93e3b1d3c7", "split": "4ab332c73ee1b595", "deep": "a8820075ec05c062"}
@@ -154,3 +156,22 @@ def test_a_grey_image_is_scaled_as_its_three_equal_channels_are():
 
     grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70), dtype=np.uint8))
     assert np.array_equal(scaled(grey, 32), scaled(grey.convert("RGB"), 32))
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "said"),
+    [
+        (("RGB", (60, 40)), ("RGB", (40, 60)), "aspect alone: 'ill' (100 % at least 1.39 times as wide as high, of the"),
+        (("RGBA", (40, 40)), ("RGB", (40, 40)), "colour mode alone: 'ill' (100 % transparency, of the others 0 %)"),
+        (("P", (40, 40)), ("RGB", (40, 40)), "colour mode alone: 'ill' (100 % a palette, of the others 0 %)"),
+    ],
+)
+def test_shape_and_colour_mode_are_shortcuts_too(own, others, said):
+    def facts(mode: str, size: tuple[int, int], i: int) -> object:
+        out = io.BytesIO()
+        Image.new(mode, (size[0] + i, size[1] + i)).save(out, "PNG")
+        return facts_of(out.getvalue())
+
+    held = [facts(*(own if k else others), i) for i in range(12) for k in (0, 1)]
+    (found,) = shortcuts(held, np.tile([1, 0], 12), np.zeros(24, int), ["ill", "sound"])
+    assert found.what.startswith(f"Told apart by {said}")
