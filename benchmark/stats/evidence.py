@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ class Evidence:
                 first is the higher one; families: between estimators, and each against the static list; or `focal`,
                 the methods in question, always the first, against all others, and no other pair. low and high from
                 resampling models, targets and draws together, p: see `significance.paired_p`
-    regret      method, target, then SELECTION with an interval each: see `bootstrap.under_counts`
+    regret      method, target, then SELECTION with an interval each: see `weighted.under_counts`
     robustness  see `robustness.leave_out`; stability  factor, value: see `robustness.stability`
     """
 
@@ -95,68 +94,88 @@ def compute(
 ) -> Evidence:
     """All of it, from the scores without capacity term."""
     scores, truth = aligned.scores["none"], aligned.truth
-    _, r, t, m = scores.shape
-    few = resampling.resamples(m, t, r, min(number, FEW))
-    many = resampling.resamples(m, t, r, number)
-    rest = [name for name in weighted.MEASURES if name not in TESTED]
     plain = resampling.estimates(scores, truth)
     for name in measures.MEASURES:
         plain[name][at_random(aligned.methods)] = measures.of_random_orders(truth)
-    moved: dict[str, dict[int, dict[str, np.ndarray]]] = {name: {} for name in TESTED}
-    intervals: list[tuple[str | float, ...]] = []
-    selected: dict[tuple[str, str], dict[str, tuple[float, float, float]]] = {}
-    here = dict(zip(aligned.targets, np.isfinite(truth).sum(-1), strict=True))
-    fewest = min(here.values())
-    everyone = range(len(aligned.methods))
-    asked = [k for k in everyone if not focal or aligned.methods[k] in (*focal, REFERENCE)]  # of others: in their table
-    found = chain(
-        resampling.distributions(scores, truth, many, TESTED),
-        (
-            (asked[k], name, each, means)
-            for k, name, each, means in resampling.distributions(scores[asked], truth, few, rest)
-        ),
-    )
-    still = {over: np.array([]) for over in ("models", "targets", "draws", "all")}
-    nothing = ((k, name, np.empty((0, t)), still) for k in everyone if k not in asked for name in rest)
-    for k, name, per_target, means in chain(found, nothing):
-        method = aligned.methods[k]
-        each = measures.nanmean(plain[name][k], 0)
-        overall = float(measures.nanmean(measures.nanmean(plain[name][k], -1), -1))
-        rows = [(method, target, "models", each[i], per_target[:, i]) for i, target in enumerate(aligned.targets)]
-        rows += [(method, "mean", over, overall, values) for over, values in means.items()]
-        for _, target, over, estimate, values in rows:
-            enough = fewest if target == "mean" else here[target]
-            known = np.isfinite(estimate) and enough >= FEWEST
-            limits = resampling.interval(values) if known else (np.nan,) * 3
-            if name in SELECTION:
-                selected.setdefault((method, target), {})[name] = (estimate, *limits[:2])
-            intervals.append((method, target, name, over, estimate, *limits))
-        if name in TESTED:
-            moved[name][k] = means
-    columns = ["method", "target", "measure", "over", "estimate", "low", "high", "se"]
-    table = pd.DataFrame(intervals, columns=columns).round(6)
+    intervals, moved = _intervals(aligned, plain, number, focal)
     tests = pairs.tests(aligned, plain, moved, pairs.families(aligned, yardsticks, focal))
     left = leave_out(aligned).round(6)
     ours = [k for k, name in enumerate(aligned.methods) if name not in yardsticks]
-    pools = sub_pools(m)
+    pools = sub_pools(truth.shape[-1])
     compared = len(ours) > 1 and not focal  # how methods stand to each other is not the question about one of them
     stable = stats_robustness.stability(scores[ours], truth, pools) if compared else {}
-    stable_table = pd.DataFrame(
-        [(factor, value, len(ours)) for factor, value in stable.items()], columns=["factor", "stability", "methods"]
-    ).round(6)
-    regret = pd.DataFrame(
-        [
-            {"method": method, "target": target}
-            | {f"{n}{end}": v for n in SELECTION for end, v in zip(("", "_low", "_high"), found[n], strict=True)}
-            for (method, target), found in selected.items()
-        ]
-    ).round(6)
+    factors = [(factor, value, len(ours)) for factor, value in stable.items()]
     sentences = (
         pairs.focal_sentences(aligned, tests, focal)
         if focal
         else [*_supported(aligned, plain, tests, yardsticks), *_robust(aligned, left, stable, pools, ours)]
     )
-    return Evidence(table, tests, regret, left, stable_table, tuple(sentences))
+    return Evidence(
+        intervals.round(6),
+        tests,
+        _of_selection(intervals).round(6),
+        left,
+        pd.DataFrame(factors, columns=["factor", "stability", "methods"]).round(6),
+        tuple(sentences),
+    )
+
+
+Moved = dict[str, dict[int, dict[str, np.ndarray]]]
+"""Of each measure that is tested, method by method: what was resampled -> means over targets (b,)."""
+
+
+def _intervals(
+    aligned: Aligned, plain: dict[str, np.ndarray], number: int, focal: Sequence[str]
+) -> tuple[pd.DataFrame, Moved]:
+    """`Evidence.intervals`, not rounded, of every target and of their mean; and what the tests compare."""
+    here = dict(zip(aligned.targets, np.isfinite(aligned.truth).sum(-1), strict=True))
+    here["mean"] = min(here.values())
+    moved: Moved = {name: {} for name in TESTED}
+    rows: list[tuple[str | float, ...]] = []
+    for k, name, per_target, means in _distributions(aligned, number, focal):
+        method, each = aligned.methods[k], measures.nanmean(plain[name][k], 0)
+        overall = float(measures.nanmean(measures.nanmean(plain[name][k], -1), -1))
+        found = [(target, "models", each[i], per_target[:, i]) for i, target in enumerate(aligned.targets)]
+        found += [("mean", over, overall, values) for over, values in means.items()]
+        for target, over, estimate, values in found:
+            known = np.isfinite(estimate) and here[target] >= FEWEST
+            limits = resampling.interval(values) if known else (np.nan,) * 3
+            rows.append((method, target, name, over, estimate, *limits))
+        if name in TESTED:
+            moved[name][k] = means
+    columns = ["method", "target", "measure", "over", "estimate", "low", "high", "se"]
+    return pd.DataFrame(rows, columns=columns), moved
+
+
+def _distributions(
+    aligned: Aligned, number: int, focal: Sequence[str]
+) -> Iterator[tuple[int, str, np.ndarray, dict[str, np.ndarray]]]:
+    """As `resampling.distributions`: tested measures often, the others less often and, with `focal`, of these alone."""
+    scores, truth = aligned.scores["none"], aligned.truth
+    _, r, t, m = scores.shape
+    everyone = range(len(aligned.methods))
+    asked = [k for k in everyone if not focal or aligned.methods[k] in (*focal, REFERENCE)]  # of others: in their table
+    rest = [name for name in weighted.MEASURES if name not in TESTED]
+    yield from resampling.distributions(scores, truth, resampling.resamples(m, t, r, number), TESTED)
+    few = resampling.resamples(m, t, r, min(number, FEW))
+    for k, name, each, means in resampling.distributions(scores[asked], truth, few, rest):
+        yield asked[k], name, each, means
+    still = {over: np.array([]) for over in ("models", "targets", "draws", "all")}
+    for k in everyone:
+        if k not in asked:
+            yield from ((k, name, np.empty((0, t)), still) for name in rest)
+
+
+def _of_selection(intervals: pd.DataFrame) -> pd.DataFrame:
+    """`Evidence.regret` from the intervals: those of the mean resample everything."""
+    chosen = intervals["measure"].isin(SELECTION) & ((intervals["target"] != "mean") | (intervals["over"] == "all"))
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in intervals[chosen].itertuples():
+        limits = {row.measure: row.estimate, f"{row.measure}_low": row.low, f"{row.measure}_high": row.high}
+        found.setdefault((row.method, row.target), {}).update(limits)
+    ends = [f"{name}{end}" for name in SELECTION for end in ("", "_low", "_high")]
+    rows = [(*key, *(values[end] for end in ends)) for key, values in found.items()]
+    return pd.DataFrame(rows, columns=["method", "target", *ends])
 
 
 def complete(aligned: Aligned, plain: dict[str, np.ndarray], measure: str = "pearson") -> list[int]:
