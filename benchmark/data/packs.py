@@ -123,8 +123,40 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
         check(name, examples, size)  # before anything is decoded
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    shapes, image_digest = _written(name, examples, size, out / "images.bin")
+    settled = examples.settle() if examples.settle else None
+    if settled:
+        names = settled.class_names
+        examples = replace(examples, labels=settled.labels, split=settled.split, class_names=names, settle=None)
+    labels, split = check(name, examples, size)
+    if len(shapes) != len(labels):
+        raise ValueError(
+            f"{name}: images and labels must be as many. Got {len(shapes)} images and {len(labels)} labels. "
+            "Correct the adapter."
+        )
+    areas = 3 * shapes.astype(np.int64).prod(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(areas)]).astype(np.int64)
+    arrays: dict[str, np.ndarray] = {"offsets": offsets, "shapes": shapes, "labels": labels, "split": split}
+    if settled and settled.groups is not None:
+        arrays["groups"] = np.ascontiguousarray(settled.groups, np.int64)
+    save_file(arrays, out / "pack.safetensors")
+    ordinary(out / "pack.safetensors")
+    meta = _meta(name, examples, size, split)
+    meta["image_sha256"] = image_digest
+    meta["array_sha256"] = hashlib.sha256(b"".join(arrays[k].tobytes() for k in sorted(arrays))).hexdigest()
+    if settled and settled.notes:
+        meta["notes"] = settled.notes
+    if settled and settled.levels:
+        meta["levels"] = {kind: list(limits) for kind, limits in settled.levels.items()}
+    meta["fingerprint"] = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+    (out / "pack.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return meta
+
+
+def _written(name: str, examples: Examples, size: int, path: Path) -> tuple[np.ndarray, str]:
+    """Write the pixels of all images, one after another; their shapes (n, 2) and the digest of the file."""
     digest, sizes, unreadable = hashlib.sha256(), list[tuple[int, ...]](), list[UnreadableImageError]()
-    with open(out / "images.bin", "wb") as file:
+    with open(path, "wb") as file:
         for image in tolerant(examples.images, unreadable):
             pixels = np.empty((0, 0, 3), np.uint8) if image is None else scaled(image, size)
             digest.update(pixels.data)
@@ -136,34 +168,12 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
         raise UnreadableImageError(
             f"{name}: every image must be readable. Got {len(unreadable)} that are not: {shown}. Repair or remove them."
         )
-    notes: list[dict[str, object]] = []
-    levels: dict[str, tuple[float, float]] = {}
-    grouped: dict[str, np.ndarray] = {}
-    if examples.settle:
-        settled = examples.settle()
-        examples = replace(
-            examples, labels=settled.labels, split=settled.split, class_names=settled.class_names, settle=None
-        )
-        notes, levels = settled.notes, settled.levels
-        grouped = {} if settled.groups is None else {"groups": np.ascontiguousarray(settled.groups, np.int64)}
-    labels, split = check(name, examples, size)
-    if len(sizes) != len(labels):
-        raise ValueError(
-            f"{name}: images and labels must be as many. Got {len(sizes)} images and {len(labels)} labels. "
-            "Correct the adapter."
-        )
-    shapes = np.array(sizes, np.int32).reshape(-1, 2)
-    areas = 3 * shapes.astype(np.int64).prod(axis=1)
-    arrays: dict[str, np.ndarray] = {
-        "offsets": np.concatenate([[0], np.cumsum(areas)]).astype(np.int64),
-        "shapes": shapes,
-        "labels": labels,
-        "split": split,
-        **grouped,
-    }
-    save_file(arrays, out / "pack.safetensors")
-    ordinary(out / "pack.safetensors")
-    meta: Meta = {
+    return np.array(sizes, np.int32).reshape(-1, 2), digest.hexdigest()
+
+
+def _meta(name: str, examples: Examples, size: int, split: np.ndarray) -> Meta:
+    """What a pack says of itself, without checksums."""
+    return {
         "name": name,
         "class_names": list(examples.class_names),
         "multilabel": examples.multilabel,
@@ -174,16 +184,7 @@ def build(name: str, examples: Examples, size: int, out: Path) -> Meta:
         "upright": examples.upright,
         "licence": examples.licence,
         "origin": examples.origin,
-        "image_sha256": digest.hexdigest(),
-        "array_sha256": hashlib.sha256(b"".join(arrays[k].tobytes() for k in sorted(arrays))).hexdigest(),
     }
-    if notes:
-        meta["notes"] = notes
-    if levels:
-        meta["levels"] = {kind: list(limits) for kind, limits in levels.items()}
-    meta["fingerprint"] = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-    (out / "pack.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return meta
 
 
 def load(folder: Path) -> Pack:

@@ -46,7 +46,7 @@ class Report:
               milliseconds: of the method alone; shared_milliseconds: what methods share is counted once, for the
               first that asks
     targets   a row per target: models, best, median, sd over models, sd over seeds (points), noise ceiling and
-              split-half reliability of the truth (×100; see `bootstrap.noise_ceiling`)
+              split-half reliability of the truth (×100; see `significance.noise_ceiling`)
     shares    of the variance of standardised accuracy: model, specific (model × target), noise
     problems  counts of scores that are not ok, by method, status and reason
     evidence  intervals, tests and robustness (`supported`); None where they were not asked for

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,16 +41,6 @@ class Refused(Exception):
     def __init__(self, status: HTTPStatus, why: str):
         super().__init__(why)
         self.status = status
-
-
-class Quiet(ThreadingHTTPServer):
-    """A browser that goes away while it is answered is no fault."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
 
 
 def answer(model: TrainedModel, data: bytes) -> dict[str, Any]:
@@ -83,70 +74,86 @@ def page(model: TrainedModel) -> str:
     )
 
 
-def server(model: TrainedModel, port: int) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    """Answers for one model; a browser that goes away while it is answered is no fault."""
+
+    daemon_threads = True
+
+    def __init__(self, model: TrainedModel, port: int):
+        self.model, self.document = model, page(model).encode()
+        self.turn = threading.Lock()
+        super().__init__((ADDRESS, port), Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request: the page, or an image and what the model says of it."""
+
+    server: Server
+    server_version, sys_version, timeout = "model", "", PATIENCE
+
+    def do_GET(self) -> None:
+        self._answered(self._page)
+
+    def do_POST(self) -> None:
+        self._answered(self._predicted)
+
+    def _answered(self, work: Callable[[], None]) -> None:
+        try:
+            _ours(self.headers.get("Host"), self.headers.get("Origin"), self.server.server_port)
+            work()
+        except Refused as error:
+            self.close_connection = True  # what is left of the request is not read
+            self._fault(error.status, str(error))
+        except Exception as error:  # whatever a network does with an image: the page says so, the server goes on
+            self._fault(HTTPStatus.INTERNAL_SERVER_ERROR, f"the model failed ({type(error).__name__}: {error}).")
+
+    def _page(self) -> None:
+        if urlsplit(self.path).path != "/":
+            raise Refused(HTTPStatus.NOT_FOUND, f"a path must be /. Got {self.path[:80]}.")
+        self._send(HTTPStatus.OK, self.server.document, "text/html; charset=utf-8")
+
+    def _predicted(self) -> None:
+        if urlsplit(self.path).path != "/predict":
+            raise Refused(HTTPStatus.NOT_FOUND, f"images must be sent to /predict. Got {self.path[:80]}.")
+        data = self.rfile.read(_length(self.headers.get("Content-Length")))
+        with self.server.turn:  # one image at a time: two would only slow each other down
+            found = answer(self.server.model, data)
+        self._send(HTTPStatus.OK, json.dumps(found, ensure_ascii=False).encode(), "application/json")
+
+    def _fault(self, status: HTTPStatus, why: str) -> None:
+        self._send(status, json.dumps({"error": why}).encode(), "application/json")
+
+    def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing is written down of what is asked."""
+
+
+def server(model: TrainedModel, port: int) -> Server:
     """A server for a model, bound to a port of the loopback interface (0: any); ConfigError where it is taken."""
-    document, turn = page(model).encode(), threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        server_version, sys_version, timeout = "model", "", PATIENCE
-
-        def do_GET(self) -> None:
-            self._answered(lambda: self._page())
-
-        def do_POST(self) -> None:
-            self._answered(lambda: self._predicted())
-
-        def _answered(self, work: Any) -> None:
-            try:
-                _ours(self.headers.get("Host"), self.headers.get("Origin"), listening.server_port)
-                work()
-            except Refused as error:
-                self.close_connection = True  # what is left of the request is not read
-                self._fault(error.status, str(error))
-            except Exception as error:  # whatever a network does with an image: the page says so, the server goes on
-                self._fault(HTTPStatus.INTERNAL_SERVER_ERROR, f"the model failed ({type(error).__name__}: {error}).")
-
-        def _page(self) -> None:
-            if urlsplit(self.path).path != "/":
-                raise Refused(HTTPStatus.NOT_FOUND, f"a path must be /. Got {self.path[:80]}.")
-            self._send(HTTPStatus.OK, document, "text/html; charset=utf-8")
-
-        def _predicted(self) -> None:
-            if urlsplit(self.path).path != "/predict":
-                raise Refused(HTTPStatus.NOT_FOUND, f"images must be sent to /predict. Got {self.path[:80]}.")
-            data = self.rfile.read(_length(self.headers.get("Content-Length")))
-            with turn:  # one image at a time: two would only slow each other down
-                found = answer(model, data)
-            self._send(HTTPStatus.OK, json.dumps(found, ensure_ascii=False).encode(), "application/json")
-
-        def _fault(self, status: HTTPStatus, why: str) -> None:
-            self._send(status, json.dumps({"error": why}).encode(), "application/json")
-
-        def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": kind,
-                "Content-Length": str(len(body)),
-                "Content-Security-Policy": POLICY,
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",
-                "Cache-Control": "no-store",
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing is written down of what is asked."""
-
     try:
-        listening = Quiet((ADDRESS, port), Handler)
+        return Server(model, port)
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else "no port has this number"
         raise ConfigError(
             f"port must be free on this machine. Got {port} ({why}). Give another, or port=0 for any that is free."
         ) from None
-    return listening
 
 
 def _ours(host: str | None, origin: str | None, port: int) -> None:

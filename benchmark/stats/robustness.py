@@ -1,6 +1,6 @@
 """Whether a comparison survives another choice of models, targets or measure.
 
-Leaving models out and sub-pools are counts of 0 and 1 for `bootstrap.under_counts`. Letters: k methods, r draws,
+Leaving models out and sub-pools are counts of 0 and 1 for `weighted.under_counts`. Letters: k methods, r draws,
 t targets, m models, b pools.
 """
 

@@ -5,7 +5,7 @@
     scripts/bench/bench_training.py --only regnetx_002 --rounds 15      # with --out: beside the others' rows there
 
 bare    a training loop (a forward pass) of the same model and precision over one batch that lies in memory
-own     `finetune.fit` and `probe.forward` over 1,000 images that lie in memory, as every cell runs them
+own     `loop.fit` and `features.forward` over 1,000 images that lie in memory, as every cell runs them
 loader  torchvision's ImageFolder and transforms, a DataLoader, timm's model as it comes, over JPEG files of the same
         images: what one would write in half an hour
 

@@ -147,7 +147,7 @@ def graphs(case: Case, bench: Bench) -> Iterator[Row]:
 
 
 def graph_training(case: Case, steps: int, module: torch.nn.Module | None = None) -> Turn:
-    """Fine-tuning as `finetune.fit` does it, except that forward and backward pass are captured once and replayed."""
+    """Fine-tuning as `loop.fit` does it, except that forward and backward pass are captured once and replayed."""
     module, examples, recipe = (module or case.module()).train(), case.examples().on(case.device), case.recipe(steps)
     update, normalise = loop.optimiser(module, case.spec, recipe), views.normaliser(case.spec, case.device)
     generator = np.random.Generator(np.random.PCG64(1))

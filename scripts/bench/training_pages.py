@@ -22,7 +22,7 @@ COLUMNS = ("stage", "architecture", "pixels", "variant", "images_per_second", "s
 EXPLAINED = (
     "Medians over rounds in which the variants take turns (quartiles in brackets), on one thread, in processor time. "
     "`bare`: a training loop, or a forward pass, of the same model and precision over one batch in memory; `own`: "
-    "`finetune.fit` and `probe.forward`; `loader`: torchvision's ImageFolder and transforms, a DataLoader and timm's "
+    "`loop.fit` and `features.forward`; `loader`: torchvision's ImageFolder and transforms, a DataLoader and timm's "
     f"model as it comes, over JPEG files of the same images. Limit: own / bare at least {LIMIT}."
 )
 
