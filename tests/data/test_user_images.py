@@ -161,7 +161,11 @@ def test_a_grey_image_is_scaled_as_its_three_equal_channels_are():
 @pytest.mark.parametrize(
     ("own", "others", "said"),
     [
-        (("RGB", (60, 40)), ("RGB", (40, 60)), "aspect alone: 'ill' (100 % at least 1.39 times as wide as high, of the"),
+        (
+            ("RGB", (60, 40)),
+            ("RGB", (40, 60)),
+            "aspect alone: 'ill' (100 % at least 1.39 times as wide as high, of the",
+        ),
         (("RGBA", (40, 40)), ("RGB", (40, 40)), "colour mode alone: 'ill' (100 % transparency, of the others 0 %)"),
         (("P", (40, 40)), ("RGB", (40, 40)), "colour mode alone: 'ill' (100 % a palette, of the others 0 %)"),
     ],
