@@ -1,4 +1,4 @@
-"""Whether what a table of scores says rests on models that descend from one another: each lineage left out in turn.
+"""The command for tables of scores in which models descend from one another: each lineage left out in turn.
 
     python -m benchmark.lineage path=results/public
 

@@ -1,4 +1,4 @@
-"""Tables in, report out: terminal, CSV, Markdown, LaTeX and pictures.
+"""The report of a finished run again, from its tables: terminal, CSV, Markdown, LaTeX and pictures.
 
 Reading order of a table: methods by their mean Pearson correlation, then the yardsticks, which never look at the
 target's images. Files of values are the same bytes for the same tables; times are in files of their own

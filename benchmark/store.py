@@ -1,12 +1,6 @@
-"""Finished work, a folder a cell, named by the hash of what made it.
+"""What is kept of finished work, stage by stage, and how to make room: `python -m benchmark.store prune=[probe,score]`.
 
-A cell appears complete or not at all: it is written to a temporary folder and renamed. Its checksums are verified
-when it is read; a damaged one is named, set aside and made again. Values and timings are separate files, so that
-values are byte-identical from run to run. A lock file keeps two runs from computing the same cell; the kernel
-releases it when its process dies, however it dies.
-
-Layers: the user's cache, then the released layer that is committed with the project (read only). There a stage is
-a folder of cells, or one zip file of them where cells are many and small.
+A cell that is removed is computed again when a run needs it; the released layer is never touched.
 """
 
 from __future__ import annotations
@@ -68,7 +62,6 @@ def report(settings: Settings) -> int:
 
 
 def main() -> int:
-
     return cli.settings(report, Settings, "python -m benchmark.store [cache=<folder>] [prune=[probe,score]]")
 
 

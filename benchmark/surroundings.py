@@ -1,4 +1,4 @@
-"""What a command makes of where it is called, before it says anything."""
+"""The process that a command runs in: which encoding its streams have, how many threads numerical libraries take."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_methods_of_others_imported_first_are_an_error(tmp_path):
 
 def test_the_console_command_knows_every_module_with_a_main(monkeypatch, capsys):
     mains = {p.stem for p in (ROOT / "benchmark").glob("*.py") if "\ndef main(" in p.read_text(encoding="utf-8")}
-    assert set(command.COMMANDS) == mains - {"__main__", "ray_guard"}
+    assert set(command.COMMANDS) == mains - {"__main__"}
     monkeypatch.setattr(sys, "argv", ["benchmark", "--help"])
     assert command.main() == 0
     assert "\n  rank        which pretrained model" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The paper's tables from a run of this project, in the paper's layout, each figure beside the printed one.
+"""Every figure of the paper's tables from runs of this project, beside the printed one and their difference.
 
 The printed figures lie in paper_figures.csv (table, row, column, value, sd)."""
 

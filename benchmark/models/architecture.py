@@ -1,4 +1,4 @@
-"""Any architecture of timm, torchvision or a user's own: the network, its last classifier, what enters that.
+"""From the name of an architecture of timm, of torchvision or of a user's own to the network, not yet trained.
 
 PyTorch and timm are imported inside the functions: planning a run only asks for the weights' files, and must not pay
 for them."""

@@ -1,4 +1,4 @@
-"""`python ray_guard.py <mark>`: outlives a run that is killed, for as long as it takes to end the run's own cluster.
+"""`python guard.py <mark>`: outlives a run that is killed, for as long as it takes to end the run's own cluster.
 
 Ray's main processes end with the process that started them, but two of its agents would stay for a minute. All of
 them have the mark in their environment. Reads its standard input, which the run holds open; needs only Python.

@@ -1,4 +1,4 @@
-"""The checks themselves, each a function of an estimator under examination that returns a finding."""
+"""All checks of an estimator in their order, and those of its value, its response and its cost."""
 
 from __future__ import annotations
 
