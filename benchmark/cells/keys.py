@@ -10,15 +10,16 @@ import importlib.util
 import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
 from benchmark.cells.reach import home_of, installed, meaning, parts_of, reached
-from benchmark.config.functions import TRAINEE
 from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.files import file_digest
+from methods.shared.capabilities import named
 
 NETWORKS = {"CifarResNet": 1, "MiniXception": 1, "DoodleNet": 1, "SqueezeNet": 1}
 """The version of each network of `benchmark.models.networks`, raised by hand when an edit there changes what it
@@ -45,16 +46,16 @@ def _common(paths: list[Path]) -> Path:
 def code_of(function: Callable[..., object], path: str) -> str:
     """Fingerprint of the code behind an estimator that a dotted path names, so that editing it makes its scores anew.
 
-    One of this project counts with its whole package, since estimators share their linear algebra; one that trains,
-    whose scores are dear, with its own module and what that imports of the package. A stranger's counts with what its
-    module can reach (`benchmark.cells.reach`). Each file of these two counts by what it says to Python: comments,
-    docstrings and layout change nothing, nor does a file that nothing of it imports.
+    One of this project counts with its own module and what that imports of the package; one that calls others by
+    their names (a fusion, a wrapper) with the whole package. A stranger's counts with what its module can reach
+    (`benchmark.cells.reach`). Each file counts by what it says to Python: comments, docstrings and layout change
+    nothing, nor does a file that nothing of it imports.
     """
     module = getattr(function, "__module__", "")
     if module.partition(".")[0] == "methods":
-        if not TRAINEE.isdisjoint(inspect.signature(function).parameters):
-            return key_of({name: meaning(file) for name, file in sorted(parts_of(module).items())})
-        return key_of({name: file_digest(file) for name, file in sorted(_files_of("methods").items())})
+        calls_by_name = any(value is named for value in vars(sys.modules[module]).values())
+        files = _files_of("methods") if calls_by_name else parts_of(module)
+        return key_of({name: meaning(file) for name, file in sorted(files.items())})
     inner = inspect.unwrap(function)
     while isinstance(inner, partial):
         inner = inspect.unwrap(inner.func)

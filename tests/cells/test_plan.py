@@ -190,19 +190,24 @@ def test_a_method_that_trains_depends_on_images_weights_and_recipe_and_changes_n
     assert scores == set(looks)
 
 
-def test_a_look_is_made_anew_for_its_own_code_and_not_for_other_estimators(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "counts", "does_not"),
+    [
+        ("look", {"look.py", "score.py", "labels.py"}, {"parc.py", "linalg.py"}),
+        ("parc", {"parc.py", "linalg.py", "score.py"}, {"look.py", "logme.py", "__init__.py"}),
+        ("z_fusion", {"fusion.py", "parc.py", "look.py", "linalg.py"}, set()),  # calls others by their names
+        ("layered", {"layered.py", "logme.py", "linalg.py"}, set()),
+    ],
+)
+def test_an_estimator_counts_with_the_modules_that_it_can_reach(name, counts, does_not, monkeypatch):
+    import methods
     from benchmark.cells import keys as of_keys
-    from methods import look, parc
 
     read: list[str] = []
-    for digest in ("file_digest", "meaning"):
-        monkeypatch.setattr(of_keys, digest, lambda file: read.append(file.name) or file.name)
-    code_of.__wrapped__(look, "methods.look")
-    assert {"look.py", "score.py", "labels.py"} <= set(read)
-    assert not {"parc.py", "linalg.py"} & set(read)
-    read.clear()
-    code_of.__wrapped__(parc, "methods.parc")
-    assert {"look.py", "parc.py", "linalg.py"} <= set(read)
+    monkeypatch.setattr(of_keys, "meaning", lambda file: read.append(file.name) or file.name)
+    code_of.__wrapped__(getattr(methods, name), f"methods.{name}")
+    assert counts <= set(read)
+    assert not does_not & set(read)
 
 
 def test_fields_that_come_later_are_left_out_at_their_default():
@@ -242,6 +247,7 @@ def test_later_fields_are_these():
         "ModelSpec": ("init", "crop_pct", "features_from", "in_chans"),
         "OptimiserSpec": ("decay_products",),
         "RecipeSpec": ("steps_tried", "milestones", "mixup", "by_data"),
+        "ProbeSpec": ("fold",),
     }
     assert set(OptimiserSpec.model_fields) == {"name", "rates", "weight_decay", "decay_products"}
 
