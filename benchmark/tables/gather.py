@@ -161,8 +161,8 @@ def without_vacuous(scores: pd.DataFrame, status: pd.DataFrame | None) -> pd.Dat
     scores = scores.copy()
     keys = [c for c in ("Run", *KEYS) if c in scores and c in status]
     row = pd.Series(range(len(scores)), index_of(scores, keys))
-    for method, rows in status[(status["Stage"] == "score") & status["Run"].notna()].groupby("Method"):
-        if method in scores:
-            where = row.reindex(index_of(rows.astype({"Run": scores["Run"].dtype}), keys)).dropna().astype(int)
-            scores.loc[scores.index[where], method] = float("nan")
+    told = status[(status["Stage"] == "score") & status["Run"].notna() & status["Method"].isin(scores.columns)]
+    where = row.reindex(index_of(told.astype({"Run": scores["Run"].dtype}), keys))
+    for method, places in where.groupby(told["Method"].to_numpy()):
+        scores.loc[scores.index[places.dropna().astype(int)], method] = float("nan")
     return scores

@@ -238,7 +238,7 @@ print(file.read_text())
 def test_the_lines_of_the_documentation_are_a_script(tmp_path):
     """Without `if __name__ == "__main__"`, and with worker processes: they do not run the script again."""
     images, cache = folder(tmp_path / "lamps", 6), f"paths.cache={tmp_path}/cache"
-    overrides = [TINY[0], *TINY[2:-3], "executor.workers=2", "probe.size=8", "probe.draws=1", cache]
+    overrides = [TINY[0], *TINY[2:-3], "executor.workers=1", "probe.size=8", "probe.draws=1", cache]
     given = {"images": str(images), "place": str(tmp_path), "overrides": overrides}
     (tmp_path / "mine.py").write_text(SCRIPT.format(**given))
     call = [sys.executable, str(tmp_path / "mine.py")]
@@ -279,7 +279,7 @@ def test_a_search_brings_the_page_and_the_file_up_to_date(ranked, capsys, monkey
     before = os.umask(0o027)
     try:
         monkeypatch.setattr(time, "monotonic", time.process_time)
-        assert again(ranked, "budget=12s", "export=torchscript", out=out) == 0
+        assert again(ranked, "budget=6s", "export=torchscript", out=out) == 0
     finally:
         os.umask(before)
     found = json.loads((out / "ranking.json").read_text())

@@ -8,11 +8,20 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import ConfigError
+from benchmark.files import put
+from benchmark.reporting.pictures import confusion, reliability
 from benchmark.search import looks
 from benchmark.search.arithmetic import Arm
 from benchmark.search.job import write
 from benchmark.search.result import Result, finished
 from tests.search.world import BUDGET, HEAD, PLANTED, World
+
+
+@pytest.fixture(autouse=True)
+def pictures_are_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing took nine tenths of the time of these tests; test_search.py looks at what is drawn."""
+    monkeypatch.setattr(confusion, "_draw", lambda counts, rows, columns, picture, title: put(picture, b"drawn"))
+    monkeypatch.setattr(reliability, "write", lambda curves, picture, title: put(picture, b"drawn"))
 
 
 def test_the_planted_best_wins_and_the_deadline_is_kept(tmp_path: Path) -> None:
@@ -114,7 +123,7 @@ def test_the_head_is_there_before_anything_else_begins(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.search(tmp_path)
     assert (tmp_path / "out/model.safetensors").read_text() == "head of first"
-    assert (tmp_path / "out/confusion.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "out/confusion.png").is_file()
 
 
 def test_where_no_training_comes_to_an_end_the_head_is_kept(tmp_path: Path) -> None:

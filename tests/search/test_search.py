@@ -117,7 +117,8 @@ def test_a_real_search_ends_in_time_with_a_model_that_has_learned(folder: Path, 
     assert about.test["oracle"] == result.test_accuracy
     assert about.calibration == result.calibration
     assert about.calibration["images"] == 30, "a tenth of 300"
-    assert result.reliability_picture.read_bytes()[:4] == b"\x89PNG"
+    for picture in (result.reliability_picture, result.confusion_picture):
+        assert picture.read_bytes()[:4] == b"\x89PNG"
     rows = list(csv.reader(result.confusion_matrix.open()))
     assert sum(int(rows[k + 1][k + 1]) for k in range(10)) == round(result.test_accuracy * 60 / 100)
 
