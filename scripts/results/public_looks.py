@@ -1,11 +1,11 @@
 """Looks at fine-tuning of their own on the public bank's complete targets, at one rate for all and at each model's own.
 
-    python scripts/results/public_looks.py weights=<folder> data=<folder> [places=5] [minutes=60]
+    python scripts/results/public_looks.py weights=<folder> data=<folder> [places=5] [minutes=60] [ways=[usual,slow]]
 
 `methods.look` on one draw of 500 images, of the models that the static list places first on each target: all first
-places before the second ones. `default` looks at the peak rate of conf/method/look.yaml; `usual` at the middle one of
-the rates that were chosen for the model on the other targets. Finished looks are kept, and the same command goes on.
-Writes <out>: a row a look, for scripts/results/recommendation_table.py.
+places before the second ones. `default` looks at the peak rate of conf/method/look.yaml, `slow` at a tenth of it;
+`usual` at the middle one of the rates that were chosen for the model on the other targets. Finished looks are kept, those
+of <out> too, and the same command goes on. Writes <out>: a row a look, for scripts/results/recommendation_table.py.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ from benchmark.execution.progress import Display  # noqa: E402
 from benchmark.ranking import transfers  # noqa: E402
 from benchmark.tables import columns  # noqa: E402
 
-DEFAULT = 0.05
-"""Of conf/method/look.yaml."""
+DEFAULT, SLOW = 0.05, 0.005
+"""The peak rate of conf/method/look.yaml; and of a look at a model that nobody fine-tuned (benchmark.ranking.looks)."""
+FOUND = ["look", "status", "seconds"]
+KEYS = ["target", "model", "rate"]
+"""What says which look it is."""
 
 
 class Settings(Spec):
@@ -43,6 +46,7 @@ class Settings(Spec):
     cache: Path = Field(Path(".cache"), description="the store")
     places: int = Field(5, ge=2, description="models of each target that are looked at: the static list's first")
     minutes: float = Field(60.0, ge=0, description="after so many no further look is begun; 0: none at all")
+    ways: list[str] = Field(["usual", "slow", "default"], min_length=1, description="how the rates are chosen")
     known: Path = Field(ROOT / "results", description="folder with the ground truths' folders")
     out: Path = Field(ROOT / "results/looks_public.csv", description="the table to write")
 
@@ -56,8 +60,9 @@ def wanted(folder: Path) -> pd.DataFrame:
     known["place"] = known.groupby("target")["list"].rank(ascending=False, method="first").astype(int)
     known["best"] = known.groupby("target")["oracle"].transform("max")
     own = [usual(seeds, target, model) for target, model in zip(known["target"], known["model"], strict=True)]
-    both = [known.assign(way="usual", rate=own), known.assign(way="default", rate=DEFAULT)]
-    return pd.concat(both, ignore_index=True).sort_values(["place", "target", "way"], ignore_index=True)
+    rates = {"usual": own, "slow": SLOW, "default": DEFAULT}
+    each = pd.concat([known.assign(way=way, rate=rate) for way, rate in rates.items()], ignore_index=True)
+    return each.sort_values(["place", "way", "target"], ascending=[True, False, True], ignore_index=True)
 
 
 def usual(seeds: pd.DataFrame, target: str, model: str) -> float:
@@ -87,30 +92,38 @@ def look(rows: pd.DataFrame, plans: dict[float, tuple[Experiment, Plan]], store:
                 execute(missing, made.cells, store, spec.executor, display)
 
 
-def looked(rows: pd.DataFrame, plans: dict[float, tuple[Experiment, Plan]], store: Store) -> pd.DataFrame:
-    """The rows that have a look, with look (missing where it has a status), status and seconds."""
+def looked(
+    rows: pd.DataFrame, plans: dict[float, tuple[Experiment, Plan]], store: Store, before: pd.DataFrame
+) -> pd.DataFrame:
+    """The rows that have a look, here or in a table of `before`, with look (missing where its status says why), status
+    and seconds."""
     keys = {
         (t.target.name, t.model.name, rate): t.scores["look"]
         for rate, (_, made) in plans.items()
         for t in made.transfers
     }
+    kept = before.drop_duplicates(KEYS).set_index(KEYS)[FOUND].to_dict("index")
     found = []
     for row in rows.to_dict("records"):
-        if store.has("score", key := keys[row["target"], row["model"], row["rate"]]):
+        name = row["target"], row["model"], row["rate"]
+        if store.has("score", key := keys[name]):
             cell = store.read("score", key)
-            seconds = cell.record["milliseconds"][0] / 1000
-            found.append(
-                row | {"look": cell.values["scores"][0], "status": cell.values["status"][0], "seconds": seconds}
-            )
+            values = cell.values["scores"][0], cell.values["status"][0], cell.record["milliseconds"][0] / 1000
+            found.append(row | dict(zip(FOUND, values, strict=True)))
+        elif name in kept:
+            found.append(row | kept[name])
     return pd.DataFrame(found)
 
 
 def run(settings: Settings) -> int:
     rows = wanted(settings.known)
+    before = pd.read_csv(settings.out) if settings.out.is_file() else pd.DataFrame(columns=[*KEYS, *FOUND])
     plans = {rate: planned(settings, rate) for rate in sorted(set(rows["rate"]))}
     store = Store(settings.cache, next(iter(plans.values()))[0].paths.released)
-    look(rows[rows["place"] <= settings.places], plans, store, settings.minutes)
-    found = looked(rows, plans, store)
+    first = rows[(rows["place"] <= settings.places) & rows["way"].isin(settings.ways)]
+    there = pd.MultiIndex.from_frame(before[KEYS])
+    look(first[~pd.MultiIndex.from_frame(first[KEYS]).isin(there)], plans, store, settings.minutes)
+    found = looked(rows, plans, store, before)
     columns.save(found.drop(columns=["table", "group"], errors="ignore"), settings.out)
     print(f"{len(found)} looks in {settings.out}")
     return 0
