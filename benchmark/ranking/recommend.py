@@ -7,10 +7,10 @@
 Within a target, a model's accuracy is a sum: its scores there, its facts, and what it, its architecture and its source
 did on other targets (the static list, shrunk towards zero where little is known). How much each part is trusted is
 learned with the sum (`benchmark.ranking.variance_components`): on a bank of like models the list carries it, on a
-diverse one the scores do. Where they do not clearly improve on the static list, models that stand on it are placed by
-that list alone; a model of which nothing is known, its architecture neither, is placed by its scores and facts. Where
-the accuracies of a target lie is learned from the probes' accuracy. Accuracies are treated as angles
-(`benchmark.ranking.transfers`).
+diverse one the scores do. Unless the sum's first place loses clearly less than the static list's on known targets,
+models that stand on the list are placed by that alone; a model of which nothing is known, its architecture neither, is
+placed by its scores and facts. Where the accuracies of a target lie is learned from the probes' accuracy. Accuracies
+are treated as angles (`benchmark.ranking.transfers`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from benchmark.ranking.transfers import (
 )
 
 LEVEL = 0.8  # of the interval
-CLEAR = 2.0  # standard errors
+CLEAR = 1.0  # standard errors: the simpler one of two is kept where the other is not better by more
 ENOUGH = 6  # targets of one group of data, to learn from them alone
 _STRANGE = "stranger: "  # before a name, nobody has seen it
 
@@ -49,10 +49,10 @@ class Recommender:
     """What `fit` learned. `without` holds a fit without each known target, `away` how far off that was there.
 
     listed  what a place on the static list is worth: slope and variance of a standardised accuracy
-    gain    how much less the sum erred than the list alone on targets left out (mean squared error of a standardised
-            accuracy), with its standard error
-    regret  points that the first of the list alone, and of the sum, lost there
-    Where the gain is not clear or the regret higher, the list keeps the models that it knows.
+    regret  points that the first of the list alone, and of the sum, lost on targets left out
+    gain    the difference, with its standard error over targets
+    Where the gain is not clear, the list keeps the models that it knows. A smaller error over all models is no reason
+    to leave it: that is about the bulk of them, and what is asked for is the first.
     """
 
     columns: Columns
@@ -68,8 +68,7 @@ class Recommender:
     @property
     def scores_help(self) -> bool:
         """Whether scores and facts clearly improve on the list; taken for granted where nothing could be left out."""
-        clear = self.gain[0] > CLEAR * self.gain[1] and self.regret[1] <= self.regret[0] + 1e-9
-        return clear or not self.without
+        return self.gain[0] > CLEAR * self.gain[1] or not self.without
 
     @property
     def case(self) -> str:
@@ -78,9 +77,9 @@ class Recommender:
             return "One target is known: how far scores can be trusted is a guess."
         gain, error = self.gain
         said = (
-            f"On {len(self.without)} known targets, each left out in turn, their error is {abs(gain):.2f} ± "
-            f"{error:.2f} {'below' if gain > 0 else 'above'} that of what models did elsewhere alone, and the first "
-            f"place loses {self.regret[1]:.1f} points against {self.regret[0]:.1f}"
+            f"On {len(self.without)} known targets, each left out in turn, the first place with them loses "
+            f"{self.regret[1]:.1f} points, by what models did elsewhere alone {self.regret[0]:.1f}: {abs(gain):.1f} ± "
+            f"{error:.1f} {'more' if gain < 0 else 'less'}"
         )
         if self.scores_help:
             return f"Scores help. {said}."
@@ -201,18 +200,18 @@ def fit(known: pd.DataFrame, methods: Sequence[str] = METHODS, group: str = "rea
 def _compared(
     columns: Columns, cells: Sequence[learning.Cell], without: Mapping[str, Learned], listed: tuple[float, float]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """`gain` and `regret` of a recommender: means over targets, each of the mean over its tables."""
-    found: dict[str, list[np.ndarray]] = {}
+    """`gain` and `regret` of a recommender: over targets, each the mean over its tables."""
+    found: dict[str, list[list[float]]] = {}
     for cell in cells if without else []:
-        accuracy, here = percent(cell.angles), []
+        accuracy, lost = percent(cell.angles), []
         for rules in (FromStaticList.of(cell.places, listed), None):
             mean = without[cell.target].joint(columns, cell.design, rules).mean
-            here += [((cell.standardised - mean) ** 2).mean(), accuracy.max() - accuracy[mean.argmax()]]
-        found.setdefault(cell.target, []).append(np.array(here))
-    each = np.array([np.mean(values, 0) for values in found.values()]).reshape(-1, 4)
+            lost.append(float(accuracy.max() - accuracy[mean.argmax()]))
+        found.setdefault(cell.target, []).append(lost)
+    each = np.array([np.mean(values, 0) for values in found.values()]).reshape(-1, 2)
     if len(each) < 2:
         return (0.0, 0.0), (0.0, 0.0)
-    gains, regret = each[:, 0] - each[:, 2], each.mean(0)[1::2]
+    gains, regret = each[:, 0] - each[:, 1], each.mean(0)
     return (float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))), (float(regret[0]), float(regret[1]))
 
 

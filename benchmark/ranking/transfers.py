@@ -216,7 +216,8 @@ class Columns:
 
     def _rows(self, cell: pd.DataFrame) -> np.ndarray:
         """An unknown label is a row of zeros before centring."""
-        scores = [standardised(cell[m].to_numpy(), self.spreads[m]) for m in self.methods]
+        raw = cell[[*self.methods]].to_numpy(float)
+        scores = completed_scores(raw, [self.spreads[m] for m in self.methods])
         facts = [standardised(_fact(cell, f), self.spreads[f]) for f in FACTS]
         effects = [self.labels[e].get_indexer(cell[e])[:, None] == np.arange(len(self.labels[e])) for e in EFFECTS]
         X = np.column_stack([*scores, *facts, *effects]).astype(float)
@@ -258,6 +259,18 @@ def standardised(values: np.ndarray, usual: float) -> np.ndarray:
     if spread <= 1e-12 * np.abs(values[known]).max():
         return np.zeros(len(values))
     return BOUND * np.tanh(centred / spread / BOUND)
+
+
+def completed_scores(raw: np.ndarray, usual: Sequence[float]) -> list[np.ndarray]:
+    """Columns of raw (n, k) `standardised`; what a model lacks is the mean of the scores that it has (of none: 0).
+
+    Scores that agree are weighed against each other, so one that is absent must not leave its counterweight alone:
+    without H-score, which several labels do not have, LogME alone would speak for the model that it finds worst.
+    """
+    z = np.column_stack([np.empty((len(raw), 0)), *(standardised(raw[:, i], u) for i, u in enumerate(usual))])
+    given = np.isfinite(raw) & z.any(0)
+    mean = np.where(given, z, 0.0).sum(1) / np.maximum(given.sum(1), 1)
+    return list(np.where(given, z, mean[:, None]).T)
 
 
 def _probed(cell: pd.DataFrame) -> bool:

@@ -4,8 +4,9 @@
 
 `methods.look` on one draw of 500 images, of the models that the static list places first on each target: all first
 places before the second ones. `default` looks at the peak rate of conf/method/look.yaml, `slow` at a tenth of it;
-`usual` at the middle one of the rates that were chosen for the model on the other targets. Finished looks are kept, those
-of <out> too, and the same command goes on. Writes <out>: a row a look, for scripts/results/recommendation_table.py.
+`usual` at the middle one of the rates that were chosen for the model on the other targets. Finished looks are kept,
+those of <out> too, and the same command goes on. Writes <out>: a row a look, for
+scripts/results/recommendation_table.py.
 """
 
 from __future__ import annotations

@@ -23,11 +23,13 @@ PARTS = (
     ("the five scores", "list + scores", LIST),
     ("targets alike count more", "similarity-weighted list", LIST),
     ("relatives, facts, and when scores count", OURS, "list + scores"),
+    ("all of the recommendation", OURS, LIST),
     ("a look", "list + look 15–25 %", LIST),
     ("a look", FULL, "list + scores"),
     ("a look, less relatives and facts", FULL, OURS),
 )
 """A part, the method that has it, and the one that does not."""
+ON_PUBLIC = (LIST, OURS, "list + scores", FULL)
 SHOWN = ("regret3", "crossed", "tau", "pearson")
 
 TEXT = """# What each part of the recommendation adds
@@ -38,8 +40,10 @@ accuracy on the other targets); the same with targets counting more whose scores
 five scores ({five}); a look at the fine-tuning, the mean
 training loss of some of its steps; sums of them, weights by ridge least squares on the other targets (those of the same
 table where it has six, λ = rows/36; or fixed, 2 : 1); the recommendation of `python -m benchmark.rank`, which weighs
-scores, size, source accuracy and what model, architecture and source did elsewhere, and keeps to the list where scores
-add nothing clear to it; single scores. `chosen on other targets` takes the row that lost least on the others.
+scores, size, source accuracy and what model, architecture and source did elsewhere, and keeps to the list unless on the
+other targets of its group of data its own first place loses less by more than a standard error (the usual rule for the
+simpler of two; nothing else was tuned on these figures); single scores. `chosen on other targets` takes the row that
+lost least on the others.
 
 **Looks here are the losses that the committed fine-tunings kept**, at the rate that was chosen for each model, between
 15 and 25 (or 10 and 30) percent of its steps: what a look could tell at best, not what a look of forty steps tells.
@@ -151,49 +155,70 @@ def on_public(judgements: pd.DataFrame) -> str:
     else:
         mean, low, high = between(here, "regret", FULL, LIST)
         line += f"The difference of the last to the list is {mean:+.2f} (95 % {low:+.2f} to {high:+.2f}). "
+    ours = between(here, "regret", OURS, LIST)
+    line += f"That of the recommendation to the list is {spoken(ours)}"
+    same = int((own[OURS] == own[LIST]).sum())
+    line += f"; on {same} of {len(own)} targets both choose models that are equally good. "
     everywhere = targets_needed(cells.to_numpy(), 1.0), targets_needed(cells.to_numpy(), 0.5)
-    return line + (
-        f"At the spread that this difference has over all targets and tables, seeing 1 point (95 % interval without "
-        f"zero, four times in five) takes {everywhere[0]} targets, half a point {everywhere[1]}.\n"
+    return (
+        line
+        + (
+            f"At the spread that the first difference has over all targets and tables, seeing 1 point (95 % interval "
+            f"without zero, four times in five) takes {everywhere[0]} targets, half a point {everywhere[1]}.\n\n"
+        )
+        + layout.markdown(_each_target(own))
     )
 
 
+def _each_target(lost: pd.DataFrame) -> layout.Grid:
+    """A row a target of `lost` (points, a column a method): what each of ON_PUBLIC loses there."""
+    methods = [m for m in ON_PUBLIC if m in lost]
+    rows = [[str(t), *(layout.number(lost.at[t, m], 2) for m in methods)] for t in lost.index]
+    return layout.Grid("Points that the first place loses, public bank", ["target", *methods], [rows])
+
+
 def own_looks(looks: pd.DataFrame) -> tuple[str, pd.DataFrame | None]:
-    """What looks of forty steps say of the first places, at each way to choose the rate."""
+    """What looks of forty steps say of the models that were looked at, on targets with LEAST and more of them."""
     parts, found = [], []
     for way, rows in looks.groupby("way", sort=False):
-        k = min(_without_gap(places) for _, places in rows.groupby("target")["place"])
-        same = rows[rows["place"] <= k].assign(table="public")
-        same["look"] = same["look"].where(same["status"] == "ok", same["look"].min() - 1)  # as bad as none
-        if k < LEAST:
-            parts.append(f"- {way}: too few looks as yet.")
+        counts = rows["target"].value_counts()
+        same = rows[rows["target"].map(counts) >= LEAST].assign(table="public")
+        if same.empty:
+            parts.append(f"- {way}: {len(rows)} looks, too few of any target as yet.")
             continue
+        same["look"] = same["look"].where(same["status"] == "ok", same["look"].min() - 1)  # as bad as none
         z = weighted_sum.standardised(same, ("list", "look"))
         scores = {LIST: same["list"], "look": same["look"], "2 · list + look": 2 * z["list"] + z["look"]}
-        found.append(judged(same, scores, same["best"]).assign(way=way, places=k))
-        r = same.groupby("target").apply(_correlation, include_groups=False)
-        low, middle, high = same["seconds"].quantile([0.25, 0.5, 0.75])
-        parts.append(
-            f"- {way}: {len(same)} looks, the first {k} of each target by the list. Correlation with accuracy among "
-            f"them {r.mean():+.2f} ({', '.join(f'{t} {v:+.2f}' for t, v in r.items())}). Mean loss "
-            f"{-same['look'].mean():.2f}. A look took {middle:.0f} s "
-            f"(half of them {low:.0f} to {high:.0f}; the fastest {same['seconds'].min():.1f}), with others at work."
-        )
+        targets = same["target"].nunique()
+        if targets > 1:
+            scores["list + look, weights learned"] = weighted_sum.left_out(z, ("list", "look"))
+        best = same.groupby("target")["oracle"].transform("max")
+        found.append(judged(same, scores, best).assign(way=way, looks=len(same), targets=targets))
+        parts.append(_said_of(way, same))
     if not found:
         return "\n".join([*parts, ""]), None
     whole = pd.concat(found, ignore_index=True)
-    head = ["rate", "first", "method", "regret@1", "τ_w", "PC"]
-    cells = [
-        [*(way, str(places), method), *(layout.number(part[c].mean(), 2) for c in ("regret", "tau", "pearson"))]
-        for (way, places, method), part in whole.groupby(["way", "places", "method"], sort=False)
-    ]
-    table = layout.markdown(layout.Grid("Choice among the first places", head, [cells]))
+    head = ["rate", "looks", "targets", "method", "regret@1", "minus list", "τ_w", "PC"]
+    cells = []
+    for (way, count, targets, method), part in whole.groupby(["way", "looks", "targets", "method"], sort=False):
+        difference = between(whole[whole["way"] == way], "regret", method, LIST) if method != LIST else None
+        row = [layout.number(part[c].mean(), 2) for c in ("regret", "tau", "pearson")]
+        row.insert(1, None if difference is None else spoken(difference))
+        cells.append([way, str(count), str(targets), method, *row])
+    table = layout.markdown(layout.Grid("Choice among those looked at", head, [cells]))
     return "\n".join([*parts, "", table]), whole
 
 
-def _without_gap(places: pd.Series) -> int:
-    """How many of the first places are there, none missing before."""
-    return next(k for k in range(len(places) + 1) if k + 1 not in set(places))
+def _said_of(way: str, looks: pd.DataFrame) -> str:
+    """One way's looks in a line: their number, correlation with accuracy by target, loss and seconds."""
+    r = looks.groupby("target").apply(_correlation, include_groups=False)
+    low, middle, high = looks["seconds"].quantile([0.25, 0.5, 0.75])
+    return (
+        f"- {way}: {len(looks)} looks. Correlation with accuracy among those of a target {r.mean():+.2f} "
+        f"({', '.join(f'{t} {v:+.2f}' for t, v in r.items())}). Mean loss {-looks['look'].mean():.2f}. A look took "
+        f"{middle:.0f} s (half of them {low:.0f} to {high:.0f}; the fastest {looks['seconds'].min():.1f}), with others "
+        "at work."
+    )
 
 
 def _correlation(cell: pd.DataFrame) -> float:
@@ -226,18 +251,23 @@ def decision(judgements: pd.DataFrame, own: pd.DataFrame | None) -> str:
     )
     if own is None:
         return text + "Looks of their own were not made on this bank: looking stays an option that is off."
-    wide = own.pivot_table(index=["way", "target"], columns="method", values="regret")
-    lost = wide.groupby("way").mean()
-    said = "; ".join(
-        f"at the {way} rate alone {row['look']:.2f}, as a third of the sum {row['2 · list + look']:.2f}"
-        for way, row in lost.iterrows()
-    )
-    text += (
-        f"Looks of forty steps on the public bank lose, where the list's first loses {lost[LIST].mean():.2f}: {said}. "
-    )
-    if best[2] < 0 and (lost["2 · list + look"] < lost[LIST]).any():
+    said, helps = [], []
+    for way, part in own.groupby("way", sort=False):
+        wide = part.pivot(index=CELL, columns="method", values="regret")
+        lost = wide.mean()
+        sums = [m for m in wide if m not in (LIST, "look")]
+        helps += [between(part, "regret", m, LIST)[2] < 0 for m in sums]
+        needed = max(targets_needed((wide[m] - wide[LIST]).to_numpy(), 1.0) for m in sums) if len(wide) > 1 else None
+        said.append(
+            f"at the {way} rate, on {len(wide)} targets, the list {lost[LIST]:.2f}, the look alone {lost['look']:.2f}, "
+            + ", ".join(f"{m} {lost[m]:.2f}" for m in sums)
+            + (f" (seeing one point takes {needed} targets)" if needed else "")
+        )
+    text += f"Looks of forty steps on the public bank lose, among the models that were looked at: {'; '.join(said)}. "
+    if any(helps):
         return text + "Looking may be worth its minute where that was measured."
     return text + (
-        "What the first quarter of a whole fine-tuning tells is not in forty steps of their own. So "
-        "looking is an option of `rank` (`looks=5`, `looks=60s`) that is off unless asked for."
+        "No sum with them loses clearly less than the list: what the first quarter of a whole fine-tuning tells is not "
+        "seen in forty steps of their own. So looking is an option of `rank` (`looks=5`, `looks=60s`) that is off "
+        "unless asked for."
     )

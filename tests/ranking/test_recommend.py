@@ -103,9 +103,10 @@ def test_a_higher_regret_of_the_sum_keeps_the_list(diverse):
     recommender = recommend.fit(diverse)
     listed, whole = recommender.regret
     assert whole < listed
-    assert f"{whole:.1f} points against {listed:.1f}" in recommender.case
-    worse = replace(recommender, regret=(1.0, 1.5))
+    assert f"loses {whole:.1f} points, by what models did elsewhere alone {listed:.1f}" in recommender.case
+    worse = replace(recommender, regret=(1.0, 1.5), gain=(-0.5, 0.1))
     assert not worse.scores_help
+    assert "0.5 ± 0.1 more" in worse.case
     assert replace(recommender, gain=(recommender.gain[1], recommender.gain[1])).scores_help is False
     first, second = (r.predict(of(diverse, "t3"))["model"].tolist() for r in (recommender, worse))
     assert first != second
@@ -114,19 +115,18 @@ def test_a_higher_regret_of_the_sum_keeps_the_list(diverse):
 def test_gain_and_regret_are_those_of_targets_left_out(diverse):
     """The same from fits that never saw the target, one after the other."""
     recommender = recommend.fit(diverse)
-    gains, regrets = [], []
+    regrets = []
     for target, cell in diverse.groupby("target"):
         alone = recommend.fit(diverse[diverse["target"] != target])
-        design, a = alone.columns.design(cell), angle(cell["oracle"])
-        z = (a - a.mean()) / np.sqrt((12 * a.var() + 2 * 0.2**2) / 14)
+        design = alone.columns.design(cell)
         wide = diverse[diverse["target"] != target].pivot(index="target", columns="model", values="oracle")[
             cell["model"]
         ]
         places = wide.sub(wide.mean(axis=1), axis=0).div(wide.std(axis=1, ddof=0), axis=0).mean().to_numpy()
         rules = prediction.FromStaticList(recommender.listed[0] * places, recommender.listed[1])
         means = [alone.learned.joint(alone.columns, design, listed).mean for listed in (rules, None)]
-        gains.append(np.mean((z - means[0]) ** 2) - np.mean((z - means[1]) ** 2))
         regrets.append([cell["oracle"].max() - cell["oracle"].iloc[mean.argmax()] for mean in means])
+    gains = -np.diff(regrets, axis=1)[:, 0]
     np.testing.assert_allclose(recommender.gain, [np.mean(gains), np.std(gains, ddof=1) / np.sqrt(7)], rtol=0.02)
     np.testing.assert_allclose(recommender.regret, np.mean(regrets, 0), rtol=0.02)
 
@@ -325,6 +325,33 @@ def test_constant_missing_and_infinite_scores_say_nothing(diverse):
     bare = recommender.predict(pd.DataFrame({"model": new["model"]}))
     assert np.isfinite(bare["predicted_accuracy"]).all()
     assert bare["why"].str.contains("no score").all()
+
+
+def test_a_score_that_lacks_does_not_turn_the_others_round():
+    """Scores are common ∓ 0.3 own, the truth 0.3 common + own: their difference tells it, and one alone misleads."""
+    raw = np.array([[1.0, np.nan, 7.0], [-1.0, np.nan, 7.0], [0.0, np.nan, np.inf]])
+    first, second, third = transfers.completed_scores(raw, [0.0, 0.0, 0.0])
+    np.testing.assert_array_equal(first, transfers.standardised(raw[:, 0], 0.0))
+    np.testing.assert_array_equal([second, third], [first, first])
+    assert first[2] == 0, "a score at the mean is not one that lacks"
+    raw = np.array([[1.0, 2.0], [-1.0, -2.0], [np.nan, np.nan]])
+    np.testing.assert_array_equal(np.array(transfers.completed_scores(raw, [0.0, 0.0]))[:, 2], [0, 0])
+    rng = np.random.default_rng(5)
+    rows = []
+    for t in range(8):
+        common, own = rng.standard_normal(12), rng.standard_normal(12)
+        first, second = common - 0.3 * own, common + 0.3 * own
+        angles = 1.6 + 0.2 * (0.3 * common + own)
+        for m in range(12):
+            rows.append({"target": f"t{t}", "model": f"m{m}-{t}", "oracle": float(percent(angles[m]))}
+                        | {"parc_f32": common[m], "logme": first[m], "hscore_f32": second[m]})  # fmt: skip
+    known = transfers.completed(pd.DataFrame(rows))
+    recommender = recommend.fit(known[known["target"] != "t0"])
+    weights = dict(zip(METHODS, recommender.learned.fresh.mean, strict=False))
+    assert weights["logme"] < 0 < weights["hscore_f32"], "they are weighed against each other"
+    alone = of(known, "t0").drop(columns=["hscore_f32", "knn", "logistic"])
+    found = recommender.predict(alone).merge(alone[["model", "logme"]], on="model")
+    assert measures.pearson(found["predicted_accuracy"].to_numpy(), found["logme"].to_numpy()) > 0
 
 
 def test_one_score_far_off_does_not_decide(diverse):

@@ -94,6 +94,13 @@ def test_the_page_says_that_a_list_that_loses_nothing_cannot_be_beaten():
         judgements({"list": (2, 2, 2, 0), "recommendation": (2, 2, 2, 0), pages.FULL: (0, 0, 0, 0)})
     )
     assert "-2.00 (95 % -2.00 to -2.00)" in beaten
+    assert "on 3 of 3 targets both choose models that are equally good" in beaten
+    assert [cell.strip() for cell in beaten.rstrip().splitlines()[-1].split("|")[1:-1]] == [
+        "t2",
+        "2.00",
+        "2.00",
+        "0.00",
+    ]
 
 
 def test_looks_that_turn_the_order_round_are_said_to_cost_points():
@@ -105,10 +112,10 @@ def test_looks_that_turn_the_order_round_are_said_to_cost_points():
         for i, (m, o) in enumerate(zip(MODELS, (90.0, 80.0, 60.0), strict=True))
     ]
     text, found = pages.own_looks(pd.DataFrame(rows))
-    assert "usual: 6 looks, the first 3 of each target by the list. Correlation with accuracy among them +1.00" in text
-    assert (
-        "default: 6 looks, the first 3 of each target by the list. Correlation with accuracy among them -1.00" in text
-    )
+    assert "usual: 6 looks. Correlation with accuracy among those of a target +1.00" in text
+    assert "default: 6 looks. Correlation with accuracy among those of a target -1.00" in text
+    learned = found[found["method"] == "list + look, weights learned"]
+    assert (learned["regret"] == 0).all(), "a look that is backwards on other targets is weighed as such"
     alone = found[found["method"] == "look"].groupby("way")["regret"].mean()
     assert (alone["usual"], alone["default"]) == (0.0, 30.0)
     said = pages.decision(judgements({"list": (1, 1), "recommendation": (1, 1), pages.FULL: (1, 1)}), found)
@@ -120,12 +127,12 @@ def test_what_a_part_adds_is_the_difference_with_and_without_it():
     every = judgements(lost | {"list + look 15–25 %": (3, 3), pages.FULL: (0, 0)})
     rows = [line.split("|") for line in pages.added({"target": {"judgements": every}}).splitlines() if "each" in line]
     changes = [row[4].strip() for row in rows]
-    assert changes == [f"{d:+.2f} ({d:+.2f} to {d:+.2f})" for d in (-1, 0, -1, 0, -2, -1)]
+    assert changes == [f"{d:+.2f} ({d:+.2f} to {d:+.2f})" for d in (-1, 0, -1, -2, 0, -2, -1)]
 
 
-def test_only_places_without_a_gap_are_compared():
-    rows = pd.DataFrame({"target": "t0", "place": [1, 2, 4], "way": "usual", "look": 0.0, "status": "ok"})
-    assert pages.own_looks(rows) == ("- usual: too few looks as yet.\n", None)
+def test_of_two_looks_at_a_target_nothing_is_said():
+    rows = pd.DataFrame({"target": "t0", "place": [1, 2], "way": "usual", "look": 0.0, "status": "ok"})
+    assert pages.own_looks(rows) == ("- usual: 2 looks, too few of any target as yet.\n", None)
 
 
 def test_the_usual_rate_leaves_the_target_out():
@@ -146,7 +153,8 @@ def test_looks_are_read_at_the_rate_that_was_asked_for(tmp_path):
                 "score", key_of(identity), identity, {"scores": [-1.5], "status": ["ok"]}, {"milliseconds": [2500]}
             )
     rows = pd.DataFrame({"target": "t", "model": "m", "way": ["usual", "default"], "rate": [0.002, 0.05]})
-    (found,) = public_looks.looked(rows, plans, store).to_dict("records")
+    none = pd.DataFrame(columns=[*public_looks.KEYS, *public_looks.FOUND])
+    (found,) = public_looks.looked(rows, plans, store, none).to_dict("records")
     assert found == {
         "target": "t",
         "model": "m",
@@ -156,6 +164,17 @@ def test_looks_are_read_at_the_rate_that_was_asked_for(tmp_path):
         "status": "ok",
         "seconds": 2.5,
     }
+
+
+def test_looks_of_the_table_before_are_kept_under_another_way_too(tmp_path):
+    kept = {"target": "t", "model": "m", "rate": 0.005, "look": -2.0, "status": "ok", "seconds": 3.0}
+    transfer = SimpleNamespace(
+        model=SimpleNamespace(name="m"), target=SimpleNamespace(name="t"), scores={"look": key_of({"a": 1})}
+    )
+    rows = pd.DataFrame({"target": "t", "model": "m", "way": ["usual", "slow"], "rate": [0.002, 0.005]})
+    plans = dict.fromkeys([0.002, 0.005], (None, SimpleNamespace(transfers=[transfer])))
+    found = public_looks.looked(rows, plans, Store(tmp_path), pd.DataFrame([kept])).to_dict("records")
+    assert found == [kept | {"way": "slow"}]
 
 
 def test_every_target_of_the_public_bank_has_a_kind():
