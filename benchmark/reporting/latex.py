@@ -14,6 +14,7 @@ from benchmark.reporting.layout import MISSING, Grid, continued, fitted
 TEXT_WIDTH = 345.0  # points: \textwidth of the article class at 10 pt on letter paper, its narrowest
 _SEPARATION = 4.0  # points on either side of a column, \tabcolsep
 _SIZES = ((42, r"\small"), (52, r"\footnotesize"), (1000, r"\scriptsize"))  # up to so many rows: a page holds them
+_LINE, _TALL = 80, 2  # characters of a line of a caption; rows that each further line takes the place of
 
 COMMANDS = {
     **{"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"},
@@ -96,12 +97,14 @@ def _table(grid: Grid, part: int, parts: int) -> str:
     columns = "l" * grid.left + "r" * (len(grid.head) - grid.left)
     more = f" ({part + 1} of {parts})" if parts > 1 else ""
     label = f"tab:{_slug(grid.label or grid.title)}" + (f"-{part + 1}" if parts > 1 else "")
+    caption = (grid.caption or grid.title) + more
+    high = sum(map(len, blocks)) + _TALL * (len(caption) // _LINE)
     lines = [
         r"\begin{table}[tp]",
         r"  \centering",
-        f"  {next(size for rows, size in _SIZES if sum(map(len, blocks)) <= rows)}",
+        f"  {next(size for rows, size in _SIZES if high <= rows)}",
         f"  \\setlength{{\\tabcolsep}}{{{_SEPARATION:g}pt}}",
-        f"  \\caption{{{tex((grid.caption or grid.title) + more)}}}",
+        f"  \\caption{{{tex(caption)}}}",
         f"  \\label{{{label}}}",
         f"  \\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"    \toprule",

@@ -251,3 +251,10 @@ def test_latex_columns_are_chosen(made):
     assert grid.head == ["method", "τ_b", "Mean PC"]
     with pytest.raises(ValueError, match=r"latex.columns must name .* Got 'kendal'. Did you mean 'kendall'\?"):
         grids.latex_grids(made, ["kendal"])
+
+
+def test_a_long_caption_takes_the_place_of_rows():
+    rows = tuple((str(i), "1") for i in range(50))
+    short = layout.Grid("t", ("a", "b"), (rows,), caption="x" * 79)
+    assert "footnotesize" in latex.latex(short)
+    assert "scriptsize" in latex.latex(replace(short, caption="x" * 160))
