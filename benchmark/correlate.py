@@ -1,8 +1,8 @@
 """How well scores predict accuracies: two tables in, correlations with intervals and paired tests out.
 
-    python -m benchmark.correlate scores=scores.csv oracle=oracle.csv out=outputs/mine
+    python -m benchmark.correlate scores=scores.csv truth=truth.csv out=outputs/mine
 
-`scores` has a row a model and target (and draw, in a column Run) and a column a method, whatever it is called; `oracle`
+`scores` has a row a model and target (and draw, in a column Run) and a column a method, whatever it is called; `truth`
 the accuracy after fine-tuning in percent. Both name models by `Model`, or as the paper by `Architecture` and `Source
 Dataset`, and targets by `Target Dataset` (or `target`). Further known columns (ATTRIBUTES) are never methods. Written:
 table.{csv,md,tex}, correlations.csv, coverage.csv, modes.csv, and intervals.csv, tests.csv … as
@@ -20,7 +20,9 @@ which every correlation has exactly (0) and every regret (a pick among all). One
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from benchmark import called
 from benchmark.config import cli
@@ -34,12 +36,13 @@ from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m benchmark.correlate scores=<csv> oracle=<csv> out=<dir>`."""
+    """`python -m benchmark.correlate scores=<csv> truth=<csv> out=<dir>`."""
     from pydantic import Field, field_validator
 
     class Settings(Spec):
+        earlier_names: ClassVar[Mapping[str, str]] = {"oracle": "truth"}
         scores: Path = Field(description="CSV or Parquet: Model, Target Dataset, perhaps Run, and a column a method")
-        oracle: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, perhaps Seed")
+        truth: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, perhaps Seed")
         out: Path = Field(description="folder for table.md, table.tex, correlations.csv and what explains them")
         focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
         html: bool = Field(False, description="write report.html as well")
@@ -57,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def run(settings: Settings) -> int:
         try:
-            scores, oracle = named(read(settings.scores)), named(read(settings.oracle))
+            scores, oracle = named(read(settings.scores)), named(read(settings.truth))
             refuse_unknown(settings.focal, method_columns(scores))
             found = correlate(scores, oracle, settings.exclude_sources)
             modes = evaluation_modes(scores, oracle, settings.exclude_sources)

@@ -38,7 +38,7 @@ def settings(run: Callable[[S], int | None], schema: type[S], usage: str, argv: 
         if set(overrides) & {"-h", "--help"}:
             print(_describe(schema, usage))
             return 0
-        return run(validate(schema, flat_settings(overrides, schema))) or 0
+        return run(validate(schema, flat_settings([_with_new_name(o, schema) for o in overrides], schema))) or 0
 
     return _guard(body)
 
@@ -78,7 +78,7 @@ def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str
         if given.help:
             print(f"{_describe(schema, usage)}\n\n{group_options(given.overrides)}")
             return 0
-        overrides = [_with_new_name(o, getattr(schema, "earlier_names", {})) for o in given.overrides]
+        overrides = [_with_new_name(o, schema) for o in given.overrides]
         own = [o for o in overrides if _field(o) in schema.model_fields]
         rest = [o for o in overrides if o not in own]
         look(rest, schema.model_fields)
@@ -87,8 +87,9 @@ def mixed(run: Callable[[S, list[str]], int | None], schema: type[S], usage: str
     return _guard(body)
 
 
-def _with_new_name(override: str, renamed: Mapping[str, str]) -> str:
+def _with_new_name(override: str, schema: type[BaseModel]) -> str:
     """An override with the name that its option has now, said on standard error where it was given an earlier one."""
+    renamed: Mapping[str, str] = getattr(schema, "earlier_names", {})
     key, equals, value = override.partition("=")
     if key not in renamed:
         return override

@@ -426,7 +426,7 @@ TYPOS = [  # of every command; none may wait for PyTorch
     *(("predict", *o) for o in (["modl=x", "a.png"], ["model=nowhere", "a.png"], ["model=x", "device=gpu"])),
     *(("evaluate", *o) for o in (["featurs=x"], ["features=a.npz", "truth=b.csv"])),
     ("evaluate", "features=a.npz", "truth=b.csv", "method=prac"),
-    *(("correlate", *o) for o in (["score=x"], ["scores=a.csv", "oracle=b.csv", "out=o"])),
+    *(("correlate", *o) for o in (["score=x"], ["scores=a.csv", "truth=b.csv", "out=o"])),
     *(("report", o) for o in ("pth=x", "path=nowhere")),
     *(("check", o) for o in ("method.prac", "methods.prac", "prac")),
     *(("store", o) for o in ("prun=[x]", "prune=[x]")),

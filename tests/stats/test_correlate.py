@@ -279,14 +279,14 @@ def test_command_writes_the_table(tmp_path, capsys):
     scores, oracle = bank()
     columns.save(scores, tmp_path / "s.csv")
     columns.save(oracle, tmp_path / "o.csv")
-    argv = [f"scores={tmp_path}/s.csv", f"oracle={tmp_path}/o.csv", f"out={tmp_path}/out"]
+    argv = [f"scores={tmp_path}/s.csv", f"truth={tmp_path}/o.csv", f"out={tmp_path}/out"]
     assert correlate.main(argv) == 0
     table = pd.read_csv(tmp_path / "out/correlations.csv")
     pd.testing.assert_frame_equal(table, correlations.correlate(scores, oracle).table, check_exact=False, rtol=1e-12)
     assert "layers are not known" in (tmp_path / "out/notes.txt").read_text()
     capsys.readouterr()
-    assert correlate.main([*argv, "orcale=x"]) == 2
-    assert "Did you mean 'oracle'?" in capsys.readouterr().err
+    assert correlate.main([*argv, "trtuh=x"]) == 2
+    assert "Did you mean 'truth'?" in capsys.readouterr().err
     assert correlate.main([*argv, "exclude_sources=[nowhere]"]) == 2
     assert "must name sources of the oracle. Got nowhere." in capsys.readouterr().err
 
@@ -300,7 +300,8 @@ def test_command_prints_intervals_and_tests_of_a_model_and_a_target_column(tmp_p
     scores.to_parquet(tmp_path / "s.parquet")
     argv = [f"scores={tmp_path}/s.parquet", f"oracle={tmp_path}/o.csv", f"out={tmp_path}/out"]
     assert correlate.main(argv) == 0
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
+    assert "oracle= is called truth= now" in told
     assert "100.0" in shown
     assert "Supported differences" in shown
     for name in ("table.md", "table.tex", "tests.csv", "intervals.csv"):
