@@ -9,8 +9,10 @@ estimator's own declaration, or by `expected=[<check>, …]`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
+from typing import TYPE_CHECKING, SupportsFloat
 
 from pydantic import Field
 
@@ -21,6 +23,9 @@ from benchmark.config.validation import check_parameters
 from benchmark.errors import ConfigError, did_you_mean
 from benchmark.files import put
 from benchmark.scoring.conformance.verdicts import COLOURS, find, markdown, print_findings, summary_line, without_markup
+
+if TYPE_CHECKING:
+    from benchmark.scoring.conformance.subject import Finding
 
 USAGE = """python -m benchmark.check <estimator> … [key=value …]
 
@@ -48,36 +53,17 @@ def main(argv: list[str] | None = None) -> int:
 def run(chosen: Settings) -> int:
     """Examine, print, and return the exit code."""
     from rich.console import Console
-    from threadpoolctl import threadpool_limits
 
-    from benchmark.scoring.conformance.examine import examine
     from benchmark.scoring.conformance.subject import overall
 
     functions = find(chosen.methods)
-    problems = [
-        problem
-        for name, function in functions.items()
-        for problem in check_parameters(function, chosen.parameters, f"{name}.parameters", ARRAYS)
-    ]
-    if problems:
+    checked = (check_parameters(f, chosen.parameters, f"{name}.parameters", ARRAYS) for name, f in functions.items())
+    if problems := [problem for found in checked for problem in found]:
         raise ConfigError("\n".join(problems))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    verdicts = {}
-    with threadpool_limits(1):
-        for name, function in functions.items():
-            try:
-                verdicts[name] = examine(function, name, chosen.parameters)
-            except ValueError as error:
-                raise ConfigError(str(error)) from None
-    paths = {name: name for name, f in functions.items() if BANK.isdisjoint(signature(f).parameters)}
-    if chosen.kernels and paths:
-        from benchmark.scoring.conformance.kernels import findings
-
-        found, skipped = findings(paths, chosen.parameters, functions)
-        for line in skipped:
-            console.print(f"kernel not tried: {without_markup(line)}")
-        for name, finding in found.items():
-            verdicts[name].append(finding)
+    verdicts, skipped = _examined(functions, chosen)
+    for line in skipped:
+        console.print(f"kernel not tried: {without_markup(line)}")
     known = {f.check for found in verdicts.values() for f in found}
     for check in chosen.expected:
         if check not in known:
@@ -99,6 +85,31 @@ def run(chosen: Settings) -> int:
         checks = ", ".join(dict.fromkeys(f.check for f in surprises))
         console.print(f"deviates unexpectedly in: {checks}. Where that is as it should be: expected=\\[{checks}]")
     return int(bool(surprises))
+
+
+def _examined(
+    functions: dict[str, Callable[..., SupportsFloat]], chosen: Settings
+) -> tuple[dict[str, list[Finding]], list[str]]:
+    """The findings of every estimator, and the kernels that could not be tried."""
+    from threadpoolctl import threadpool_limits
+
+    from benchmark.scoring.conformance.examine import examine
+    from benchmark.scoring.conformance.kernels import findings
+
+    verdicts = {}
+    with threadpool_limits(1):
+        for name, function in functions.items():
+            try:
+                verdicts[name] = examine(function, name, chosen.parameters)
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+    paths = {name: name for name, f in functions.items() if BANK.isdisjoint(signature(f).parameters)}
+    if not (chosen.kernels and paths):
+        return verdicts, []
+    found, skipped = findings(paths, chosen.parameters, functions)
+    for name, finding in found.items():
+        verdicts[name].append(finding)
+    return verdicts, skipped
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field, field_validator
+
 from benchmark import called
 from benchmark.config import cli
 from benchmark.config.spec import Spec
@@ -35,48 +37,49 @@ from benchmark.stats.correlations import correlate, evaluation_modes, write
 from benchmark.tables.columns import PAPER_EXCLUDED, method_columns, named, read
 
 
+class Settings(Spec):
+    """What the command takes."""
+
+    earlier_names: ClassVar[Mapping[str, str]] = {"oracle": "truth"}
+    scores: Path = Field(description="CSV or Parquet: Model, Target Dataset, perhaps Run, and a column a method")
+    truth: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, perhaps Seed")
+    out: Path = Field(description="folder for table.md, table.tex, correlations.csv and what explains them")
+    focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
+    html: bool = Field(False, description="write report.html as well")
+    title: str = Field("Correlation of scores with accuracy after fine-tuning", description="of the tables")
+    exclude_sources: tuple[str, ...] = Field((), description="sources to leave out, or `paper` for the release's five")
+
+    @field_validator("exclude_sources", "focal", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        if value == "paper":
+            return PAPER_EXCLUDED
+        return (value,) if isinstance(value, str) else value or ()
+
+
+def run(settings: Settings) -> int:
+    """Correlate, write, show."""
+    try:
+        scores, oracle = named(read(settings.scores)), named(read(settings.truth))
+        refuse_unknown(settings.focal, method_columns(scores))
+        found = correlate(scores, oracle, settings.exclude_sources)
+        modes = evaluation_modes(scores, oracle, settings.exclude_sources)
+        shown = report.build(scores, oracle, exclude_sources=settings.exclude_sources, title=settings.title)
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from None
+    with together():
+        write(found, modes, settings.out)
+        shown = report.supported(shown, settings.out, focal=settings.focal)
+        folder.write_tables(shown, settings.out)
+        if settings.html:
+            page.write(shown, settings.out / "report.html")
+    folder.show(shown, where=f"{settings.out}/table.md")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """`python -m benchmark.correlate scores=<csv> truth=<csv> out=<dir>`."""
-    from pydantic import Field, field_validator
-
-    class Settings(Spec):
-        earlier_names: ClassVar[Mapping[str, str]] = {"oracle": "truth"}
-        scores: Path = Field(description="CSV or Parquet: Model, Target Dataset, perhaps Run, and a column a method")
-        truth: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, perhaps Seed")
-        out: Path = Field(description="folder for table.md, table.tex, correlations.csv and what explains them")
-        focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
-        html: bool = Field(False, description="write report.html as well")
-        title: str = Field("Correlation of scores with accuracy after fine-tuning", description="of the tables")
-        exclude_sources: tuple[str, ...] = Field(
-            (), description="sources to leave out, or `paper` for the release's five"
-        )
-
-        @field_validator("exclude_sources", "focal", mode="before")
-        @classmethod
-        def _several(cls, value: object) -> object:
-            if value == "paper":
-                return PAPER_EXCLUDED
-            return (value,) if isinstance(value, str) else value or ()
-
-    def run(settings: Settings) -> int:
-        try:
-            scores, oracle = named(read(settings.scores)), named(read(settings.truth))
-            refuse_unknown(settings.focal, method_columns(scores))
-            found = correlate(scores, oracle, settings.exclude_sources)
-            modes = evaluation_modes(scores, oracle, settings.exclude_sources)
-            shown = report.build(scores, oracle, exclude_sources=settings.exclude_sources, title=settings.title)
-        except (ValueError, OSError) as error:
-            raise ConfigError(str(error)) from None
-        with together():
-            write(found, modes, settings.out)
-            shown = report.supported(shown, settings.out, focal=settings.focal)
-            folder.write_tables(shown, settings.out)
-            if settings.html:
-                page.write(shown, settings.out / "report.html")
-        folder.show(shown, where=f"{settings.out}/table.md")
-        return 0
-
-    return cli.settings(run, Settings, __doc__.strip(), argv)
+    return cli.settings(run, Settings, (__doc__ or "").strip(), argv)
 
 
 called(__name__, "benchmark.api.correlate")

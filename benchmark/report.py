@@ -10,37 +10,45 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pydantic import Field, field_validator
+
 from benchmark.config import cli
 from benchmark.config.spec import Spec
 from benchmark.errors import ConfigError
 from benchmark.reporting.folder import read, write
 
 
+class Latex(Spec):
+    """What table.tex shows."""
+
+    columns: tuple[str, ...] = ()
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value or ()
+
+
+class Settings(Spec):
+    """What the command takes."""
+
+    path: Path = Field(Path("outputs/run"), description="folder of a run")
+    html: bool = Field(False, description="write report.html as well: one page that needs no network")
+    latex: Latex = Field(Latex(), description="latex.columns=[pearson,interval,…]: what table.tex shows, in order")
+
+
+def run(settings: Settings) -> int:
+    """Make a run's tables and pictures again from its records."""
+    try:
+        tables, arguments = read(settings.path)
+        chosen = settings.latex.columns
+        return write(tables, settings.path, **arguments, html=settings.html, latex_columns=chosen)
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from None
+
+
 def main(argv: list[str] | None = None) -> int:
-    """`python -m benchmark.report path=<folder>`: make a run's tables and pictures again from its records."""
-    from pydantic import Field, field_validator
-
-    class Latex(Spec):
-        columns: tuple[str, ...] = ()
-
-        @field_validator("columns", mode="before")
-        @classmethod
-        def _several(cls, value: object) -> object:
-            return (value,) if isinstance(value, str) else value or ()
-
-    class Settings(Spec):
-        path: Path = Field(Path("outputs/run"), description="folder of a run")
-        html: bool = Field(False, description="write report.html as well: one page that needs no network")
-        latex: Latex = Field(Latex(), description="latex.columns=[pearson,interval,…]: what table.tex shows, in order")
-
-    def run(settings: Settings) -> int:
-        try:
-            tables, arguments = read(settings.path)
-            chosen = settings.latex.columns
-            return write(tables, settings.path, **arguments, html=settings.html, latex_columns=chosen)
-        except (ValueError, OSError) as error:
-            raise ConfigError(str(error)) from None
-
+    """`python -m benchmark.report path=<folder>`."""
     return cli.settings(run, Settings, "python -m benchmark.report path=<folder>: a run's report again", argv)
 
 
