@@ -18,7 +18,7 @@ demo: .venv/ready ## the main job from nothing: pretrain, fine-tune, probe, scor
 # A test file stays in one process, since its tests share what they are made from. JOBS=1: one after another.
 JOBS ?= auto
 test: .venv/ready ## the test suite (a few minutes; tests for a GPU or a real data set skip with a reason)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 kernels: .venv/ready ## the estimators' tests and conformance under every kernel of OpenBLAS that the processor runs
 	$(PY) scripts/kernels.py

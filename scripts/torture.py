@@ -16,6 +16,7 @@ and the exit code is 1. With `out`, the figures are written there.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -82,8 +83,9 @@ def page(campaign: Campaign, settings: Settings, seconds: float) -> str:
         "# What runs promise, tried at random",
         "",
         f"`python scripts/torture.py minutes={settings.minutes:g} seed={settings.seed}`, {seconds / 60:.1f} minutes on "
-        f"{place['processor']}, {place['cores']} cores, commit {provenance.commit()}. `make torture` "
-        "makes this page; its minutes decide how many rounds there are, its seed which.",
+        f"{place['processor']}, {place['cores']} cores, commit {provenance.commit()}; "
+        f"load {campaign.load:.1f} when it began, {os.getloadavg()[0]:.1f} at its end, niceness {os.nice(0)}. "
+        "`make torture` makes this page; its minutes decide how many rounds there are, its seed which.",
         "",
         "| tried | how often | of what kind |",
         "|---|---:|---|",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -21,6 +22,8 @@ class Campaign:
 
     folder: Path
     seed: int
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    """Of the machine, when the campaign began."""
     seconds: float = 0.0
     values: dict[str, bytes] = field(default_factory=dict)
     tables: dict[str, bytes] = field(default_factory=dict)

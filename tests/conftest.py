@@ -5,8 +5,14 @@ import shutil
 import pytest
 
 from benchmark.data import packs
-from benchmark.reporting import folder
 from tests import running, tiny
+
+LONG = ("search/test_search", "ranking/test_rank", "execution/test_survival", "execution/test_ray", "test_run")
+"""Files of tests that take longest: they come first, so that no process is left alone with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}.py" for name in LONG)))
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +40,7 @@ def pack(tmp_path_factory) -> packs.Pack:
 @pytest.fixture
 def no_pictures(monkeypatch) -> None:
     """Reports without their pictures, which take most of the time, for tests of what else is in them."""
-    monkeypatch.setattr(folder, "_pictures", lambda *_: None)
+    monkeypatch.setattr("benchmark.reporting.folder._pictures", lambda *_: None)
 
 
 @pytest.fixture
