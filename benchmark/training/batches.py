@@ -31,8 +31,8 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How views are drawn: see `benchmark.training.loop.fit`."""
+class Drawing:
+    """How images and their views are drawn; each field as in `benchmark.training.loop.fit`."""
 
     seed: int
     flip: bool
@@ -52,7 +52,7 @@ class Batches:
         spec: ModelSpec,
         examples: Examples,
         recipe: RecipeSpec | PretrainSpec,
-        asked: Asked,
+        drawing: Drawing,
         device: torch.device,
     ):
         n = len(examples.pixels)
@@ -60,15 +60,15 @@ class Batches:
         if self.size < 2:
             raise ValueError(f"training images must be at least 2. Got {n}. Take a larger split.")
         self.spec, self.examples, self.device = spec, examples, device
-        generator = np.random.Generator(np.random.PCG64(asked.seed))
-        if asked.balanced:
+        generator = np.random.Generator(np.random.PCG64(drawing.seed))
+        if drawing.balanced:
             order = even_orders(examples.targets.cpu().numpy(), self.size, recipe.steps, generator)
         else:
             order = orders(n, self.size, recipe.steps, generator)
         middle = spec.input_size / examples.pixels.shape[1]
-        maps = views(order.shape, recipe.crop, asked.flip and recipe.flip, generator, middle)
+        maps = views(order.shape, recipe.crop, drawing.flip and recipe.flip, generator, middle)
         self.turns: Tensor | None = None
-        if asked.rotations:
+        if drawing.rotations:
             drawn = generator.integers(0, 4, order.shape)
             maps, self.turns = quarter_turns(maps, drawn), torch.from_numpy(drawn).to(device)
         blend = getattr(recipe, "mixup", 0.0)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from benchmark import provenance
 from benchmark.models import classifiers
-from benchmark.training.batches import Asked, Batches, Examples
+from benchmark.training.batches import Batches, Drawing, Examples
 from benchmark.training.views import at_once, normaliser
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def fit(
     Raises TrainingFailed when the loss is not finite.
     """
     device = next(module.parameters()).device
-    batches = Batches(spec, examples, recipe, Asked(seed, flip, rotations, balanced), device)
+    batches = Batches(spec, examples, recipe, Drawing(seed, flip, rotations, balanced), device)
     cuts = [slice(k, batches.size, parts) for k in range(min(parts, batches.size))]
     update, milestones = optimiser(module, spec, recipe), getattr(recipe, "milestones", ())
     losses, finite = torch.zeros(recipe.steps, device=device), Finite()

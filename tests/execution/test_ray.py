@@ -287,7 +287,7 @@ def crew(tmp_path, monkeypatch, *nodes: dict[str, float], total: int = 100, **sp
     at = {"Alive": True, "NodeManagerAddress": "127.0.0.1"}
     listed = [{**at, "NodeID": str(i), "NodeManagerPort": 1 - i, "Resources": n} for i, n in enumerate(nodes)]
     monkeypatch.setattr(ray, "nodes", lambda: listed)
-    monkeypatch.setattr(ray_driver, "_Abroad", lambda crew: type("Waiting", (), {"place": None})())
+    monkeypatch.setattr(ray_driver, "_NodeWorker", lambda crew: type("Waiting", (), {"place": None})())
     return Crew(Store(tmp_path), ExecutorSpec(name="ray", **spec), Progress(total, 1), wait=0.0)
 
 
@@ -311,7 +311,7 @@ def test_as_many_workers_as_there_is_room_for(tmp_path, monkeypatch, nodes, spec
     asked = crew(tmp_path, monkeypatch, *nodes, **spec)
     asked.recruit()
     asked.recruit()
-    assert len(asked.abroad) == workers
+    assert len(asked.node_workers) == workers
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_what_kills_workers_again_and_again_fails(tmp_path, monkeypatch):
     task = (next(iter(plan(tiny()).cells.values())),)
 
     def die(node: str) -> str:
-        one.abroad.append(gone := lost())
+        one.node_workers.append(gone := lost())
         gone.there = Place(node, f"host {node}", "", "cpu", {})
         outcome = one.without(gone, task)
         return f"{outcome.status}: {outcome.reason}"

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 Files = Mapping[str, np.ndarray]
 """The files of a cell by name, as bytes."""
 
-HERE = ("pack",)
-ELSEWHERE = tuple(stage for stage in STAGES if stage not in HERE)
+ON_DRIVER = ("pack",)
+ON_NODES = tuple(stage for stage in STAGES if stage not in ON_DRIVER)
 RETRIES = 2
 """How often a cell starts again after its worker's process died on a node that lives on; lost nodes do not count."""
 
-CLERKS = 4
+WRITERS = 4
 """Threads that write what came back: a disk that makes sure of it takes longer than a worker should wait."""
 
 LOOK_SECONDS, NOTICE_SECONDS = 2.0, 30.0
@@ -75,38 +75,38 @@ class Crew:
         self.store, self.spec, self.progress = store, spec, progress
         self.run, self.wait = uuid.uuid4().hex[:12], wait
         self.remote: Any = ray.remote(Remote)  # Ray types the methods of an actor as they are at home
-        self.abroad: list[_Abroad] = []
-        self.at_home = [_AtHome(store, spec.threads) for _ in os.sched_getaffinity(0)]
+        self.node_workers: list[_NodeWorker] = []
+        self.pack_workers = [_PackWorker(store, spec.threads) for _ in os.sched_getaffinity(0)]
         self.shipping = Shipping(store, ray.put)
         self.folders: dict[str, str] = {}
-        self.clerks = ThreadPoolExecutor(CLERKS)
+        self.writers = ThreadPoolExecutor(WRITERS)
         self.deliveries: list[Delivery] = []
         self.lost: Counter[str] = Counter()
         self.nodes = Nodes(spec)
         self.looked = self.noticed = time.monotonic()
         self.without_room: float | None = None
 
-    def __iter__(self) -> Iterator[_Abroad | _AtHome]:
-        return iter([*self.at_home, *self.abroad])
+    def __iter__(self) -> Iterator[_NodeWorker | _PackWorker]:
+        return iter([*self.pack_workers, *self.node_workers])
 
-    def ready(self) -> Sequence[Delivery | _AtHome]:
+    def ready(self) -> Sequence[Delivery | _PackWorker]:
         """What has come back and is in the store, after a while at most; the workers of it are idle before that."""
         if TOLD_TO_END.is_set():
             sys.exit(TERMINATED)
         if time.monotonic() - self.looked > LOOK_SECONDS:
             self.recruit()
-        packing = [w for w in self.at_home if not w.idle]
-        unhurried = not (packing or self.deliveries or any(w.outcome for w in self.abroad))
-        self._listen(POLL_SECONDS if unhurried else 0.01)
-        self.progress.workers = max(1, sum(w.place is not None for w in self.abroad))
+        packing = [w for w in self.pack_workers if not w.idle]
+        nothing_due = not (packing or self.deliveries or any(w.outcome for w in self.node_workers))
+        self._listen(POLL_SECONDS if nothing_due else 0.01)
+        self.progress.workers = max(1, sum(w.place is not None for w in self.node_workers))
         written = [d for d in self.deliveries if d.written]
         self.deliveries = [d for d in self.deliveries if d not in written]
         return [*written, *(w for w in packing if w.pipe.poll())]
 
     def _listen(self, patience: float) -> None:
         """Take what workers have to say: that they are there, or what became of their task."""
-        waiting = {w.ref: w for w in self.abroad if w.ref is not None}
-        heard = [w for w in self.abroad if w.outcome]
+        waiting = {w.ref: w for w in self.node_workers if w.ref is not None}
+        heard = [w for w in self.node_workers if w.outcome]
         if not waiting:
             time.sleep(min(patience, 0.05))
         elif ray.wait(list(waiting), timeout=patience)[0]:
@@ -131,24 +131,24 @@ class Crew:
                 f"its nodes have {have or 'gone'}. Ask for less, or add a node; what is finished is kept."
             )
         left = self.progress.total - self.progress.done
-        for _ in range(min(self.spec.workers or room, left) - len(self.abroad)):
-            self.abroad.append(_Abroad(self))
-        if any(w.place for w in self.abroad):
+        for _ in range(min(self.spec.workers or room, left) - len(self.node_workers)):
+            self.node_workers.append(_NodeWorker(self))
+        if any(w.place for w in self.node_workers):
             self.noticed = self.looked
         elif room and self.looked - self.noticed > NOTICE_SECONDS:
             self.noticed = self.looked
             print(f"still no worker ({self.nodes.request}): the cluster is busy or slow", file=sys.stderr, flush=True)
 
-    def again(self, worker: _Abroad, task: Sequence[Cell], why: str) -> Outcome:
+    def again(self, worker: _NodeWorker, task: Sequence[Cell], why: str) -> Outcome:
         """A task came to nothing by no fault of its cells: they start again, unless this goes on and on."""
         self.lost.update(c.key for c in task)
         if (times := max(self.lost[c.key] for c in task)) > RETRIES:
             return dead(task, f"{why} on {worker.there.host}, {times} times")
         return Outcome("lost", reason=f"{why} on {worker.there.host}; it starts again")
 
-    def without(self, worker: _Abroad, task: Sequence[Cell]) -> Outcome:
+    def without(self, worker: _NodeWorker, task: Sequence[Cell]) -> Outcome:
         """A worker is gone, with its node or alone."""
-        self.abroad.remove(worker)
+        self.node_workers.remove(worker)
         worker.dismiss()
         if self.nodes.still_has(worker.there.node):
             return self.again(worker, task, "the worker process died (killed, perhaps for want of memory)")
@@ -156,11 +156,11 @@ class Crew:
 
     def dismiss(self) -> None:
         """End all workers and remove what the run left on the nodes."""
-        for worker in self.abroad:
+        for worker in self.node_workers:
             worker.dismiss()
-        for process in self.at_home:
+        for process in self.pack_workers:
             process.stop()
-        self.clerks.shutdown()  # what came back is not lost
+        self.writers.shutdown()  # what came back is not lost
         for delivery in self.deliveries:
             delivery.claims.close()
         with contextlib.suppress(RayError, OSError):  # the cluster itself may be gone
@@ -172,10 +172,10 @@ class Crew:
                 ray.wait(refs, num_returns=len(refs), timeout=30)
 
 
-class _Abroad:
+class _NodeWorker:
     """A worker on a node, and the task that it has; empty where it has none."""
 
-    stages: Collection[str] = ELSEWHERE
+    stages: Collection[str] = ON_NODES
 
     def __init__(self, crew: Crew):
         spec, self.crew = crew.spec, crew
@@ -214,7 +214,7 @@ class _Abroad:
             self.place = cast(Place, ray.get(self._heard()))
         except RayError as error:
             if isinstance(error, ActorDiedError) and not error.actor_init_failed:  # it went with its node
-                self.crew.abroad.remove(self)
+                self.crew.node_workers.remove(self)
                 return
             raise ConfigError(
                 f"Every node of the cluster must be able to run this project. Got: {last_line(error)}. Install the "
@@ -252,7 +252,7 @@ class _Abroad:
         if outcome is None:
             outcome, made = self._come_back(task)
         writing = [
-            self.crew.clerks.submit(self.crew.store.adopt, c.stage, c.key, made[c.key]) for c in task if c.key in made
+            self.crew.writers.submit(self.crew.store.adopt, c.stage, c.key, made[c.key]) for c in task if c.key in made
         ]
         return Delivery(task, outcome, claims, writing, self.crew.store.cache)
 
@@ -278,10 +278,10 @@ class _Abroad:
         return outcome, made
 
 
-class _AtHome(LocalWorker):
+class _PackWorker(LocalWorker):
     """A process of the driver's machine, started when there is something for it."""
 
-    stages: Collection[str] = HERE
+    stages: Collection[str] = ON_DRIVER
 
     def __init__(self, store: Store, threads: int):
         here = Here(store.cache, store.released, "cpu", threads)
