@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.reporting.pictures.colours import palette
 from benchmark.reporting.pictures.png import MARKS, VERSION, digest_of, save, shows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def draw(
@@ -31,39 +37,39 @@ def draw(
     digest = digest_of(shown)
     if shows(path, digest):
         return False
+    save(_figure(title, targets, scores, truth, groups, captions), path, digest)
+    return True
+
+
+def _figure(
+    title: str,
+    targets: Sequence[str],
+    scores: np.ndarray,
+    truth: np.ndarray,
+    groups: Sequence[str],
+    captions: Sequence[str],
+) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = min(4, max(1, len(targets)))
     rows = -(-len(targets) // columns)
     names = sorted(set(groups))
-    colours = palette(len(names))
     per_line = 1 + columns
     legend = 0.1 + 0.2 * -(-len(names) // per_line)  # inches; margins by hand, as the layout engine takes longer
     width, height = 0.7 + 3 * columns, 0.9 + 2.75 * rows + legend
     figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(
-        left=0.65 / width,
-        right=1 - 0.15 / width,
-        bottom=(legend + 0.5) / height,
-        top=1 - 0.75 / height,
-        wspace=0.22,
-        hspace=0.42,
-    )
+    sides = {"left": 0.65 / width, "right": 1 - 0.15 / width}
+    ends = {"bottom": (legend + 0.5) / height, "top": 1 - 0.75 / height}
+    figure.subplots_adjust(**sides, **ends, wspace=0.22, hspace=0.42)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for t, panel in enumerate(panels):
         if t >= len(targets):
             panel.axis("off")
             continue
-        for i, name in enumerate(names):
-            member = np.array([g == name for g in groups])
-            style = {"color": colours[i], "marker": MARKS[i % len(MARKS)]}
-            panel.scatter(scores[t, member], truth[t, member], s=24, alpha=0.85, linewidths=0, label=name, **style)
+        _points(panel, scores[t], truth[t], groups)
         panel.set_title(f"{targets[t]}\n{captions[t]}", fontsize=9)
-        panel.tick_params(labelsize=8)
-        panel.locator_params(nbins=5)
-        panel.grid(alpha=0.25, linewidth=0.6)
         if t % columns == 0:
             panel.set_ylabel("accuracy (%)", fontsize=9)
         if t + columns >= len(targets):
@@ -71,5 +77,16 @@ def draw(
     figure.suptitle(title, fontsize=11, y=1 - 0.12 / height, va="top")
     marks, labels = panels[0].get_legend_handles_labels()
     figure.legend(marks, labels, loc="lower center", ncols=min(len(names), per_line), fontsize=8, frameon=False)
-    save(figure, path, digest)
-    return True
+    return figure
+
+
+def _points(panel: Axes, scores: np.ndarray, truth: np.ndarray, groups: Sequence[str]) -> None:
+    """One target's models, a colour and a mark a group."""
+    names = sorted(set(groups))
+    for name, colour, mark in zip(names, palette(len(names)), cycle(MARKS)):
+        member = np.array([g == name for g in groups])
+        x, y = scores[member], truth[member]
+        panel.scatter(x, y, s=24, alpha=0.85, linewidths=0, label=name, color=colour, marker=mark)
+    panel.tick_params(labelsize=8)
+    panel.locator_params(nbins=5)
+    panel.grid(alpha=0.25, linewidth=0.6)
