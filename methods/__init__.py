@@ -38,7 +38,8 @@ from methods.rsa import rsa
 from methods.sa import sa
 from methods.sfda import sfda
 from methods.shared.capabilities import Capabilities, capabilities, estimator, estimators
-from methods.shared.linalg import Factorisation, Features, as_features
+from methods.shared.decomposition import Factorisation
+from methods.shared.linalg import Features, as_features
 from methods.shared.score import Score
 from methods.silhouette import silhouette
 from methods.tmi import tmi

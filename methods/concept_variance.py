@@ -5,7 +5,8 @@ from numpy.typing import ArrayLike
 
 from methods.shared.capabilities import estimator
 from methods.shared.classes import read_classes
-from methods.shared.linalg import PCA, Features, class_sums, reduced, sq_distances
+from methods.shared.distances import sq_distances
+from methods.shared.linalg import PCA, Features, class_sums, reduced
 from methods.shared.score import Score, degenerate
 
 NEAREST = 1e-9

@@ -5,7 +5,8 @@ from numpy.typing import ArrayLike
 
 from methods.shared.capabilities import estimator
 from methods.shared.checks import same_length
-from methods.shared.linalg import PCA, Features, inverse_norms, reduced
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.ranks import inverse_norms
 from methods.shared.score import Score, degenerate, insufficient
 
 

@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 
 from methods.shared.capabilities import estimator
 from methods.shared.checks import choice, whole
+from methods.shared.distances import measured
 from methods.shared.labels import class_index, multi_hot, multilabel
-from methods.shared.linalg import PCA, TIE, Features, measured, reduced
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.ranks import TIE
 from methods.shared.score import Score, degenerate, insufficient, not_applicable
 
 Metric = Literal["euclidean", "cosine", "correlation"]

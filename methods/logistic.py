@@ -10,8 +10,9 @@ from scipy import linalg, special
 
 from methods.shared.capabilities import estimator
 from methods.shared.checks import choice
+from methods.shared.decomposition import from_gram
 from methods.shared.labels import class_index, multilabel
-from methods.shared.linalg import PCA, Features, from_gram, reduced
+from methods.shared.linalg import PCA, Features, reduced
 from methods.shared.score import Score, degenerate, insufficient, not_applicable
 
 LEVEL = 1e-6  # of logits that differ by less than this of their size: twenty steps of descent enlarge rounding

@@ -6,7 +6,8 @@ from numpy.typing import ArrayLike
 from methods.shared.capabilities import estimator
 from methods.shared.checks import choice
 from methods.shared.labels import class_index, multi_hot, multilabel
-from methods.shared.linalg import PCA, Features, Ranks, average_ranks, condensed, reduced
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.ranks import Ranks, average_ranks, condensed
 from methods.shared.score import Score, degenerate, insufficient
 
 

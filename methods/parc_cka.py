@@ -6,7 +6,8 @@ from numpy.typing import ArrayLike
 from methods.cka import unbiased
 from methods.shared.capabilities import estimator
 from methods.shared.labels import class_index, multi_hot, multilabel
-from methods.shared.linalg import PCA, Features, inverse_norms, reduced
+from methods.shared.linalg import PCA, Features, reduced
+from methods.shared.ranks import inverse_norms
 from methods.shared.score import Score, degenerate, insufficient
 
 

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from methods.shared.capabilities import applied, estimator, named
 from methods.shared.checks import whole
 from methods.shared.classes import Classes, read_classes
-from methods.shared.linalg import Features, as_features, sq_distances
+from methods.shared.distances import sq_distances
+from methods.shared.linalg import Features, as_features
 from methods.shared.score import Score, degenerate
 
 LEAST_SD = 1e-3  # of a column that features are standardised by

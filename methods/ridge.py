@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from methods.shared.capabilities import estimator
 from methods.shared.classes import read_classes, read_targets
 from methods.shared.labels import multi_hot, multilabel
-from methods.shared.linalg import PCA, SAME, Features, average_ranks, reduced
+from methods.shared.linalg import PCA, SAME, Features, reduced
+from methods.shared.ranks import average_ranks
 from methods.shared.score import Score, degenerate, insufficient
 
 LAMBDAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)

@@ -7,8 +7,9 @@ from methods.knn import Metric, metric_space
 from methods.shared.capabilities import estimator
 from methods.shared.checks import choice
 from methods.shared.classes import Classes, read_classes
+from methods.shared.distances import sq_distances
 from methods.shared.labels import multi_hot
-from methods.shared.linalg import PCA, Features, reduced, sq_distances
+from methods.shared.linalg import PCA, Features, reduced
 from methods.shared.score import Score, degenerate, insufficient
 
 ROWS = 1024  # images at a time: what is held beside the Gram matrix is ROWS · n

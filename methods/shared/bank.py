@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from methods.shared.capabilities import EVERY, Normalisation, capabilities
 from methods.shared.checks import choice
-from methods.shared.linalg import SAME, average_ranks
+from methods.shared.linalg import SAME
+from methods.shared.ranks import average_ranks
 
 
 class Member(Protocol):

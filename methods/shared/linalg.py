@@ -3,91 +3,31 @@
 Shape letters: n images, d features, c target classes, r numerical rank.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
 from scipy.linalg import blas
 
 from methods.metering import once, shared
 from methods.shared.checks import choice
-from methods.shared.labels import class_index, multi_hot, multilabel
-
-__all__ = [
-    "KEEP",
-    "PCA",
-    "SAME",
-    "TIE",
-    "Factorisation",
-    "Features",
-    "Ranks",
-    "Signs",
-    "as_features",
-    "average_ranks",
-    "class_index",
-    "class_sums",
-    "condensed",
-    "from_gram",
-    "inverse_norms",
-    "largest_first",
-    "measured",
-    "multi_hot",
-    "multilabel",
-    "reduced",
-    "sq_distances",
-]
+from methods.shared.decomposition import Factorisation, from_gram, from_rows, trusted
+from methods.shared.distances import sq_distances
+from methods.shared.ranks import Ranks, average_ranks, condensed, inverse_norms
 
 PCA = Literal["randomised", "exact"]
 Signs = Literal["loadings", "scores"]
-
-# Correlations of a float64 Gram are good to about 1e-14: what differs by less than this is a tie.
-TIE = 1e-12
 
 # Numbers at the end of a computation that differ by less than this share of their size are the same number: what is
 # decided by comparing them (a best class, a best penalty, a range over models) must not go by rounding.
 SAME = 1e-9
 
-# Eigenvalues of a Gram below this share of the largest are good to fewer than seven digits: rows are decomposed then.
-TRUSTED = 1e-8
-
 # A row's variance below this share of its squares has lost digits to the subtraction of its mean: it comes first then.
 CANCELLED = 1e-3
 
-# A Gram's squared distance below this share of the squared norms has lost half of its digits: measured again.
-CLOSE = 1e-6
-
 # Above so many images, an (n, n) matrix that few methods need is not kept: 10,000 fit in 4 GB.
 KEEP = 4096
-
-
-@dataclass(frozen=True)
-class Factorisation:
-    """Thin singular value decomposition without the right vectors: U (n, r), s (r,) descending, s > 0."""
-
-    U: np.ndarray
-    s: np.ndarray
-
-    @property
-    def rank(self) -> int:
-        """How many singular values stand above rounding: s_i > s_1 · max(n, d) · eps."""
-        return len(self.s)
-
-    @shared
-    def R(self) -> np.ndarray:  # noqa: N802 - the letter of the formulas
-        """The features rotated into their own row space, U · s, (n, r)."""
-        return self.U * self.s
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Ranks of the n(n-1)/2 pairs in `condensed` order, 1-based, ties averaged; ddof = 0 deviation."""
-
-    values: np.ndarray
-    sd: float
-    undefined: int  # rows without a direction, whose correlation with anything is taken as 0
 
 
 class Features:
@@ -161,8 +101,8 @@ class Features:
         """Of the centred features; rank is at most n - 1."""
         found = from_gram(self.centred_gram, self.d, self.rounding) if self.n <= self.d else None
         # The mean takes one direction, whose eigenvalue is rounding.
-        if found is None or not _trusted(found, self.n - 1):
-            found = _from_rows(self.x - self.mean, self.rounding)
+        if found is None or not trusted(found, self.n - 1):
+            found = from_rows(self.x - self.mean, self.rounding)
         # The mean takes one direction: what the decomposition finds there is rounding.
         keep = min(found.rank, self.n - 1)
         return Factorisation(self._alike(found.U[:, :keep]), found.s[:keep])
@@ -179,7 +119,7 @@ class Features:
         what was computed before it.
         """
         found = from_gram(self.centred_gram, self.d, self.rounding, k) if self.n <= self.d and 3 * k <= self.n else None
-        if found is None or not _trusted(found, k):
+        if found is None or not trusted(found, k):
             return Factorisation(self.centred.U[:, :k], self.centred.s[:k])
         return Factorisation(self._alike(found.U), found.s)
 
@@ -187,8 +127,8 @@ class Features:
     def uncentred(self) -> Factorisation:
         """Of the features as they are."""
         found = from_gram(self.gram, self.d) if self.n <= self.d else None
-        if found is None or not _trusted(found, self.n):
-            found = _from_rows(self.x)
+        if found is None or not trusted(found, self.n):
+            found = from_rows(self.x)
         return Factorisation(self._alike(found.U), found.s)
 
     def _alike(self, rows: np.ndarray) -> np.ndarray:
@@ -336,31 +276,6 @@ def largest_first(columns: np.ndarray) -> np.ndarray:
     return np.where(columns[at, np.arange(columns.shape[1])] < 0, -1.0, 1.0)
 
 
-def sq_distances(rows: np.ndarray, gram: np.ndarray, at: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Squared Euclidean distances (m, n) from the rows `at` to all rows (n, d), exactly 0 between equal ones.
-
-    gram  inner products (n, n) of the rows, better of the centred ones: what it leaves as the difference of two
-          nearly equal numbers is measured again, pair by pair
-    """
-    norms, which = gram.diagonal(), np.arange(len(gram))[at]
-    out = gram[at] * -2.0
-    out += norms[at, None]
-    out += norms
-    a, b = np.nonzero(out <= CLOSE * (norms[at, None] + norms))
-    out[a, b] = measured(rows, which[a], b)
-    return out
-
-
-def measured(rows: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances (m,) between rows[a] and rows[b] by their differences, some at a time."""
-    out = np.empty(len(a))
-    step = max(1, 2**21 // rows.shape[1])
-    for start in range(0, len(a), step):
-        gap = rows[a[start : start + step]].astype(np.float64) - rows[b[start : start + step]]
-        out[start : start + step] = np.einsum("nd,nd->n", gap, gap)
-    return out
-
-
 def class_sums(rows: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarray:
     """Sum of the rows (n, m) of each class (n_classes, m); zeros for a class without a row."""
     order = np.argsort(codes, kind="stable")
@@ -368,89 +283,3 @@ def class_sums(rows: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarra
     out = np.zeros((n_classes, rows.shape[1]))
     out[present] = np.add.reduceat(rows[order], starts, axis=0)
     return out
-
-
-def condensed(square: np.ndarray) -> np.ndarray:
-    """The entries above the diagonal, row by row, (n(n-1)/2,)."""
-    n = len(square)
-    out = np.empty(n * (n - 1) // 2, dtype=square.dtype)
-    start = 0
-    for i in range(n - 1):
-        out[start : start + n - 1 - i] = square[i, i + 1 :]
-        start += n - 1 - i
-    return out
-
-
-def average_ranks(values: np.ndarray, tie: float = TIE, undefined: int = 0) -> Ranks:
-    """Ranks from 1 up, ties averaged; neighbours in order that differ by at most `tie` are tied.
-
-    values  one-dimensional, of size about 1 (correlations): `tie` is absolute
-    """
-    order = np.argsort(values)
-    same = np.diff(values[order]) <= tie
-    ordered = np.arange(1.0, len(values) + 1)
-    if same.any():
-        # Runs of ties: members start..stop, counted from 0, whose ranks average (start + stop) / 2 + 1.
-        start, stop = np.flatnonzero(np.diff(np.r_[False, same, False])).reshape(-1, 2).T
-        tied = np.r_[same, False]
-        tied[1:] |= same
-        ordered[tied] = np.repeat((start + stop) / 2 + 1, stop - start + 1)
-    ranks = np.empty(len(values))
-    ranks[order] = ordered
-    return Ranks(ranks, float(ranks.std()) if len(ranks) else 0.0, undefined)
-
-
-def inverse_norms(own: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, int]:
-    """1 / sqrt(own) (n,), 0 where that is rounding, and how many rows that befalls.
-
-    own      squared norms of rows, from which something may have been subtracted
-    squares  the squared norms before that: the scale that rounding is judged by
-    """
-    defined = own > 64 * np.finfo(float).eps * np.maximum(squares, 0.0)
-    return np.where(defined, 1.0 / np.sqrt(np.where(defined, own, 1.0)), 0.0), int((~defined).sum())
-
-
-def from_gram(gram: np.ndarray, d: int, floor: float = 0.0, most: int | None = None) -> Factorisation:
-    """The factorisation of rows in d dimensions from their inner products (n, n).
-
-    floor  least singular value; most: only so many of the largest
-    """
-    if most is None:
-        values, vectors = linalg.eigh(gram, driver="evd", check_finite=False)
-    else:
-        values, vectors = _largest(gram, most)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    # Squared singular values: the relative threshold on s becomes the one that a Gram can resolve.
-    least = max(max(values[0], 0.0) * max(len(gram), d) * np.finfo(float).eps, floor**2)
-    keep = int(np.count_nonzero(values > least))
-    return Factorisation(np.ascontiguousarray(vectors[:, :keep]), np.sqrt(values[:keep]))
-
-
-def _trusted(found: Factorisation, rank: int) -> bool:
-    """Whether a Gram's factorisation has the rank of rows in general position, and holds every direction well."""
-    return found.rank >= rank and (rank == 0 or found.s[rank - 1] ** 2 > TRUSTED * found.s[0] ** 2)
-
-
-def _largest(square: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest eigenvalues, ascending, of a symmetric matrix (n, n), and their vectors (n, k).
-
-    By its tridiagonal form, whose reflections are undone on k vectors alone; eigh's own choice of k eigenvalues
-    bisects, which takes as long as all of them.
-    """
-    n, lapack = len(square), linalg.lapack
-    reduced, diagonal, beside, tau, _ = lapack.dsytrd(square, lower=1, lwork=int(lapack.dsytrd_lwork(n, lower=1)[0]))
-    values, vectors = linalg.eigh_tridiagonal(
-        diagonal, beside, select="i", select_range=(n - k, n - 1), lapack_driver="stemr", check_finite=False
-    )
-    reflections = np.asfortranarray(reduced[1:, :-1])
-    vectors[1:] = lapack.dormqr("L", "N", reflections, tau, vectors[1:], lwork=64 * k)[0]
-    return values, vectors
-
-
-def _from_rows(x: np.ndarray, floor: float = 0.0) -> Factorisation:
-    n, d = x.shape
-    if n <= d:  # the triangle of its transpose has the same left vectors and values
-        x = linalg.qr(x.T, mode="r", check_finite=False)[0][:n].T
-    u, s, _ = linalg.svd(x, full_matrices=False, check_finite=False)
-    keep = int(np.count_nonzero(s > max(s[0] * max(n, d) * np.finfo(float).eps, floor)))
-    return Factorisation(np.ascontiguousarray(u[:, :keep]), s[:keep])

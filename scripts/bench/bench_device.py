@@ -22,7 +22,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import methods  # noqa: E402
-from methods.device import STACKED, score_stack  # noqa: E402
+from methods.device import score_stack  # noqa: E402
+from methods.shared.stacked import STACKED  # noqa: E402
 
 
 def main(device: str = "cuda", models: str = "32") -> int:

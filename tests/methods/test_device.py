@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import methods
-from methods.device import STACKED, score_stack
+from methods.device import score_stack
+from methods.shared.stacked import STACKED
 
 torch = pytest.importorskip("torch")
 DEVICES = ["cpu", *([pytest.param("cuda", marks=pytest.mark.gpu)] if torch.cuda.is_available() else [])]

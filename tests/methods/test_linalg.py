@@ -6,7 +6,8 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.stats import rankdata
 
 from methods import Features, as_features
-from methods.shared.linalg import average_ranks, class_sums, condensed, reduced
+from methods.shared.linalg import class_sums, reduced
+from methods.shared.ranks import average_ranks, condensed
 
 SHAPES = [(40, 15), (15, 40), (20, 20), (21, 20), (20, 21), (2, 5)]
 
