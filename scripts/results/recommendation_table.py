@@ -67,7 +67,7 @@ class Settings(Spec):
 
 
 def finished(table: str, known: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, dict[tuple[str, ...], Any]]:
-    """Of a table's first-seed fine-tunings: KEYS and minus the mean loss in each of WINDOWS; and which images it got
+    """Of a table's first-seed fine-tunings: KEYS, minus the mean loss in each of WINDOWS, seconds; which images it got
     right, (n,) in 0 to 1 (of several labels: the share that is right).
 
     Of the public bank some were made at a rate of the target's own, which other cells hold (`recipe.rate_on=[]`).
@@ -87,10 +87,11 @@ def finished(table: str, known: pd.DataFrame, settings: Settings) -> tuple[pd.Da
             if len(transfer.truth) == 1 and abs(cell.values["oracle"] - oracle[key[1:]]) > 1e-6:
                 continue
             losses = {name: -float(np.mean(cell.values["curve"][a:b])) for name, (a, b) in WINDOWS.items()}
-            rows.append({**dict(zip(KEYS, key, strict=True)), **losses})
+            row = {**dict(zip(KEYS, key, strict=True)), **losses, "seconds": cell.record.get("seconds", np.nan)}
+            rows.append(row)
             correct = np.asarray(cell.arrays["correct"], float)
             right[key] = correct.reshape(len(correct), -1).mean(1)
-    return pd.DataFrame(rows, columns=[*KEYS, *WINDOWS]), right
+    return pd.DataFrame(rows, columns=[*KEYS, *WINDOWS, "seconds"]), right
 
 
 def halves(table: pd.DataFrame, right: dict[tuple[str, ...], Any]) -> np.ndarray:
