@@ -19,7 +19,6 @@ from benchmark.cells.reach import home_of, installed, meaning, parts_of, reached
 from benchmark.config.model import ModelSpec
 from benchmark.errors import ConfigError
 from benchmark.files import file_digest
-from methods.shared.capabilities import named
 
 NETWORKS = {"CifarResNet": 1, "MiniXception": 1, "DoodleNet": 1, "SqueezeNet": 1}
 """The version of each network of `benchmark.models.networks`, raised by hand when an edit there changes what it
@@ -53,6 +52,7 @@ def code_of(function: Callable[..., object], path: str) -> str:
     """
     module = getattr(function, "__module__", "")
     if module.partition(".")[0] == "methods":
+        named = sys.modules["methods.shared.capabilities"].named  # not imported above: a typo waits for no estimator
         calls_by_name = any(value is named for value in vars(sys.modules[module]).values())
         files = _files_of("methods") if calls_by_name else parts_of(module)
         return key_of({name: meaning(file) for name, file in sorted(files.items())})

@@ -498,7 +498,7 @@ def test_a_group_of_copies_counts_once_in_probe_sets(tmp_path, monkeypatch):
     )
     record = {"parameters": 1, "retried": False}
     monkeypatch.setattr(
-        features, "extract", lambda *args: ({"features": np.zeros((len(args[3]), 2), np.float32)}, record)
+        features, "extract", lambda *args, **how: ({"features": np.zeros((len(args[3]), 2), np.float32)}, record)
     )
     work = {"model": None, "weights": None, "pack": "pack", "probe": ProbeSpec(size=500, draws=3)}
     stages.probe(SimpleNamespace(work=work, key="k", identity={}), store, "cpu")

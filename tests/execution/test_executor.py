@@ -178,7 +178,16 @@ def test_what_is_lost_of_a_batch_fails_and_the_rest_is_done(tmp_path, monkeypatc
     store.write("probe", probe.key, probe.identity, facts, {}, arrays)
     paths = {"first": "tests.misbehaving.sound", "bad": "tests.misbehaving.segfaults", "last": "methods.effective_rank"}
     cells = [
-        cell(n, probe, stage="score", scored=probe.key, reference=None, method=MethodSpec(name=n, _target_=p), facts={})
+        cell(
+            n,
+            probe,
+            stage="score",
+            scored=probe.key,
+            reference=None,
+            source=None,
+            method=MethodSpec(name=n, _target_=p),
+            facts={},
+        )
         for n, p in paths.items()
     ]
     schedule = Schedule(cells, {c.key: c for c in (probe, *cells)}, store, 1)
@@ -273,7 +282,7 @@ def test_scores_with_different_references_in_one_task_each_use_their_own(tmp_pat
         store.write("probe", keys[name], {"probe": name}, facts, {}, arrays)
     method = MethodSpec(name="m", _target_=f"{__name__}.mean_difference")
     cells = [
-        cell(r, stage="score", scored=keys["probe"], reference=keys[r], method=method, facts={})
+        cell(r, stage="score", scored=keys["probe"], reference=keys[r], source=None, method=method, facts={})
         for r in ("small", "large")
     ]
     stages.compute(cells, store, "cpu")
