@@ -202,24 +202,24 @@ def brief(monkeypatch):
 
 
 def cases():
-    """name -> (command, the good files, the file that is changed, its malformed forms)."""
+    """name -> (command, the good files, which of them is changed, its malformed forms)."""
     scores, oracle = good_tables()
     truth = oracle.rename(columns={"Architecture": "Model"}).drop(columns="Source Dataset")
-    files = {"scores": (".csv", csv(scores)), "oracle": (".csv", csv(oracle))}
+    files = {"scores": (".csv", csv(scores)), "truth": (".csv", csv(oracle))}
     own = {"features": (".npz", npz(good_arrays())), "truth": (".csv", csv(truth))}
     return {
-        "scores": (correlate.main, files, tables_of(scores)),
-        "oracle": (correlate.main, files, tables_of(oracle)),
-        "truth": (evaluate.main, own, tables_of(truth)),
-        "features": (evaluate.main, own, arrays_of(good_arrays())),
+        "scores": (correlate.main, files, "scores", tables_of(scores)),
+        "accuracies": (correlate.main, files, "truth", tables_of(oracle)),
+        "truth": (evaluate.main, own, "truth", tables_of(truth)),
+        "features": (evaluate.main, own, "features", arrays_of(good_arrays())),
     }
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numbers as large as numbers get
-@pytest.mark.parametrize("changed", ["scores", "oracle", "truth", "features"])
-def test_a_malformed_file_is_a_sentence(refuses, brief, changed):
+@pytest.mark.parametrize("case", ["scores", "accuracies", "truth", "features"])
+def test_a_malformed_file_is_a_sentence(refuses, brief, case):
     """A third of the shapes; all of them, to the end, in the slow test."""
-    main, files, forms = cases()[changed]
+    main, files, changed, forms = cases()[case]
     assert not refuses(main, **files)
     refused = [refuses(main, **files | {changed: form}) for form in itertools.islice(forms, None, None, 3)]
     assert len(refused) > 60
@@ -228,9 +228,9 @@ def test_a_malformed_file_is_a_sentence(refuses, brief, changed):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("changed", ["scores", "oracle", "truth", "features"])
-def test_every_malformed_file_is_a_sentence_or_has_a_result(refuses, changed):
-    main, files, forms = cases()[changed]
+@pytest.mark.parametrize("case", ["scores", "accuracies", "truth", "features"])
+def test_every_malformed_file_is_a_sentence_or_has_a_result(refuses, case):
+    main, files, changed, forms = cases()[case]
     for form in forms:
         refuses(main, **files | {changed: form})
 
@@ -260,13 +260,13 @@ WORDS = {  # what is wrong -> (suffix, content, words of the sentence)
 @pytest.mark.parametrize("wrong", WORDS)
 def test_the_sentence_says_what_is_wrong(brief, tmp_path, capsys, wrong):
     suffix, make, words = WORDS[wrong]
-    for name, (main, files, _) in cases().items():
-        if name not in ("oracle", "truth"):
+    for case, (main, files, changed, _) in cases().items():
+        if case not in ("accuracies", "truth"):
             continue
         table = good_tables()[1]
-        table = table if name == "oracle" else table.rename(columns={KEYS[0]: "Model"}).drop(columns=KEYS[1])
+        table = table if case == "accuracies" else table.rename(columns={KEYS[0]: "Model"}).drop(columns=KEYS[1])
         argv = [f"out={tmp_path}/out"]
-        for key, (ending, content) in (files | {name: (suffix, make(table))}).items():
+        for key, (ending, content) in (files | {changed: (suffix, make(table))}).items():
             (tmp_path / f"{key}{ending}").write_bytes(content)
             argv.append(f"{key}={tmp_path}/{key}{ending}")
         code, said = main(argv), capsys.readouterr().err
