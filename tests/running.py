@@ -45,9 +45,10 @@ def here(folder: Path, *overrides: str, tiny: bool = True, code: Path | None = N
 
     code  a folder from which a stranger's modules can be imported, as PYTHONPATH would have it
     """
-    from benchmark import run as commanded
     from benchmark.config import cli
     from benchmark.reporting import folder as report
+    from benchmark.run import USAGE
+    from benchmark.run import run as commanded
 
     work, said, told = folder / "work", io.StringIO(), io.StringIO()
     work.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def here(folder: Path, *overrides: str, tiny: bool = True, code: Path | None = N
             patch.syspath_prepend(code)
             isolation().close()  # the next one sees this path
         with threadpool_limits(1):
-            returned = cli.experiments(commanded.run, commanded.USAGE, arguments)
+            returned = cli.experiments(commanded, USAGE, arguments)
     return subprocess.CompletedProcess(arguments, returned, said.getvalue(), told.getvalue())
 
 

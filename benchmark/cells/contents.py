@@ -25,6 +25,7 @@ RESTORE = "Restore it from git, or set paths.released=null."
 MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 """What reading a damaged JSON or zip file may end in; RuntimeError: it nests too deep, or is encrypted."""
 
+ARRAYS = "arrays.safetensors"
 ALWAYS = frozenset({"spec.json", "values.json", "record.json"})
 """Files that every cell has."""
 
@@ -64,7 +65,14 @@ class Entry:
     def arrays(self) -> dict[str, np.ndarray]:
         from safetensors.numpy import load
 
-        return load(self.bytes_of("arrays.safetensors")) if "arrays.safetensors" in self.files else {}
+        return load(self.bytes_of(ARRAYS)) if ARRAYS in self.files else {}
+
+
+def arrays_of(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of a cell in a folder of its own, as another process is given it."""
+    from safetensors.numpy import load_file
+
+    return load_file(folder / ARRAYS)
 
 
 def buffer(content: bytes | np.ndarray) -> bytes | memoryview:

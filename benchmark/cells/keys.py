@@ -10,7 +10,6 @@ import importlib.util
 import inspect
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -52,10 +51,7 @@ def code_of(function: Callable[..., object], path: str) -> str:
     """
     module = getattr(function, "__module__", "")
     if module.partition(".")[0] == "methods":
-        named = sys.modules["methods.shared.capabilities"].named  # not imported above: a typo waits for no estimator
-        calls_by_name = any(value is named for value in vars(sys.modules[module]).values())
-        files = _files_of("methods") if calls_by_name else parts_of(module)
-        return key_of({name: meaning(file) for name, file in sorted(files.items())})
+        return key_of({name: meaning(file) for name, file in sorted(parts_of(module).items())})
     inner = inspect.unwrap(function)
     while isinstance(inner, partial):
         inner = inspect.unwrap(inner.func)

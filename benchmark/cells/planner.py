@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark.cells.effort import FORWARD, LOOK, cost_of, weigh
 from benchmark.cells.keys import fingerprints, network_code
 from benchmark.cells.plan import SECONDS, Inputs, Plan, Transfer
-from benchmark.cells.scores import Draft, Trainee, beyond_one_transfer, of_source, score_of
+from benchmark.cells.scores import Draft, Trainee, asks_for_source, beyond_one_transfer, score_of
 from benchmark.cells.whole_bank import Truths
 from benchmark.config.experiment import Experiment
 from benchmark.config.functions import DataSpec
@@ -144,7 +144,7 @@ class _Builder:
             of_reference, its_identity = self.weights(made, trained_here)
             reference = self._probe(made, trained_here, of_reference, its_identity, pack, target)
         trainee = Trainee(needs, work, transfer, weigh("truth", LOOK, model) * SECONDS["truth"])
-        draft = Draft(probe, reference, self._of_source(made, model, weights, identity), trainee)
+        draft = Draft(probe, reference, self._source_probe(made, model, weights, identity), trainee)
         self.drafts.append(draft)
         scores = {
             method.name: score_of(made, experiment.probe.draws, method, model, target, draft)
@@ -205,12 +205,12 @@ class _Builder:
             break
         return self._own_rate(made, first, target, pack, weights, identity)
 
-    def _of_source(
+    def _source_probe(
         self, made: Plan, model: ModelSpec, weights: str | None, identity: Mapping[str, object]
     ) -> str | None:
         """The model's probe on images that it was trained on; None where no method asks, or the bank names none."""
         data = self.experiment.images_of(model)
-        if data is None or not any(of_source(method) for method in self.experiment.method.values()):
+        if data is None or not any(asks_for_source(method) for method in self.experiment.method.values()):
             return None
         return self._probe(made, model, weights, identity, self.pack(made, data), data)
 

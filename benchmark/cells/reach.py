@@ -24,6 +24,7 @@ from benchmark.files import file_digest
 COMPUTED = {"importlib", "__import__", "exec", "eval", "runpy", "pkgutil", "zipimport", "compile"}
 """Names with which a file may import what its source does not say."""
 OURS = "methods"
+BY_NAME = "methods.shared.capabilities.named"
 
 
 def reached(modules: Iterable[str]) -> dict[str, Path]:
@@ -54,7 +55,8 @@ def reached(modules: Iterable[str]) -> dict[str, Path]:
 def parts_of(module: str) -> dict[str, Path]:
     """Module name -> source file of a module and of all that it imports of its package, and so on.
 
-    The `__init__` of that package, which lists what it holds, counts for nothing.
+    The `__init__` of that package, which lists what it holds, counts for nothing. All of the package counts where
+    one of these files imports BY_NAME, which finds an estimator by a name that the source does not say.
     """
     top, waiting = module.partition(".")[0], [module]
     found: dict[str, Path] = {}
@@ -63,7 +65,8 @@ def parts_of(module: str) -> dict[str, Path]:
         if name in found or not name.startswith(f"{top}.") or (spec := _spec(name)) is None or not spec.origin:
             continue
         found[name] = Path(spec.origin)
-        waiting += _imports(_source(found[name]), name, bool(spec.submodule_search_locations))[0]
+        names = _imports(_source(found[name]), name, bool(spec.submodule_search_locations))[0]
+        waiting += [*names, *(_all_of(top) if BY_NAME in names else ())]
     return found
 
 

@@ -34,7 +34,7 @@ class Draft:
     trainee: Trainee
 
 
-def of_source(method: MethodSpec) -> bool:
+def asks_for_source(method: MethodSpec) -> bool:
     """Whether a method compares with images that the model was trained on."""
     return not {"source_features", "source_labels"}.isdisjoint(method.needs)
 
@@ -64,7 +64,7 @@ def score_of(
     if compared is not None:
         needs += (("probe", compared),)
         identity["reference"] = compared
-    source = draft.source if of_source(method) else None
+    source = draft.source if asks_for_source(method) else None
     if source is not None:
         needs += (("probe", source),)
         identity["source"] = source

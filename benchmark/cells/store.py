@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmark.cells.contents import (
+    ARRAYS,
     MALFORMED,
     RESTORE,
     SCHEMA,
@@ -117,7 +118,7 @@ class Store:
             (staged / "values.json").write_text(json.dumps(values, indent=1, sort_keys=True), encoding="utf-8")
             (staged / "record.json").write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
             if arrays:
-                (staged / "arrays.safetensors").write_bytes(save(dict(arrays)))
+                (staged / ARRAYS).write_bytes(save(dict(arrays)))
             files = {p.name: {"sha256": digest(p), "bytes": p.stat().st_size} for p in sorted(staged.iterdir())}
             (staged / "manifest.json").write_text(
                 json.dumps({"schema": SCHEMA, "files": files}, indent=1), encoding="utf-8"

@@ -26,8 +26,8 @@ class ProbeSpec(Spec):
     draws: Count = 5
     """Independent probe sets; scores are correlated on each, and means and deviations reported."""
     fold: bool = False
-    """Whether batch normalisations are folded into the convolutions before them: a quarter of the time less on a
-    processor, and features that differ by rounding, about 1e-5 of their deviation. A ranking does."""
+    """Whether batch normalisations are folded into the convolutions before them, which takes less time on a processor;
+    features differ by rounding then. A ranking does."""
     later = ("fold",)
 
 

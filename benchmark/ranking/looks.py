@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.errors import ConfigError
 from benchmark.ranking.prediction import Joint
 from benchmark.ranking.reasons import ordinal
-from benchmark.ranking.transfers import GROWING, RESULTS, TABLES
+from benchmark.ranking.transfers import RESULTS, TABLES, WHERE_NEEDED
 from benchmark.ranking.weighted_sum import CLIP
 from benchmark.stats import measures
 from benchmark.tables import columns
@@ -71,7 +71,7 @@ def moved(joint: Joint, look: np.ndarray | None) -> Joint:
 
 def usual_rates(folder: Path = RESULTS) -> dict[str, float]:
     """{model: the middle one of the rates that were chosen for it on the known targets}, of the committed tables."""
-    paths = [folder / name / "seeds.parquet" for name, _ in (TABLES | GROWING).values()]
+    paths = [folder / name / "seeds.parquet" for name, _ in (TABLES | WHERE_NEEDED).values()]
     tables = [columns.read(path) for path in paths if path.is_file()]
     known = [table[["Model", "Rate"]].dropna() for table in tables if "Rate" in table]
     if not known:

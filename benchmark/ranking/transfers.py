@@ -28,8 +28,8 @@ EFFECTS = ("model", "architecture", "source")
 RESULTS = shipped("results")
 TABLES = {"diverse": ("diverse_all", "embedded"), "rank": ("rank", "real"), "small": ("small", "real")}
 """Table -> folder of results/ and group of data: made by programs (embedded) or photographed (real)."""
-GROWING = {"public": ("public", "real")}
-"""Likewise, of banks whose ground truth is not complete: taken where a candidate is known from them alone."""
+WHERE_NEEDED = {"public": ("public", "real")}
+"""Likewise, of banks that are taken only where a candidate is known from them alone."""
 
 BOUND = 1.5  # of a standardised score
 USUAL_WEIGHT = 4.0  # how many models the usual spread of a score is worth where few candidates are compared
@@ -49,13 +49,13 @@ def percent(a: np.ndarray) -> np.ndarray:
 def known(folder: Path = RESULTS, candidates: Iterable[str] = ()) -> pd.DataFrame:
     """The committed ground truth and scores of `folder` (results/), as `recommend.fit` takes them.
 
-    candidates  names of models: a table of GROWING is taken, too, where it holds one that no table of TABLES does
+    candidates  names of models: a table of WHERE_NEEDED is taken, too, where it holds one that no table of TABLES does
     Tables that are not there are passed over; raises ValueError where none is. Scores are means over probe draws,
     accuracies over seeds; self-transfers are left out. A score that says nothing (status.parquet) counts as missing.
     """
     found = list(_held(folder, TABLES))
     if new := set(candidates).difference(*(table["model"] for table in found)):
-        found += [table for table in _held(folder, GROWING) if new & set(table["model"])]
+        found += [table for table in _held(folder, WHERE_NEEDED) if new & set(table["model"])]
     if not found:
         folders = ", ".join(name for name, _ in TABLES.values())
         raise ValueError(f"{folder} must hold truth.parquet and scores.parquet in one of {folders}. Got none.")

@@ -1,5 +1,6 @@
-"""Intervals for mean correlations, by resampling models, targets and probe draws: ten thousand times, yet never
-materialised. A resample is a vector of counts, under which `benchmark.stats.weighted` gives the measures.
+"""Intervals for mean correlations, by resampling models, targets and probe draws ten thousand times.
+
+Resamples are never materialised: each is a vector of counts, under which `benchmark.stats.weighted` gives the measures.
 Letters: b resamples, k methods, r draws, t targets, m models, q rows (any of k × r × t).
 """
 

@@ -16,6 +16,8 @@ from benchmark.models.classifiers import features_and_logits
 from benchmark.models.folding import folded
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from torch import Tensor, nn
 
     from benchmark.config.model import ModelSpec
@@ -98,12 +100,20 @@ def _images(pack: Pack, indices: bytes, size: int) -> np.ndarray:
 
 
 def swift(module: nn.Module, spec: ModelSpec, images: Tensor) -> nn.Module:
-    """The network for `forward` alone, where that is faster and says the same of some images (b, s, s, 3) uint8."""
+    """The network for `forward` alone, folded where it then says the same of some images (b, s, s, 3) uint8."""
     from benchmark.training.views import middle_of, normaliser
 
     place = next(module.parameters()).device
-    pixels = images[:EXAMPLES].to(place).permute(0, 3, 1, 2)
-    return folded(module, normaliser(spec, place)(middle_of(pixels, spec.input_size)))
+    pixels = images.to(place).permute(0, 3, 1, 2)
+    with _exact():
+        return folded(module, normaliser(spec, place)(middle_of(pixels, spec.input_size)))
+
+
+def _exact() -> AbstractContextManager[None]:
+    """Convolutions in full single precision, by the same algorithm every time."""
+    import torch
+
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def forward(module: nn.Module, spec: ModelSpec, batches: Iterable[Tensor]) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +127,8 @@ def forward(module: nn.Module, spec: ModelSpec, batches: Iterable[Tensor]) -> tu
 
     place = next(module.parameters()).device
     normalise = normaliser(spec, place)
-    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     found = []
-    with torch.inference_mode(), exact:
+    with torch.inference_mode(), _exact():
         for batch in batches:
             pixels = batch.to(place, non_blocking=True).permute(0, 3, 1, 2)
             found.append(features_and_logits(module, normalise(middle_of(pixels, spec.input_size))))

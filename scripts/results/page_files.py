@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmark.files import put
+
 Pages = Mapping[Path, str]
 """The text that belongs into each file."""
 
@@ -24,7 +26,7 @@ def renewed(pages: Pages, check: bool = False) -> int:
     """Write the pages that are not up to date, or with `check` only name them. Returns the exit code."""
     old = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in () if check else old:
-        path.write_text(pages[path], encoding="utf-8")
+        put(path, pages[path])
     names = ", ".join(path.name for path in old)
     print(f"{names}: {'not up to date' if check else 'written'}" if old else "up to date")
     return int(check and bool(old))

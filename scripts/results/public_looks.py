@@ -1,11 +1,11 @@
-"""Looks at fine-tuning of their own on the public bank's complete targets, at one rate for all and at each model's own.
+"""Looks at fine-tuning of their own on the public bank's targets, at two rates for all and at each model's usual one.
 
     python scripts/results/public_looks.py weights=<folder> data=<folder> [places=5] [minutes=60] [ways=[usual,slow]]
 
 `methods.look` on one draw of 500 images, of the models that the static list places first on each target: all first
 places before the second ones. `default` looks at the peak rate of conf/method/look.yaml, `slow` at a tenth of it;
 `usual` at the middle one of the rates that were chosen for the model on the other targets. Finished looks are kept,
-those of <out> too, and the same command goes on. Writes <out>: a row a look, for
+those of <out> too while their rate is still a model's, and the same command goes on. Writes <out>: a row a look, for
 scripts/results/recommendation_table.py.
 """
 
@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
@@ -29,6 +30,7 @@ from benchmark.config import cli, compose  # noqa: E402
 from benchmark.config.experiment import Experiment  # noqa: E402
 from benchmark.config.spec import Spec  # noqa: E402
 from benchmark.config.validation import experiment  # noqa: E402
+from benchmark.errors import ConfigError  # noqa: E402
 from benchmark.execution.compute import run as execute  # noqa: E402
 from benchmark.execution.progress import Display  # noqa: E402
 from benchmark.ranking import transfers  # noqa: E402
@@ -47,14 +49,16 @@ class Settings(Spec):
     cache: Path = Field(Path(".cache"), description="the store")
     places: int = Field(5, ge=2, description="models of each target that are looked at: the static list's first")
     minutes: float = Field(60.0, ge=0, description="after so many no further look is begun; 0: none at all")
-    ways: list[str] = Field(["usual", "slow", "default"], min_length=1, description="how the rates are chosen")
+    ways: list[Literal["usual", "slow", "default"]] = Field(
+        ["usual", "slow", "default"], min_length=1, description="how the rates are chosen"
+    )
     known: Path = Field(ROOT / "results", description="folder with the ground truths' folders")
     out: Path = Field(ROOT / "results/looks_public.csv", description="the table to write")
 
 
 def wanted(folder: Path) -> pd.DataFrame:
     """A row a way and known transfer of the public bank: target, model, oracle, best, list, place, way, rate."""
-    public = folder / transfers.GROWING["public"][0]
+    public = folder / transfers.WHERE_NEEDED["public"][0]
     truth, scores, seeds = (columns.read(public / f"{n}.parquet") for n in ("truth", "scores", "seeds"))
     known = transfers.table_of(truth, scores, "public")[["table", "group", "target", "model", "oracle"]]
     known["list"] = transfers.static_list(known)
@@ -87,6 +91,8 @@ def look(rows: pd.DataFrame, plans: dict[float, tuple[Experiment, Plan]], store:
         if time.monotonic() >= end:
             return
         spec, made = plans[row.rate]
+        if row.model in made.unavailable:
+            raise ConfigError(f"{row.model}: {made.unavailable[row.model]}")
         one = replace(made, transfers=[replace(at[row.target, row.model, row.rate], truth=())])
         if missing := one.missing(store):
             with Display(len(missing)) as display:
@@ -107,7 +113,7 @@ def looked(
     found = []
     for row in rows.to_dict("records"):
         name = row["target"], row["model"], row["rate"]
-        if store.has("score", key := keys[name]):
+        if (key := keys.get(name)) and store.has("score", key):
             cell = store.read("score", key)
             values = cell.values["scores"][0], cell.values["status"][0], cell.record["milliseconds"][0] / 1000
             found.append(row | dict(zip(FOUND, values, strict=True)))

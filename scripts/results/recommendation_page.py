@@ -261,7 +261,7 @@ def decision(judgements: pd.DataFrame, own: pd.DataFrame | None) -> str:
         said.append(
             f"at the {way} rate, on {len(wide)} targets, the list {lost[LIST]:.2f}, the look alone {lost['look']:.2f}, "
             + ", ".join(f"{m} {lost[m]:.2f}" for m in sums)
-            + (f" (seeing one point takes {needed} targets)" if needed else "")
+            + (f" (at this spread {needed} targets show a point)" if needed else "")
         )
     text += f"Looks of forty steps on the public bank lose, among the models that were looked at: {'; '.join(said)}. "
     if any(helps):

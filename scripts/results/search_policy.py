@@ -23,12 +23,14 @@ from recommendation_page import KEYS, spoken  # noqa: E402
 
 from benchmark import provenance  # noqa: E402
 from benchmark.config import cli, compose  # noqa: E402
+from benchmark.errors import ConfigError  # noqa: E402
 from benchmark.files import put  # noqa: E402
 from benchmark.ranking import transfers, weighted_sum  # noqa: E402
 from benchmark.ranking.choices import between, targets_needed  # noqa: E402
 from benchmark.ranking.weighted_sum import CELL  # noqa: E402
 from benchmark.reporting import layout  # noqa: E402
 from benchmark.tables.columns import save  # noqa: E402
+from benchmark.wording import some  # noqa: E402
 
 LOOK, STOPPED = "look 15–25 %", 0.25
 """What is seen of a candidate, and the share of its training after which it is seen."""
@@ -44,7 +46,7 @@ Simulated on {cells} targets and tables, from recorded fine-tunings. A policy ta
 candidates, trains each for a quarter of its steps, chooses by list and look (mean training loss of 15 to 25 % of the
 steps; weights learned without the target), and goes on with the winner to the end. It looks at as many, {most} at
 most, as fit into a share of the budget while the winner's training still fits into the rest, by the seconds that each
-training took when it was recorded ({devices}); at fewer than two it trains the list's first. Every policy knows the
+training took when it was recorded ({seconds}); at fewer than two it trains the list's first. Every policy knows the
 right rate, as the records do: of rates before models they tell nothing. Lost: points behind the target's best model,
 which an oracle would train, after a whole training each.
 
@@ -124,7 +126,7 @@ def decision(judgements: pd.DataFrame) -> str:
         wide = part.pivot(index=CELL, columns="method", values="regret")
         needed = targets_needed((wide[CHOSEN] - wide[FIRST]).to_numpy(), 1.0)
         verdict = "looking pays" if difference[2] < 0 else "looking costs" if difference[1] > 0 else "it does not tell"
-        said.append(f"at {minutes} min {spoken(difference)}: {verdict} (one point takes {needed} targets)")
+        said.append(f"at {minutes} min {spoken(difference)}: {verdict} (at this spread {needed} targets show a point)")
     return "The share that is chosen on other targets, minus the list's first: " + "; ".join(said) + "."
 
 
@@ -133,13 +135,16 @@ def run(settings: Settings) -> int:
     known = transfers.known(settings.known, public)
     losses = pd.concat([known_transfers.finished(name, known, settings)[0] for name in sorted(set(known["table"]))])
     table = known.merge(losses, on=KEYS, validate="1:1").reset_index(drop=True)
+    if (unknown := table["seconds"].isna()).any():
+        named = some([f"{row.model} on {row.target}" for row in table[unknown].itertuples()])
+        raise ConfigError(f"a fine-tuning must have its seconds in its record. Got none of {named}. Release it again.")
     table["list"] = known_transfers.listed(table, "target")
     found = simulated(table)
     usual = table.groupby("table")["seconds"].median()
     text = TEXT.format(
         cells=table.groupby(CELL).ngroups,
         most=MOST,
-        devices="median by table: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in usual.items()),
+        seconds="median by table: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in usual.items()),
         tables="\n".join(layout.markdown(grid(minutes, part)) for minutes, part in found.groupby("minutes")),
         decision=decision(found),
         commit=provenance.commit() or "unknown",

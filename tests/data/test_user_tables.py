@@ -262,7 +262,10 @@ def test_a_column_of_labels_that_is_named_is_taken_beside_columns_of_0_and_1(tmp
     ]
 
 
-@pytest.mark.parametrize("form", ["1 0 1", '"1,0,1"', "1,0,1", "1;0;1", '"[1, 0, 1]"', '"[1.0, 0.0, 1.0]"'])
+@pytest.mark.parametrize(
+    "form",
+    ["1 0 1", '"1,0,1"', "1,0,1", "1;0;1", "1|0|1", '"[1, 0, 1]"', '"[1.0, 0.0, 1.0]"', "[1. 0. 1.]"],
+)
 def test_a_cell_of_zeros_and_ones_is_a_label_for_each_1_and_that_is_said(tmp_path, form):
     other = form.translate(str.maketrans("1", "x")).replace("0", "1").replace("x", "0").replace(".1", ".0")
     found = read(table(tmp_path, of_labels(form, other, form, other, form, form)))
@@ -283,6 +286,8 @@ def test_cells_with_a_single_1_are_one_class_an_image_and_two_digits_are_labels(
 def test_measurements_are_no_classes_and_few_values_are(tmp_path):
     with pytest.raises(DataError, match=r"labels must be classes. Got numbers with fractions, most of them once: 20.5"):
         read(table(tmp_path / "ages", of_labels("20.5", "21.37", "2.5e1", "33.1", "8.25", "20.5")))
+    with pytest.raises(DataError, match=r"labels must be classes. Got numbers with fractions"):
+        read(table(tmp_path / "whole", of_labels("20.5", "31", "42.1", "53", "8.25", "20.5")))
     doses = read(table(tmp_path / "doses", of_labels("0.5", "1.5", "0.5", "1.5", "2.5", "2.5")))
     assert doses.class_names == ["0.5", "1.5", "2.5"]
 

@@ -46,7 +46,7 @@ def test_features_and_outputs_are_equal_but_for_rounding(name: str) -> None:
 
 
 class Odd(nn.Module):
-    """Two normalisations of one convolution that is called twice, and a last layer."""
+    """A convolution with its normalisation, and a last layer; `twice` calls the convolution once more."""
 
     def __init__(self, twice: bool):
         super().__init__()

@@ -102,20 +102,13 @@ def test_ratios_are_taken_round_by_round(images):
     ]
 
 
-def held_for_a_while(seconds: float) -> float:
-    """The peak in MB while 50 MB are held, until it is looked at."""
+def test_peak_memory_is_what_was_held_for_a_while():
     with bench.Peak() as peak:
-        held, end = np.ones(50_000_000, np.uint8), time.monotonic() + seconds
-        while peak.megabytes < 50 and time.monotonic() < end:
+        held, end = np.ones(50_000_000, np.uint8), time.monotonic() + 3
+        while peak.megabytes < 45 and time.monotonic() < end:
             time.sleep(0.01)
         del held
-    return peak.megabytes
-
-
-def test_peak_memory_is_what_was_held_for_a_while():
-    # a system that takes idle pages of this process away in that moment hides what is held: then once more
-    peaks = (held_for_a_while(3) for _ in range(4))
-    assert 50 <= next((peak for peak in peaks if peak >= 50), 0) < 60
+    assert 45 <= peak.megabytes < 60  # the system counts pages in batches, and what was held before may shrink
 
 
 def test_shares_of_preparation_follow_from_the_speeds():

@@ -18,7 +18,7 @@ ALWAYS = "|"
 """Stands between labels wherever it is met; the others where the cells speak for it."""
 FOUND = (";", ",", " ")
 NONE = {"", "nan", "null", "<na>", "n/a", "#n/a"}
-FRACTION = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 NAMED = {" ": "a space"}
 
 
@@ -40,7 +40,8 @@ def labels_of(
     several, remarks = _several(texts, beyond, delimiter, separator, where)
     if several is None:
         stripped = [t.strip() for t in texts]
-        _refuse_measurements(stripped, where)
+        if separator != WHOLE:
+            _refuse_measurements(stripped, where)
         spelling, said = one_spelling(stripped)
         return [spelling[t] for t in stripped], remarks + said
     spelling, said = one_spelling(label for labels in several for label in labels)
@@ -52,14 +53,15 @@ def _hot(texts: Sequence[str], beyond: Sequence[Sequence[str]], separator: str |
     if any(beyond):
         return hot_cells([[t, *more] for t, more in zip(texts, beyond, strict=True)], where)
     taken_apart = [[_listed(t) or [] for t in texts]] if separator is None else []
-    taken_apart += [[_parts(t, sep) for t in texts] for sep in (FOUND if separator is None else separator)]
+    separators = (ALWAYS, *FOUND) if separator is None else (separator,)
+    taken_apart += [[_parts(t, sep) for t in texts] for sep in separators]
     return next((hot for rows in taken_apart if (hot := hot_cells(rows, where))), None)
 
 
 def _refuse_measurements(texts: Sequence[str], where: str) -> None:
-    """DataError where the cells are numbers with fractions, most of which occur once: an age or a size, no class."""
+    """DataError where the cells are numbers, some with fractions, most of which occur once: an age, no class."""
     once = sum(n == 1 for n in Counter(texts).values())
-    if 2 * once > len(texts) and all(FRACTION.fullmatch(t) for t in texts):
+    if 2 * once > len(texts) and all(map(NUMBER.fullmatch, texts)) and any("." in t for t in texts):
         raise DataError(
             f"{where}: labels must be classes. Got numbers with fractions, most of them once: {some(texts)}. Name "
             f"another column with label=<column>, write classes in their place, or give separator={WHOLE}."

@@ -12,7 +12,7 @@ from benchmark.data.user.split_column import split_column
 from benchmark.data.user.text import Text
 from benchmark.wording import plural, some
 
-ONE, ZERO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
+ONE, ZERO = {"1", "1.0", "1.", "true"}, {"0", "0.0", "0.", "false"}
 RARE = 0.01
 """Share of rows below which having no 1, or several, looks like a mistake in a table of one class an image."""
 
