@@ -28,7 +28,7 @@ from pydantic import Field, field_validator
 
 from benchmark import called
 from benchmark.config import cli
-from benchmark.config.spec import Spec
+from benchmark.config.spec import Names, Spec
 from benchmark.errors import ConfigError
 from benchmark.files import together
 from benchmark.reporting import folder, page, report
@@ -44,17 +44,15 @@ class Settings(Spec):
     scores: Path = Field(description="CSV or Parquet: Model, Target Dataset, perhaps Run, and a column a method")
     truth: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, perhaps Seed")
     out: Path = Field(description="folder for table.md, table.tex, correlations.csv and what explains them")
-    focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
+    focal: Names = Field((), description="methods in question, tested against each other one alone")
     html: bool = Field(False, description="write report.html as well")
     title: str = Field("Correlation of scores with accuracy after fine-tuning", description="of the tables")
-    exclude_sources: tuple[str, ...] = Field((), description="sources to leave out, or `paper` for the release's five")
+    exclude_sources: Names = Field((), description="sources to leave out, or `paper` for the release's five")
 
-    @field_validator("exclude_sources", "focal", mode="before")
+    @field_validator("exclude_sources")
     @classmethod
-    def _several(cls, value: object) -> object:
-        if value == "paper":
-            return PAPER_EXCLUDED
-        return (value,) if isinstance(value, str) else value or ()
+    def _of_paper(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return PAPER_EXCLUDED if value == ("paper",) else value
 
 
 def run(settings: Settings) -> int:

@@ -30,7 +30,7 @@ from pathlib import Path
 from benchmark import called, provenance
 from benchmark.config import cli
 from benchmark.config.compose import methods_named
-from benchmark.config.spec import Spec
+from benchmark.config.spec import Names, Spec
 from benchmark.errors import ConfigError
 from benchmark.reporting import folder as reporting_folder
 from benchmark.reporting.focal import refuse_unknown
@@ -38,23 +38,18 @@ from benchmark.scoring.own_features import read, read_truth, tables
 
 
 def main(argv: list[str] | None = None) -> int:
-    from pydantic import Field, field_validator
+    from pydantic import Field
 
     class Settings(Spec):
         features: Path = Field(description=".npz, .safetensors, or a folder of them; keys: see benchmark/evaluate.py")
         truth: Path = Field(description="CSV or Parquet: Model, Target Dataset, Oracle in percent, further facts")
-        method: tuple[str, ...] = Field(("paper",), description="names of conf/method, e.g. [parc_f32,logme] or all")
+        method: Names = Field(("paper",), description="names of conf/method, e.g. [parc_f32,logme] or all")
         out: Path = Field(Path("outputs/evaluate"), description="folder for the report")
         size: int | None = Field(None, ge=4, description="images per probe set, null for all of them once")
         draws: int = Field(5, ge=1, description="probe sets of that size")
         html: bool = Field(False, description="write report.html as well")
         title: str = Field("own features", description="what the report is called")
-        focal: tuple[str, ...] = Field((), description="methods in question, tested against each other one alone")
-
-        @field_validator("method", "focal", mode="before")
-        @classmethod
-        def _several(cls, value: object) -> object:
-            return (value,) if isinstance(value, str) else value or ()
+        focal: Names = Field((), description="methods in question, tested against each other one alone")
 
     def run(settings: Settings, overrides: list[str]) -> int:
         for path in (settings.features, settings.truth):  # at once; methods take a second to load

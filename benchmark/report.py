@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from benchmark.config import cli
-from benchmark.config.spec import Spec
+from benchmark.config.spec import Names, Spec
 from benchmark.errors import ConfigError
 from benchmark.reporting.folder import read, write
 
@@ -21,12 +21,7 @@ from benchmark.reporting.folder import read, write
 class Latex(Spec):
     """What table.tex shows."""
 
-    columns: tuple[str, ...] = ()
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value or ()
+    columns: Names = ()
 
 
 class Settings(Spec):

@@ -241,15 +241,9 @@ def _pictures(report: Report, out: Path) -> None:
             for r in (report.by_target.at[row.method, ("mean", target)] for target in aligned.targets)
         ]
         safe = re.sub(r"[^\w.+-]+", "_", row.method)
-        scatter.draw(
-            out / f"scatter-{safe}.png",
-            f"{row.method}: score against accuracy after fine-tuning",
-            aligned.targets,
-            means[k],
-            aligned.truth,
-            groups,
-            captions,
-        )
+        title = f"{row.method}: score against accuracy after fine-tuning"
+        shown = scatter.Shown(title, aligned.targets, means[k], aligned.truth, groups, captions)
+        scatter.draw(out / f"scatter-{safe}.png", shown)
 
 
 def _rank_picture(report: Report, path: Path) -> None:

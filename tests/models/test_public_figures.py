@@ -6,6 +6,7 @@ Those files and packs are not part of the project; where they are absent, these 
 from __future__ import annotations
 
 import io
+import re
 from functools import cache
 from pathlib import Path
 
@@ -280,32 +281,35 @@ def test_the_filters_find_nothing_in_sketches() -> None:
     assert squashed("mobilenetv2_140-nsfw", first)[1].argmax(1).tolist() == [2] * 24, "the third of five: neutral"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "stated"),
-    [
-        ("mobilenetv2_100-inat_birds", 19.8),
-        ("mobilenetv2_050-object_labeler", 7.2),
-        ("mobilenetv2_035-imagenet_body", 21.6),
-        ("mobilenetv2_100-nsfw", 7.2),
-        ("mobilenetv1_100-faceres_deep", 5.4),
-    ],
-)
-def test_nearest_neighbours_reach_the_stated_accuracy(name: str, stated: float) -> None:
-    """For networks whose outputs cannot be checked: pets37_mini at 64 pixels, all 111 test images, by cosine.
+def neighbours(name: str) -> int:
+    """Of 111 test images of pets37_mini, how many have their nearest training image, by cosine, in their own class.
 
-    Of the images nothing is stated but their largest size; that the short side is scaled bicubically and the centre cut
-    out was found by trying. So 29 of all 38 networks come within three images of what is stated for them.
+    Of the pixels nothing is stated but their largest size, 64; that the short side is scaled bicubically and the
+    centre cut out was found by trying.
     """
     images, labels, split, _ = columns("pets37_mini")
     spec, module = released(name)
-    spec = spec.model_copy(update={"input_size": 64})
-    pixels = np.stack([middle(decoded(image), 64, Image.Resampling.BICUBIC) for image in images])
+    spec = spec.model_copy(update={"input_size": min(64, spec.input_size)})
+    pixels = np.stack([middle(decoded(image), spec.input_size, Image.Resampling.BICUBIC) for image in images])
     features = forward(module, spec, torch.from_numpy(pixels).split(37))[0].astype(np.float64)
     directions = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     train, test = split == "train", split == "test"
-    right = labels[train][(directions[test] @ directions[train].T).argmax(1)] == labels[test]
-    assert right.sum() == pytest.approx(stated * 1.11, abs=3.1)
+    return int((labels[train][(directions[test] @ directions[train].T).argmax(1)] == labels[test]).sum())
+
+
+@pytest.mark.slow
+def test_nearest_neighbours_reach_the_stated_accuracy() -> None:
+    """29 of 38 networks within three images; among them the five whose outputs cannot be checked, the birds' by name."""
+    stated = {}
+    for line in (SHARED / "weights/README.md").read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"\| (\S+) \|.*pets37_mini ([\d.]+)/", line):
+            stated[found[1]] = float(found[2])
+    off = {name: abs(neighbours(name) - percent * 1.11) for name, percent in stated.items()}
+    near = {name for name, images in off.items() if images < 3.1}
+    assert len(off) == 38
+    assert len(near) == pytest.approx(29, abs=2)  # near ties differ between processors
+    headless = "mobilenetv2_050-object_labeler", "mobilenetv2_035-imagenet_body", "mobilenetv1_100-faceres_deep"
+    assert {*headless, "mobilenetv2_100-nsfw", "mobilenetv2_100-inat_birds"} <= near
 
 
 @pytest.mark.parametrize("name", ["mobilenetv1_025_64-age_morph2", "mobilenetv1_050_64-age_imdb"])

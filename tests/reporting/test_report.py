@@ -260,7 +260,10 @@ def test_numbers_are_shown_without_a_negative_zero():
 def test_pictures_are_drawn_again_only_where_the_numbers_changed(tmp_path):
     x, y = np.arange(8.0).reshape(2, 4), np.arange(8.0, 0, -1).reshape(2, 4)
     path = tmp_path / "p.png"
-    draw = lambda score: scatter.draw(path, "t", ["a", "b"], score, y, list("uuvv"), ["", ""])  # noqa: E731
+
+    def draw(score):
+        return scatter.draw(path, scatter.Shown("t", ["a", "b"], score, y, list("uuvv"), ["", ""]))
+
     assert draw(x)
     first = path.read_bytes()
     assert not draw(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,44 +18,47 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(
-    path: Path,
-    title: str,
-    targets: Sequence[str],
-    scores: np.ndarray,
-    truth: np.ndarray,
-    groups: Sequence[str],
-    captions: Sequence[str],
-) -> bool:
-    """Write the picture unless the file there shows the same numbers already; returns whether it was drawn.
+@dataclass(frozen=True)
+class Shown:
+    """What a picture shows.
 
     scores    (t, m) mean score over draws, truth (t, m) accuracy in percent; NaN leaves a point out
     groups    (m,) what colours a model, usually its architecture
     captions  (t,) a line under each panel's name
+    """
+
+    title: str
+    targets: Sequence[str]
+    scores: np.ndarray
+    truth: np.ndarray
+    groups: Sequence[str]
+    captions: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        numbers = [self.scores.round(9).tolist(), self.truth.round(9).tolist()]
+        return digest_of([VERSION, self.title, *self.targets, *self.groups, *self.captions, *numbers])
+
+
+def draw(path: Path, shown: Shown) -> bool:
+    """Write the picture unless the file there shows the same numbers already; returns whether it was drawn.
+
     The picture holds a digest of what it shows and neither date nor version: the same numbers, the same bytes.
     """
-    shown = [VERSION, title, *targets, *groups, *captions, scores.round(9).tolist(), truth.round(9).tolist()]
-    digest = digest_of(shown)
-    if shows(path, digest):
+    if shows(path, shown.digest):
         return False
-    save(_figure(title, targets, scores, truth, groups, captions), path, digest)
+    save(_figure(shown), path, shown.digest)
     return True
 
 
-def _figure(
-    title: str,
-    targets: Sequence[str],
-    scores: np.ndarray,
-    truth: np.ndarray,
-    groups: Sequence[str],
-    captions: Sequence[str],
-) -> Figure:
+def _figure(shown: Shown) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    targets = shown.targets
     columns = min(4, max(1, len(targets)))
     rows = -(-len(targets) // columns)
-    names = sorted(set(groups))
+    names = sorted(set(shown.groups))
     per_line = 1 + columns
     legend = 0.1 + 0.2 * -(-len(names) // per_line)  # inches; margins by hand, as the layout engine takes longer
     width, height = 0.7 + 3 * columns, 0.9 + 2.75 * rows + legend
@@ -68,13 +72,13 @@ def _figure(
         if t >= len(targets):
             panel.axis("off")
             continue
-        _points(panel, scores[t], truth[t], groups)
-        panel.set_title(f"{targets[t]}\n{captions[t]}", fontsize=9)
+        _points(panel, shown.scores[t], shown.truth[t], shown.groups)
+        panel.set_title(f"{targets[t]}\n{shown.captions[t]}", fontsize=9)
         if t % columns == 0:
             panel.set_ylabel("accuracy (%)", fontsize=9)
         if t + columns >= len(targets):
             panel.set_xlabel("score", fontsize=9)
-    figure.suptitle(title, fontsize=11, y=1 - 0.12 / height, va="top")
+    figure.suptitle(shown.title, fontsize=11, y=1 - 0.12 / height, va="top")
     marks, labels = panels[0].get_legend_handles_labels()
     figure.legend(marks, labels, loc="lower center", ncols=min(len(names), per_line), fontsize=8, frameon=False)
     return figure
