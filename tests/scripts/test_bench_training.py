@@ -4,6 +4,8 @@ import csv
 import itertools
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +104,21 @@ def test_ratios_are_taken_round_by_round(images):
     ]
 
 
-def test_peak_memory_is_what_was_held_for_a_while():
+def held_for_a_while() -> float:
+    """The peak in MB while 50 MB are held, until that is seen or three seconds are over."""
     with bench.Peak() as peak:
         held, end = np.ones(50_000_000, np.uint8), time.monotonic() + 3
         while peak.megabytes < 45 and time.monotonic() < end:
             time.sleep(0.01)
         del held
-    assert 45 <= peak.megabytes < 60  # the system counts pages in batches, and what was held before may shrink
+    return peak.megabytes
+
+
+def test_peak_memory_is_what_was_held_for_a_while():
+    # in a process of its own, as the benchmark does: where whole runs went before, memory is kept to be used again
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        peak = pool.submit(held_for_a_while).result()
+    assert 45 <= peak < 60  # the system counts pages in batches
 
 
 def test_shares_of_preparation_follow_from_the_speeds():
